@@ -1,0 +1,1 @@
+"""QuantizedModel operator: from one resource to a served, quantized LLM."""

@@ -1,0 +1,38 @@
+"""What every API model shares: camelCase on the wire, unknown fields refused, frozen values."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, alias_generators
+
+GROUP = "qmodel.dev"
+VERSION = "v1alpha1"
+KIND = "QuantizedModel"
+PLURAL = "quantizedmodels"
+
+
+class ApiModel(BaseModel):
+    """A part of spec or status; attribute docstrings become `kubectl explain` texts."""
+
+    model_config = ConfigDict(
+        alias_generator=alias_generators.to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        protected_namespaces=(),
+    )
+
+    def to_wire(self) -> dict[str, Any]:
+        """Return the JSON form: camelCase keys, nothing that is unset."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+
+def cel(rule: str, message: str) -> dict[str, str]:
+    """Return one entry of `x-kubernetes-validations`."""
+    return {"rule": rule, "message": message}
+
+
+def rules(*entries: dict[str, str]) -> dict[str, Any]:
+    """Return the schema extension that carries CEL rules."""
+    return {"x-kubernetes-validations": list(entries)}

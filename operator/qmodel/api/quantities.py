@@ -1,0 +1,67 @@
+"""Kubernetes quantities and decimals: strings on the wire, exact numbers inside."""
+
+from decimal import ROUND_CEILING, Decimal
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+_SUFFIXES = {
+    "": Decimal(1),
+    "m": Decimal("0.001"),
+    "k": Decimal(1000),
+    "M": Decimal(1000) ** 2,
+    "G": Decimal(1000) ** 3,
+    "T": Decimal(1000) ** 4,
+    "Ki": Decimal(1024),
+    "Mi": Decimal(1024) ** 2,
+    "Gi": Decimal(1024) ** 3,
+    "Ti": Decimal(1024) ** 4,
+}
+
+QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+DECIMAL_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"
+
+
+def parse_quantity(text: str) -> Decimal:
+    """Return the number that a Kubernetes quantity stands for.
+
+    Raises
+    ------
+    ValueError
+        If the suffix is not one of m, k, M, G, T, Ki, Mi, Gi, Ti.
+    """
+    digits = text.rstrip("".join(set("".join(_SUFFIXES))))
+    suffix = text[len(digits) :]
+    if suffix not in _SUFFIXES or not digits:
+        message = f"{text!r} is not a quantity: allowed are a number and one of {list(_SUFFIXES)}"
+        raise ValueError(message)
+    return Decimal(digits) * _SUFFIXES[suffix]
+
+
+def bytes_of(quantity: str) -> int:
+    """Return a quantity in whole bytes, rounded up."""
+    return int(parse_quantity(quantity).to_integral_value(rounding=ROUND_CEILING))
+
+
+def mebibytes(count: int) -> str:
+    """Return a byte count as a canonical quantity, rounded up to whole mebibytes."""
+    in_mebibytes = -(-count // 2**20)
+    return f"{in_mebibytes // 1024}Gi" if in_mebibytes % 1024 == 0 else f"{in_mebibytes}Mi"
+
+
+def _positive(text: str) -> str:
+    if parse_quantity(text) <= 0:
+        message = f"{text!r} must be more than zero"
+        raise ValueError(message)
+    return text
+
+
+Quantity = Annotated[
+    str,
+    Field(max_length=32, pattern=QUANTITY_PATTERN),
+    AfterValidator(_positive),
+]
+"""A positive Kubernetes quantity, such as 500m or 16Gi."""
+
+DecimalString = Annotated[str, Field(max_length=16, pattern=DECIMAL_PATTERN)]
+"""A non-negative decimal as a string, such as "1.05"."""

@@ -1,0 +1,225 @@
+"""How the artifact is served, on what, and where it is stored."""
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+from pydantic import Field
+
+from qmodel.api.base import ApiModel, cel, rules
+from qmodel.api.quantities import Quantity
+from qmodel.api.quantization import NodeSelector, Tolerations
+from qmodel.api.source import ResourceName
+
+DENIED_ARGUMENTS = (
+    "-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file",
+    "-hft", "--hf-token", "-dr", "--docker-repo", "--models-dir", "--models-preset", "-md",
+    "--model-draft", "-a", "--alias", "--host", "--port", "--path", "--api-prefix",
+    "--ssl-key-file", "--ssl-cert-file", "--slot-save-path", "--media-path", "--log-file",
+    "-c", "--ctx-size", "-np", "--parallel", "-kvu", "--kv-unified", "-b", "--batch-size",
+    "-ub", "--ubatch-size", "-ctk", "--cache-type-k", "-ctv", "--cache-type-v",
+    "-ngl", "--gpu-layers", "--n-gpu-layers", "-cram", "--cache-ram", "--ctx-checkpoints",
+    "--swa-checkpoints", "--swa-full", "--fit", "-fit", "--load-mode", "--mmap", "--no-mmap",
+    "--mlock", "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled",
+    "--mmproj", "-mm", "--mmproj-url", "-mmu", "--chat-template-file", "--rpc", "--tools",
+    "--metrics", "--slots", "--api-key", "--api-key-file", "--grammar-file", "--json-schema-file",
+)  # fmt: skip
+"""Arguments of llama-server that the operator decides, or that reach files and the network."""
+
+_DENIED_CEL = "[" + ", ".join(f"'{name}'" for name in DENIED_ARGUMENTS) + "]"
+
+
+class Engine(StrEnum):
+    """What serves the artifact."""
+
+    LLAMA_CPP = "LlamaCpp"
+
+
+class KVCacheType(StrEnum):
+    """Element type of the KV cache."""
+
+    F16 = "F16"
+    BF16 = "BF16"
+    Q8_0 = "Q8_0"
+    Q4_0 = "Q4_0"
+
+
+class EnvVar(ApiModel):
+    """An environment variable with a literal value."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            cel(
+                "!self.name.startsWith('LLAMA_') && !self.name.startsWith('LD_')"
+                " && !self.name.startsWith('GGML_')",
+                "names that start with LLAMA_, GGML_ or LD_ are set by the operator",
+            )
+        )
+    }
+
+    name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+    """Name of the variable."""
+    value: Annotated[str, Field(max_length=4096)] = ""
+    """Its value."""
+
+
+class LocalObjectReference(ApiModel):
+    """An object of the same namespace, by name."""
+
+    name: ResourceName
+    """Name of the object."""
+
+
+class PodTemplate(ApiModel):
+    """What of the server's pods a user may set."""
+
+    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32)] | None = None
+    """Labels added to the pods."""
+    annotations: (
+        Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None
+    ) = None
+    """Annotations added to the pods."""
+    node_selector: NodeSelector | None = None
+    """Labels that the server's nodes must carry."""
+    tolerations: Tolerations | None = None
+    """Taints that the server tolerates."""
+    affinity: (
+        Annotated[
+            dict[str, Any],
+            Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
+        ]
+        | None
+    ) = None
+    """Affinity as in a pod."""
+    priority_class_name: ResourceName | None = None
+    """PriorityClass of the pods."""
+    runtime_class_name: ResourceName | None = None
+    """RuntimeClass of the pods."""
+    image_pull_secrets: (
+        Annotated[
+            list[LocalObjectReference],
+            Field(
+                max_length=8,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+            ),
+        ]
+        | None
+    ) = None
+    """Secrets to pull images with."""
+
+
+class Serving(ApiModel):
+    """The server and its limits."""
+
+    engine: Engine | None = None
+    """Absent: chosen by the method."""
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Number of servers."""
+    context_length: Annotated[int, Field(ge=256, le=10_485_760)] | None = None
+    """Longest sequence in tokens; absent: the model's own, at most 4096."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 1
+    """Sequences served at once by one replica."""
+    kv_cache_type: KVCacheType = KVCacheType.F16
+    """Element type of the KV cache."""
+    extra_args: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=1024)]],
+            Field(
+                max_length=32,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "atomic",
+                    **rules(
+                        cel(
+                            f"!self.exists(arg, arg.split('=')[0] in {_DENIED_CEL})",
+                            "these are decided by the operator and not allowed: "
+                            + ", ".join(DENIED_ARGUMENTS),
+                        )
+                    ),
+                },
+            ),
+        ]
+        | None
+    ) = None
+    """Further arguments of the engine."""
+    env: (
+        Annotated[
+            list[EnvVar],
+            Field(
+                max_length=32,
+                json_schema_extra={
+                    "x-kubernetes-list-type": "map",
+                    "x-kubernetes-list-map-keys": ["name"],
+                },
+            ),
+        ]
+        | None
+    ) = None
+    """Environment of the engine."""
+    pod_template: PodTemplate | None = None
+    """What else the server's pods carry."""
+
+
+class AcceleratorType(StrEnum):
+    """What the model runs on."""
+
+    AUTO = "Auto"
+    GPU = "GPU"
+    CPU = "CPU"
+
+
+class Accelerator(ApiModel):
+    """The accelerator of the Jobs that need one and of the server."""
+
+    type: AcceleratorType = AcceleratorType.AUTO
+    """Auto: a GPU where the cluster has one that the estimate fits, else the CPU."""
+    resource_name: Annotated[
+        str, Field(max_length=253, pattern=r"^[a-z0-9.-]+/[A-Za-z0-9._-]+$")
+    ] = "nvidia.com/gpu"
+    """Extended resource that a GPU is asked for by."""
+    count: Annotated[int, Field(ge=1, le=16)] = 1
+    """GPUs of one replica."""
+    node_selector: NodeSelector | None = None
+    """Labels of the nodes with the wanted GPU."""
+    tolerations: Tolerations | None = None
+    """Taints of those nodes that are tolerated."""
+
+
+class AccessMode(StrEnum):
+    """How many nodes may mount the volume."""
+
+    READ_WRITE_ONCE = "ReadWriteOnce"
+    READ_WRITE_MANY = "ReadWriteMany"
+
+
+class DeletionPolicy(StrEnum):
+    """What becomes of the volume when the model is deleted."""
+
+    DELETE = "Delete"
+    RETAIN = "Retain"
+
+
+class Storage(ApiModel):
+    """The volume that holds source and artifacts."""
+
+    model_config = {
+        "json_schema_extra": rules(
+            cel(
+                "!has(self.existingClaim) || (!has(self.size) && !has(self.storageClassName)"
+                " && !has(self.accessMode))",
+                "size, storageClassName and accessMode are not allowed with existingClaim",
+            )
+        )
+    }
+
+    size: Quantity | None = None
+    """Size of the volume; absent: computed from the model."""
+    storage_class_name: ResourceName | None = None
+    """StorageClass; absent: the cluster's default."""
+    access_mode: AccessMode | None = None
+    """Absent: ReadWriteOnce."""
+    existing_claim: ResourceName | None = None
+    """A claim to use instead of making one; it is never deleted."""
+    deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
+    """Delete: the claim goes with the model. Retain: it stays."""
