@@ -1,0 +1,306 @@
+"""What the planner sees and what it answers: plain values, no Kubernetes objects."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from qmodel.api.quantization import NodeSelector, TextSource, Toleration
+from qmodel.api.serving import AccessMode
+from qmodel.api.status import QuantizedModelStatus, Rollout
+from qmodel.worker.report import Report
+from qmodel.worker.task import Task
+
+
+class Step(StrEnum):
+    """Work done by Jobs. `quantize` evaluates too: two containers of one pod."""
+
+    INSPECT = "inspect"
+    FETCH = "fetch"
+    QUANTIZE = "quantize"
+    MEASURE = "measure"
+
+
+class Container(StrEnum):
+    """Containers of the Jobs; each carries out the task of its name."""
+
+    INSPECT = "inspect"
+    FETCH = "fetch"
+    QUANTIZE = "quantize"
+    EVALUATE = "evaluate"
+    MEASURE = "measure"
+
+
+@dataclass(frozen=True, slots=True)
+class Images:
+    """Images of this installation."""
+
+    operator: str
+    """Runs inspect and fetch."""
+    llamacpp: str
+    """Serves and measures GGUF."""
+    llamacpp_worker: str
+    """Quantizes to GGUF and evaluates."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """What the administrator set for all models."""
+
+    images: Images
+    hub_endpoint: str
+    """The only Hugging Face endpoint that tokens are sent to."""
+    hub_allow_insecure: bool = False
+    """Whether an http endpoint may be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node, as far as choosing an accelerator needs it."""
+
+    name: str
+    labels: dict[str, str]
+    allocatable: dict[str, str]
+    schedulable: bool = True
+
+
+class JobState(StrEnum):
+    """Where a Job stands."""
+
+    ACTIVE = "Active"
+    COMPLETE = "Complete"
+    FAILED = "Failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerResult:
+    """How a container of a pod ended."""
+
+    name: str
+    exit_code: int
+    reason: str
+    """The kubelet's word, such as Completed, Error, OOMKilled."""
+    report: Report | None
+    """The termination message, where it is a report."""
+    message: str = ""
+    """The termination message or last log lines, where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedPod:
+    """A pod of a Job of ours, or of a server."""
+
+    name: str
+    uid: str
+    phase: str
+    created: datetime
+    results: tuple[ContainerResult, ...] = ()
+    """Containers that ended, init containers first."""
+    waiting_reason: str = ""
+    """Why a container does not start, such as ImagePullBackOff."""
+    waiting_message: str = ""
+    unschedulable: str = ""
+    """The scheduler's message, while no node fits."""
+    pod_reason: str = ""
+    """Why the pod failed as a whole, such as Evicted."""
+    pod_message: str = ""
+
+    def result(self, container: str) -> ContainerResult | None:
+        """Return how that container ended, if it did."""
+        return next((r for r in self.results if r.name == container), None)
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedJob:
+    """A Job that this model owns, with its pod."""
+
+    name: str
+    uid: str
+    step: Step
+    key: str
+    attempt: int
+    state: JobState
+    created: datetime
+    finished: datetime | None = None
+    failed_reason: str = ""
+    """The Job controller's word, such as DeadlineExceeded."""
+    failed_message: str = ""
+    pod: ObservedPod | None = None
+    """Only a pod whose owner is this Job."""
+    progress_percent: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedDeployment:
+    """A Deployment that this model owns."""
+
+    name: str
+    uid: str
+    revision: str
+    replicas: int
+    """Servers that exist."""
+    ready_replicas: int
+    available: bool
+    """Whether the wanted servers of the current template are available."""
+    pods: tuple[ObservedPod, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedService:
+    """The Service that this model owns."""
+
+    name: str
+    uid: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedClaim:
+    """The PersistentVolumeClaim that this model uses."""
+
+    name: str
+    uid: str
+    size_bytes: int
+    phase: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A child that the last pass could not write; the API server's own words."""
+
+    kind: str
+    name: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """The world around one model, as the store holds it."""
+
+    installation: Installation
+    jobs: tuple[ObservedJob, ...] = ()
+    deployments: tuple[ObservedDeployment, ...] = ()
+    service: ObservedService | None = None
+    claim: ObservedClaim | None = None
+    nodes: tuple[Node, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+
+    def deployment(self, revision: str | None) -> ObservedDeployment | None:
+        """Return the Deployment of that revision."""
+        return next((d for d in self.deployments if d.revision == revision), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Accelerators:
+    """GPUs that a pod asks for."""
+
+    resource_name: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantContainer:
+    """One container of a Job."""
+
+    name: Container
+    image: str
+    task: Task
+    memory_bytes: int
+    """Request and limit."""
+    cpu: str
+    """Request."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A key of a Secret, mounted as a file."""
+
+    secret: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class WantJob:
+    """One attempt at a step. All containers but the last run first, one after another."""
+
+    name: str
+    step: Step
+    key: str
+    attempt: int
+    revision: str
+    containers: tuple[WantContainer, ...]
+    timeout_seconds: int
+    claim_name: str | None = None
+    """The model's volume, mounted at /artifacts."""
+    source_claim: str | None = None
+    """The user's claim, mounted read-only at /source."""
+    token: SecretFile | None = None
+    """Mounted at /token/token."""
+    calibration: TextSource | None = None
+    """Mounted at /text/calibration/text."""
+    evaluation: TextSource | None = None
+    """Mounted at /text/evaluation/text."""
+    accelerators: Accelerators | None = None
+    node_selector: NodeSelector = field(default_factory=dict)
+    tolerations: tuple[Toleration, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WantClaim:
+    """The model's own volume."""
+
+    name: str
+    size_bytes: int
+    storage_class_name: str | None
+    access_mode: AccessMode
+    owned: bool
+    """False: it stays when the model goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class WantDeployment:
+    """The servers of one revision."""
+
+    name: str
+    rollout: Rollout
+    replicas: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantService:
+    """The model's one address, which sends requests to one revision."""
+
+    name: str
+    revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """A child that has served its purpose; removed only if it still has this uid."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+Wish = WantJob | WantClaim | WantDeployment | WantService | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """A Kubernetes Event: one transition that people want to see."""
+
+    type: str
+    """Normal or Warning."""
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do now: apply the wishes, write the status, wake up again."""
+
+    wishes: tuple[Wish, ...]
+    status: QuantizedModelStatus
+    announcements: tuple[Announcement, ...] = ()
+    requeue_after: timedelta | None = None
