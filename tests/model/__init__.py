@@ -1,0 +1,1 @@
+"""The models that the tests quantize: one real, one small and random."""
