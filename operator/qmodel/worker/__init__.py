@@ -1,0 +1,1 @@
+"""What runs inside Jobs: inspect, fetch, quantize, evaluate, measure and verify."""

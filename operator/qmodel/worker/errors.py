@@ -1,5 +1,7 @@
 """Errors of a step: the type says why, and whether trying again can help."""
 
+# ruff: noqa: N818  the names are the reasons that conditions show
+
 from datetime import timedelta
 from typing import ClassVar
 
@@ -7,11 +9,12 @@ from typing import ClassVar
 class StepError(Exception):
     """A step cannot go on.
 
-    `reason` goes to the condition; without `retry_after` a person must act.
+    `reason` goes to the condition; without `retry_after` a person must act. One instance may
+    know better than its class when to try again, as where a server says so.
     """
 
     reason: ClassVar[str] = "StepFailed"
-    retry_after: ClassVar[timedelta | None] = None
+    retry_after: timedelta | None = None
 
 
 class RepositoryNotFound(StepError):
@@ -57,6 +60,13 @@ class SourceInvalid(StepError):
     reason = "SourceInvalid"
 
 
+class SourceChanged(StepError):
+    """The source is not what it was when it was inspected."""
+
+    reason = "SourceChanged"
+    retry_after = timedelta(seconds=15)
+
+
 class UnsupportedModel(StepError):
     """The model is sound, but cannot be quantized or served here."""
 
@@ -97,3 +107,16 @@ class EngineFailed(StepError):
     """The engine refused its arguments or died."""
 
     reason = "EngineFailed"
+
+
+class Interrupted(StepError):
+    """The step was asked to end before it was done."""
+
+    reason = "Interrupted"
+    retry_after = timedelta(seconds=5)
+
+
+class TaskInvalid(StepError):
+    """The step was started with a task that it cannot read."""
+
+    reason = "TaskInvalid"
