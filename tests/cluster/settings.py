@@ -1,0 +1,47 @@
+"""Where things are and which addresses and versions the cluster uses."""
+
+import os
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+
+KUBERNETES_VERSION = "v1.36.4"
+KWOK_VERSION = "v0.8.0"
+HELM_VERSION = "v4.3.1"
+COREDNS_VERSION = "v1.14.2"
+
+NODE_NAME = "qmodel"
+LINK = "qmodel0"
+"""The bridge link that holds the node's address (kernels without `dummy` links have bridges)."""
+
+NODE_ADDRESS = "10.97.0.1"
+"""Address of the node; an API server refuses a loopback address as its own endpoint."""
+
+SERVICE_RANGE = "10.96.0.0/16"
+API_SERVICE_ADDRESS = "10.96.0.1"
+DNS_SERVICE_ADDRESS = "10.96.0.10"
+POD_RANGE = "10.98.0.0/16"
+API_PORT = 6443
+ETCD_PORT = 12379
+API_SERVER = f"https://{NODE_ADDRESS}:{API_PORT}"
+CLUSTER_DOMAIN = "cluster.local"
+
+
+def _folder(own: str, standard: str, fallback: str) -> Path:
+    base = Path(os.environ.get(standard) or Path.home() / fallback)
+    return Path(os.environ[own]) if os.environ.get(own) else base / "qmodel"
+
+
+CACHE = _folder("QMODEL_CACHE", "XDG_CACHE_HOME", ".cache")
+"""What can be made again: binaries, image archives."""
+
+STATE = _folder("QMODEL_STATE", "XDG_STATE_HOME", ".local/state") / "cluster"
+"""What belongs to the running cluster; gone after `down`."""
+
+BINARIES = CACHE / "binaries"
+IMAGES = CACHE / "images"
+LOGS = STATE / "logs"
+CERTIFICATES = STATE / "certificates"
+KUBECONFIG = STATE / "admin.kubeconfig"
+CONTAINERD_SOCKET = STATE / "containerd.sock"
