@@ -13,6 +13,10 @@ DESIRED_ANNOTATION = "qmodel.dev/desired-hash"
 VERSION_ANNOTATION = "qmodel.dev/operator-version"
 MANAGER = "qmodel-operator"
 
+COMPONENT_LABEL = "app.kubernetes.io/component"
+SERVER_LABELS = {COMPONENT_LABEL: "server"}
+"""What the servers' pods carry besides the model's uid."""
+
 MAX_NAME_LENGTH = 63
 """Longest DNS label: Services, and Jobs whose name becomes a pod's label."""
 _HASH_LENGTH = 8

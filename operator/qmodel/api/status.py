@@ -63,6 +63,8 @@ class FootprintStatus(Footprint):
     """Measured memory of a revision."""
 
     revision: str
+    image: str
+    """Image that it was measured in, and that serves."""
     estimated_peak_bytes: PositiveInt
     """What was expected before it was measured, so that the error is on record."""
 
@@ -186,6 +188,8 @@ class QuantizedModelStatus(ApiModel):
     """Attempts, images and last error of each step."""
     progress: StepProgress | None = None
     """Of the running step, in steps of 5 points."""
+    claim_uid: str | None = None
+    """Identity of the volume that holds the files; another one holds none of them."""
     source: SourceStatus | None = None
     fetched: FetchedStatus | None = None
     accelerator: AcceleratorStatus | None = None

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from qmodel.api.quantization import NodeSelector, TextSource, Toleration
-from qmodel.api.serving import AccessMode
+from qmodel.api.serving import AccessMode, EnvVar
 from qmodel.api.status import QuantizedModelStatus, Rollout
 from qmodel.worker.report import Report
 from qmodel.worker.task import Task
@@ -243,6 +243,8 @@ class WantJob:
     accelerators: Accelerators | None = None
     node_selector: NodeSelector = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
+    env: tuple[EnvVar, ...] = ()
+    """Environment of the engine, where the step runs it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,249 @@
+"""One step's Jobs: start, wait, read the reports, and answer every way that a Job can fail.
+
+Position follows from the observed Jobs. What a later attempt must know (how often, with how much
+memory, why the last one failed) stands in status, so that nothing is lost with a deleted Job; to
+delete the failed Job is how a person asks for another try.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.quantities import mebibytes
+from qmodel.api.status import StepProgress, StepStatus
+from qmodel.naming import child_name
+from qmodel.planner import context as stage
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.failures import OUT_OF_MEMORY, Failed, classify
+from qmodel.planner.model import Container, JobState, ObservedJob, ObservedPod, Remove, Step, WantJob
+from qmodel.worker.report import Report
+
+POD_TROUBLE_GRACE = timedelta(seconds=10)
+"""A pod that cannot start for less than this is only starting: volumes bind, images pull."""
+LONGEST_BACKOFF = timedelta(minutes=5)
+MEMORY_RETRY_FACTOR = 2
+"""A step that was killed for memory is tried once more, with this many times as much."""
+IMAGE_TROUBLE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """How one step is carried out and what its conditions say meanwhile."""
+
+    step: Step
+    condition: ConditionType
+    key: str
+    image: str
+    memory_bytes: int
+    """Memory of the first attempt."""
+    memory_field: str
+    """Field of spec that raises it, for the message; empty where there is none."""
+    running_reason: str
+    running_message: str
+    containers: tuple[Container, ...]
+    """Whose reports make the step complete."""
+    build: Callable[[str, int, int], WantJob]
+    """(name, attempt, memory in bytes) to the Job."""
+
+
+Reports = dict[Container, Report]
+
+
+def attend(
+    ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult]
+) -> StageResult:
+    """Carry a step forward.
+
+    Parameters
+    ----------
+    ctx
+        This pass.
+    plan
+        The step.
+    take
+        Turns the reports of a complete Job into the stage's result.
+    """
+    jobs = [job for job in ctx.observed.jobs if job.step is plan.step]
+    current = sorted((j for j in jobs if j.key == plan.key), key=lambda j: j.attempt)
+    outdated = [Remove("Job", j.name, j.uid) for j in jobs if j.key != plan.key]
+    if not current:
+        return _start(ctx, plan, _next_attempt(ctx, plan)).adding(*outdated)
+    outdated += [Remove("Job", j.name, j.uid) for j in current[:-1]]
+    return _follow(ctx, plan, current[-1], take).adding(*outdated)
+
+
+def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
+    """Return what status holds of this step with these inputs."""
+    found = ctx.status.step(plan.step)
+    return found if found is not None and found.key == plan.key else None
+
+
+def _follow(
+    ctx: Context, plan: StepPlan, job: ObservedJob, take: Callable[[Reports], StageResult]
+) -> StageResult:
+    """Answer the state of the newest Job."""
+    if job.state is JobState.ACTIVE:
+        return _running(ctx, plan, job)
+    if job.state is JobState.COMPLETE:
+        reports = _reports(plan, job)
+        if reports is not None:
+            return _with_record(ctx, take(reports), _record(ctx, plan, job))
+    return _failed(ctx, plan, job, classify(job))
+
+
+def _reports(plan: StepPlan, job: ObservedJob) -> Reports | None:
+    """Return the report of every container, or None while one is missing."""
+    found: Reports = {}
+    for container in plan.containers:
+        result = None if job.pod is None else job.pod.result(container)
+        if result is None or result.report is None or result.report.failure is not None:
+            return None
+        found[container] = result.report
+    return found
+
+
+def _next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
+    """Return the record of the attempt to start when no Job of these inputs exists."""
+    record = record_of(ctx, plan)
+    ended = record is not None and record.finished is not None
+    attempts = 1 if record is None else record.attempts + ended
+    return _new_record(ctx, plan, attempts, plan.memory_bytes)
+
+
+def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) -> StepStatus:
+    """Return the record of a fresh attempt."""
+    return StepStatus(
+        name=plan.step,
+        key=plan.key,
+        attempts=attempts,
+        image=plan.image,
+        memory_bytes=memory_bytes,
+        started=ctx.now.isoformat(timespec="seconds"),
+    )
+
+
+def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
+    """Ask for a Job, unless work is suspended."""
+    if ctx.model.spec.suspend:
+        return stage.blocked(plan.condition, "Suspended", "spec.suspend is true: no work is started")
+    refusal = _refusal(ctx, plan, record.attempts)
+    known = record_of(ctx, plan)
+    if known is not None and known.finished is None and known.attempts == record.attempts:
+        record = known
+    want = plan.build(_job_name(ctx, plan, record.attempts), record.attempts, record.memory_bytes)
+    result = refusal or stage.working(plan.condition, plan.running_reason, plan.running_message)
+    return _with_record(ctx, replace(result, wishes=(want,)), record)
+
+
+def _job_name(ctx: Context, plan: StepPlan, attempt: int) -> str:
+    """Return the name of one attempt's Job."""
+    return child_name(ctx.model.name, plan.step, plan.key, str(attempt))
+
+
+def _refusal(ctx: Context, plan: StepPlan, attempt: int) -> StageResult | None:
+    """Return what to say where the API server refused the Job."""
+    name = _job_name(ctx, plan, attempt)
+    found = next((r for r in ctx.observed.refusals if r.kind == "Job" and r.name == name), None)
+    if found is None:
+        return None
+    return stage.troubled(plan.condition, found.reason, f"Job {name}: {found.message}")
+
+
+def _record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatus:
+    """Return the record of the observed attempt, which a crash may have kept out of status."""
+    known = record_of(ctx, plan)
+    if known is None or known.attempts != job.attempt:
+        known = _new_record(ctx, plan, job.attempt, plan.memory_bytes)
+    finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
+    return known.model_copy(update={"finished": finished})
+
+
+def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
+    """Tell how a running Job is doing."""
+    record = _record(ctx, plan, job)
+    trouble = _pod_trouble(ctx, plan, job.pod)
+    result = trouble or stage.working(plan.condition, plan.running_reason, plan.running_message)
+    stuck = trouble is not None and trouble.verdict is not None
+    if stuck and trouble.verdict.reason in IMAGE_TROUBLE and record.image != plan.image:
+        result = result.adding(Remove("Job", job.name, job.uid))
+    if job.progress_percent is not None:
+        progress = StepProgress(step=plan.step, percent=job.progress_percent)
+        result = replace(result, updates={**result.updates, "progress": progress})
+    return _with_record(ctx, result, record)
+
+
+def _pod_trouble(ctx: Context, plan: StepPlan, pod: ObservedPod | None) -> StageResult | None:
+    """Return what keeps the pod from running, once it has lasted."""
+    if pod is None or not (pod.unschedulable or pod.waiting_reason):
+        return None
+    left = POD_TROUBLE_GRACE - (ctx.now - pod.created)
+    if left > timedelta(0):
+        return stage.working(plan.condition, plan.running_reason, plan.running_message, left)
+    if pod.unschedulable:
+        return stage.troubled(plan.condition, "Unschedulable", f"pod {pod.name}: {pod.unschedulable}")
+    message = f"pod {pod.name}: {pod.waiting_message or pod.waiting_reason}"
+    return stage.troubled(plan.condition, pod.waiting_reason, message)
+
+
+def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
+    """Try again where that can help, else say what a person can do."""
+    record = _record(ctx, plan, job).model_copy(
+        update={"last_reason": failed.reason, "last_message": failed.message}
+    )
+    if failed.reason == OUT_OF_MEMORY:
+        return _out_of_memory(ctx, plan, record, failed)
+    if failed.retry_after is None or record.attempts >= failed.most_attempts:
+        hint = f" Delete Job {job.name} to try again."
+        return _with_record(
+            ctx, stage.blocked(plan.condition, failed.reason, failed.message + hint), record
+        )
+    due = (job.finished or ctx.now) + _backoff(failed.retry_after, record.attempts)
+    if due <= ctx.now:
+        return _retry(ctx, plan, record, record.memory_bytes)
+    message = f"{failed.message} Attempt {record.attempts + 1} follows."
+    result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
+    return _with_record(ctx, result, record)
+
+
+def _out_of_memory(
+    ctx: Context, plan: StepPlan, record: StepStatus, failed: Failed
+) -> StageResult:
+    """Give one larger try, then stop."""
+    larger = plan.memory_bytes * MEMORY_RETRY_FACTOR
+    if record.memory_bytes < larger:
+        return _retry(ctx, plan, record, larger)
+    advice = f" Raise {plan.memory_field}." if plan.memory_field else ""
+    message = (
+        f"{plan.step} was killed for memory with {mebibytes(plan.memory_bytes)} and with "
+        f"{mebibytes(record.memory_bytes)}.{advice} {failed.message}"
+    )
+    return _with_record(ctx, stage.blocked(plan.condition, OUT_OF_MEMORY, message.strip()), record)
+
+
+def _retry(ctx: Context, plan: StepPlan, record: StepStatus, memory_bytes: int) -> StageResult:
+    """Start the next attempt; the reason of the last one stays visible."""
+    following = _new_record(ctx, plan, record.attempts + 1, memory_bytes).model_copy(
+        update={"last_reason": record.last_reason, "last_message": record.last_message}
+    )
+    started = _start(ctx, plan, following)
+    if ctx.model.spec.suspend or started.verdict is None or started.verdict.warning:
+        return _with_record(ctx, started, record) if ctx.model.spec.suspend else started
+    message = (
+        f"{plan.running_message}; attempt {following.attempts} with {mebibytes(memory_bytes)} "
+        f"after {record.last_reason}: {record.last_message}"
+    )
+    verdict = replace(started.verdict, reason="Retrying", message=message, warning=True)
+    return replace(started, verdict=verdict)
+
+
+def _backoff(first: timedelta, attempts: int) -> timedelta:
+    """Return the pause before the next attempt: doubled each time, bounded."""
+    return min(first * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF)
+
+
+def _with_record(ctx: Context, result: StageResult, record: StepStatus) -> StageResult:
+    """Return the result with the step's record among the status updates."""
+    steps = [s for s in ctx.status.steps if s.name != record.name]
+    updates = {**result.updates, "steps": sorted([*steps, record], key=lambda s: s.name)}
+    return replace(result, updates=updates)

@@ -1,0 +1,94 @@
+"""`Fetched`: the source's files on the volume, verified; no GPU is held meanwhile."""
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.status import FetchedStatus, SourceStatus
+from qmodel.planner import context as stage
+from qmodel.planner import keys
+from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.placement import placement
+from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.sizing.estimate import FETCH_MEMORY_BYTES
+from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
+
+_TIMEOUT_SECONDS = 86_400
+_CPU = "500m"
+
+
+def plan(ctx: Context) -> StageResult:
+    """Bring the files, once inspection allowed it."""
+    source = ctx.source
+    if source is None or not ctx.status.is_true(ConditionType.INSPECTED):
+        return stage.waiting(ConditionType.FETCHED, ConditionType.INSPECTED)
+    fetched = ctx.status.fetched
+    if fetched is not None and fetched.source_digest == source.source_digest:
+        return _fetched(fetched)
+    return attend(ctx, _step(ctx, source), lambda reports: _taken(source, reports))
+
+
+def source_directory(source: SourceStatus) -> str:
+    """Return where the source's files lie on the volume."""
+    return f"{ARTIFACTS}/sources/{source.source_digest}"
+
+
+def _step(ctx: Context, source: SourceStatus) -> StepPlan:
+    key = keys.digest(ctx.model.spec.source.to_wire(), source.source_digest)
+    return StepPlan(
+        step=Step.FETCH,
+        condition=ConditionType.FETCHED,
+        key=key,
+        image=ctx.observed.installation.images.operator,
+        memory_bytes=FETCH_MEMORY_BYTES,
+        memory_field="",
+        running_reason="Fetching",
+        running_message=f"bringing {source.source_bytes / 1e6:.0f} MB to the volume",
+        containers=(Container.FETCH,),
+        build=lambda name, attempt, memory: _job(ctx, source, (name, attempt, memory, key)),
+    )
+
+
+def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:
+    name, number, memory_bytes, key = attempt
+    installation = ctx.observed.installation
+    told = source_task(ctx.model.spec.source, installation)
+    if isinstance(told, HubSource):
+        told = told.model_copy(update={"revision": source.source_revision})
+    task = FetchTask(
+        source=told,
+        source_revision=source.source_revision,
+        directory=source_directory(source),
+    )
+    node_selector, tolerations = placement(ctx)
+    container = WantContainer(
+        Container.FETCH, installation.images.operator, task, memory_bytes, _CPU
+    )
+    return WantJob(
+        name=name,
+        step=Step.FETCH,
+        key=key,
+        attempt=number,
+        revision="",
+        containers=(container,),
+        timeout_seconds=_TIMEOUT_SECONDS,
+        claim_name=ctx.claim_name,
+        source_claim=source_claim(ctx.model.spec.source),
+        token=token_file(ctx.model.spec.source),
+        node_selector=node_selector,
+        tolerations=tolerations,
+    )
+
+
+def _taken(source: SourceStatus, reports: Reports) -> StageResult:
+    found = reports[Container.FETCH].fetched
+    if found is None:
+        return stage.blocked(
+            ConditionType.FETCHED, "ReportInvalid", "the fetch Job reported no files"
+        )
+    fetched = FetchedStatus(source_digest=source.source_digest, **found.model_dump())
+    return StageResult(_fetched(fetched).verdict, {"fetched": fetched})
+
+
+def _fetched(fetched: FetchedStatus) -> StageResult:
+    message = f"{fetched.files} files, {fetched.bytes / 1e6:.0f} MB, verified"
+    return stage.done(ConditionType.FETCHED, "Verified", message)

@@ -1,0 +1,101 @@
+"""`Inspected`: resolve the source once, then judge whether what is asked is possible."""
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.status import SourceStatus
+from qmodel.planner import context as stage
+from qmodel.planner import keys
+from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.sizing.estimate import INSPECT_MEMORY_BYTES
+from qmodel.worker.task import InspectTask
+
+DEFAULT_CONTEXT_LENGTH = 4096
+"""Tokens a sequence where the user asks for none and the model has at least as many."""
+_TIMEOUT_SECONDS = 600
+_CPU = "100m"
+
+
+def plan(ctx: Context) -> StageResult:
+    """Resolve the source by a Job, or judge the one that is resolved already."""
+    source = ctx.source
+    if source is None:
+        return attend(ctx, _step(ctx), lambda reports: _resolved(ctx, reports))
+    return _judged(ctx.model, source)
+
+
+def context_length(model: QuantizedModel, source: SourceStatus) -> int:
+    """Return the tokens of one sequence: as asked, else the model's own within the default."""
+    asked = model.spec.serving.context_length
+    return asked or min(source.context_length, DEFAULT_CONTEXT_LENGTH)
+
+
+def _step(ctx: Context) -> StepPlan:
+    spec = ctx.model.spec
+    key = keys.digest(spec.source.to_wire(), spec.quantization.method)
+    return StepPlan(
+        step=Step.INSPECT,
+        condition=ConditionType.INSPECTED,
+        key=key,
+        image=ctx.observed.installation.images.operator,
+        memory_bytes=INSPECT_MEMORY_BYTES,
+        memory_field="",
+        running_reason="Inspecting",
+        running_message="reading the headers of the source",
+        containers=(Container.INSPECT,),
+        build=lambda name, attempt, memory: _job(ctx, name, attempt, memory, key),
+    )
+
+
+def _job(ctx: Context, name: str, attempt: int, memory_bytes: int, key: str) -> WantJob:
+    spec = ctx.model.spec
+    installation = ctx.observed.installation
+    task = InspectTask(
+        source=source_task(spec.source, installation), method=spec.quantization.method
+    )
+    container = WantContainer(
+        Container.INSPECT, installation.images.operator, task, memory_bytes, _CPU
+    )
+    return WantJob(
+        name=name,
+        step=Step.INSPECT,
+        key=key,
+        attempt=attempt,
+        revision="",
+        containers=(container,),
+        timeout_seconds=_TIMEOUT_SECONDS,
+        source_claim=source_claim(spec.source),
+        token=token_file(spec.source),
+        node_selector=spec.quantization.node_selector or {},
+        tolerations=tuple(spec.quantization.tolerations or ()),
+    )
+
+
+def _resolved(ctx: Context, reports: Reports) -> StageResult:
+    """Keep what the Job found."""
+    found = reports[Container.INSPECT].inspection
+    if found is None:
+        return stage.blocked(
+            ConditionType.INSPECTED, "ReportInvalid", "the inspect Job reported no inspection"
+        )
+    source = SourceStatus(key=keys.source_key(ctx.model.spec), **found.model_dump())
+    judged = _judged(ctx.model, source)
+    return StageResult(judged.verdict, {"source": source})
+
+
+def _judged(model: QuantizedModel, source: SourceStatus) -> StageResult:
+    """Say what the source is, or why what is asked of it cannot be."""
+    asked = model.spec.serving.context_length
+    if asked is not None and asked > source.context_length:
+        message = (
+            f"spec.serving.contextLength is {asked}, but the model was made for at most "
+            f"{source.context_length} tokens"
+        )
+        return stage.blocked(ConditionType.INSPECTED, "ContextTooLong", message)
+    message = (
+        f"{source.architecture} with {source.parameters / 1e6:.0f} M weights "
+        f"at revision {source.source_revision}"
+    )
+    return stage.done(ConditionType.INSPECTED, "Resolved", message)

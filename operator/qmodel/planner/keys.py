@@ -1,0 +1,44 @@
+"""Hashes that tell whether what status holds still speaks of what spec asks."""
+
+import json
+from typing import Any
+
+from qmodel.api.spec import QuantizedModelSpec
+from qmodel.naming import short_hash
+
+REVISION_LENGTH = 10
+
+
+def digest(*parts: Any) -> str:
+    """Return a short hash of JSON values; the order of keys does not matter."""
+    return short_hash(json.dumps(parts, sort_keys=True, separators=(",", ":")))
+
+
+def source_key(spec: QuantizedModelSpec) -> str:
+    """Return what a resolved source depends on: where it is, not who may read it."""
+    source = spec.source.to_wire()
+    source.get("huggingFace", {}).pop("tokenSecretRef", None)
+    return digest(source, spec.quantization.method)
+
+
+def recipe(spec: QuantizedModelSpec) -> dict[str, Any]:
+    """Return what an artifact depends on besides its source, defaults filled in."""
+    quantization = spec.quantization
+    found: dict[str, Any] = {"method": quantization.method}
+    if quantization.method == "GGUF":
+        found["gguf"] = quantization.gguf_options.to_wire()
+    if quantization.calibration is not None:
+        found["calibration"] = quantization.calibration.to_wire()
+    return found
+
+
+def revision(spec: QuantizedModelSpec, source_digest: str) -> str:
+    """Return the name of an artifact: hash of the resolved source and the recipe."""
+    text = json.dumps([source_digest, recipe(spec)], sort_keys=True)
+    return short_hash(text, REVISION_LENGTH)
+
+
+def evaluation_key(spec: QuantizedModelSpec) -> str:
+    """Return what an evaluation depends on besides the artifact; the gate is not in it."""
+    text = spec.quality_gate.text
+    return digest(None if text is None else text.to_wire())

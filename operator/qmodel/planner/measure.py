@@ -1,0 +1,186 @@
+"""`Measured`: what one server really takes, in the serving image, with the serving arguments.
+
+Measured once a revision. Another context or concurrency follows by arithmetic; what changes memory
+in other ways (cache type, offloading, arguments) is in the arguments' hash and measures anew.
+"""
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.status import ArtifactStatus, FootprintStatus, SourceStatus
+from qmodel.engines import llamacpp
+from qmodel.planner import context as stage
+from qmodel.planner import keys
+from qmodel.planner.accelerator import accelerators
+from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.inspection import context_length
+from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.placement import placement
+from qmodel.planner.quantize import artifact_directory, current_artifact
+from qmodel.sizing.estimate import estimate_measure_bytes, estimate_serve_bytes
+from qmodel.sizing.processors import SERVER_CPU, threads
+from qmodel.worker.task import MeasureTask
+
+_TIMEOUT_SECONDS = 7200
+
+
+def plan(ctx: Context) -> StageResult:
+    """Measure the wanted revision, once its quality allows it."""
+    artifact = current_artifact(ctx)
+    if artifact is None or not ctx.status.is_true(ConditionType.EVALUATED):
+        return stage.waiting(ConditionType.MEASURED, ConditionType.EVALUATED)
+    footprint = current_footprint(ctx)
+    if footprint is not None:
+        return _measured(footprint)
+    if ctx.source is None:
+        return stage.waiting(ConditionType.MEASURED, ConditionType.INSPECTED)
+    step = _step(ctx, ctx.source, artifact)
+    return attend(ctx, step, lambda reports: _taken(ctx, reports))
+
+
+def current_footprint(ctx: Context) -> FootprintStatus | None:
+    """Return the footprint, if it was measured on this revision with the arguments asked now."""
+    found = ctx.status.footprint
+    if found is None or found.revision != ctx.revision:
+        return None
+    return found if found.arguments_hash == arguments_hash(ctx, engine_image(ctx)) else None
+
+
+def engine_image(ctx: Context) -> str:
+    """Return the image that serves: what the revision was measured with, else this release's."""
+    found = ctx.status.footprint
+    if found is not None and found.revision == ctx.revision:
+        return found.image
+    return ctx.observed.installation.images.llamacpp
+
+
+def gpu_layers(ctx: Context) -> int:
+    """Return the layers to offload: all of them on a GPU, none without."""
+    chosen = ctx.status.accelerator
+    return 0 if chosen is None or chosen.count == 0 else llamacpp.ALL_LAYERS
+
+
+def arguments_hash(ctx: Context, image: str) -> str:
+    """Return what identifies a measurement besides the revision."""
+    serving = ctx.model.spec.serving
+    chosen = ctx.status.accelerator
+    return llamacpp.arguments_hash(
+        image=image,
+        kv_type=serving.kv_cache_type,
+        gpu_layers=gpu_layers(ctx),
+        accelerator="" if chosen is None else f"{chosen.resource_name}x{chosen.count}",
+        extra_args=serving.extra_args or [],
+        env={e.name: e.value for e in serving.env or []},
+    )
+
+
+def model_path(artifact: ArtifactStatus) -> str:
+    """Return the file that the server loads."""
+    return f"{artifact_directory(artifact.revision)}/{artifact.model_file}"
+
+
+def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepPlan:
+    image = ctx.observed.installation.images.llamacpp
+    serving = ctx.model.spec.serving
+    key = keys.digest(
+        ctx.revision,
+        arguments_hash(ctx, ""),
+        context_length(ctx.model, source),
+        serving.concurrency,
+    )
+    return StepPlan(
+        step=Step.MEASURE,
+        condition=ConditionType.MEASURED,
+        key=key,
+        image=image,
+        memory_bytes=estimate_measure_bytes(_estimate(ctx, source, artifact)),
+        memory_field="spec.serving.contextLength or concurrency are large: lower them, or report it",
+        running_reason="Measuring",
+        running_message="serving under full load to see what it takes",
+        containers=(Container.MEASURE,),
+        build=lambda name, attempt, memory: _job(ctx, source, artifact, (name, attempt, memory, key)),
+    )
+
+
+def _estimate(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> int:
+    """Return the peak that is expected before it was measured, in bytes."""
+    serving = ctx.model.spec.serving
+    return estimate_serve_bytes(
+        source,
+        ctx.model.spec.quantization,
+        context_length=context_length(ctx.model, source),
+        concurrency=serving.concurrency,
+        kv_type=serving.kv_cache_type,
+        weight_bytes=artifact.weight_bytes,
+    )
+
+
+def _job(
+    ctx: Context,
+    source: SourceStatus,
+    artifact: ArtifactStatus,
+    attempt: tuple[str, int, int, str],
+) -> WantJob:
+    name, number, memory_bytes, key = attempt
+    serving = ctx.model.spec.serving
+    image = ctx.observed.installation.images.llamacpp
+    argv = llamacpp.server_argv(
+        model_path=model_path(artifact),
+        alias=ctx.model.name,
+        context_length=context_length(ctx.model, source),
+        concurrency=serving.concurrency,
+        kv_type=serving.kv_cache_type,
+        gpu_layers=gpu_layers(ctx),
+        threads=threads(SERVER_CPU),
+        extra_args=serving.extra_args or [],
+    )
+    task = MeasureTask(
+        directory=artifact_directory(artifact.revision),
+        argv=argv,
+        port=llamacpp.PORT,
+        context_length=context_length(ctx.model, source),
+        concurrency=serving.concurrency,
+        arguments_hash=arguments_hash(ctx, image),
+    )
+    node_selector, tolerations = placement(ctx)
+    chosen = ctx.status.accelerator
+    return WantJob(
+        name=name,
+        step=Step.MEASURE,
+        key=key,
+        attempt=number,
+        revision=artifact.revision,
+        containers=(WantContainer(Container.MEASURE, image, task, memory_bytes, SERVER_CPU),),
+        timeout_seconds=_TIMEOUT_SECONDS,
+        claim_name=ctx.claim_name,
+        accelerators=None if chosen is None else accelerators(chosen),
+        node_selector=node_selector,
+        tolerations=tolerations,
+        env=tuple(serving.env or ()),
+    )
+
+
+def _taken(ctx: Context, reports: Reports) -> StageResult:
+    found = reports[Container.MEASURE].footprint
+    artifact = current_artifact(ctx)
+    if found is None or artifact is None or ctx.source is None:
+        return stage.blocked(
+            ConditionType.MEASURED, "ReportInvalid", "the measure Job reported no footprint"
+        )
+    step = ctx.status.step(Step.MEASURE)
+    image = step.image if step is not None else ctx.observed.installation.images.llamacpp
+    footprint = FootprintStatus(
+        revision=artifact.revision,
+        image=image,
+        estimated_peak_bytes=_estimate(ctx, ctx.source, artifact),
+        **found.model_dump(),
+    )
+    return StageResult(_measured(footprint).verdict, {"footprint": footprint})
+
+
+def _measured(found: FootprintStatus) -> StageResult:
+    message = (
+        f"{found.peak_bytes / 2**20:.0f} MiB at {found.concurrency} x {found.context_length} "
+        f"tokens, {found.tokens_per_second:.0f} tokens/s; "
+        f"{found.estimated_peak_bytes / 2**20:.0f} MiB were estimated"
+    )
+    return stage.done(ConditionType.MEASURED, "Measured", message)

@@ -1,0 +1,138 @@
+"""From a model and what is observed around it to what to do now.
+
+Stages run in the order of the pipeline. Each asks whether its condition is settled for what spec
+asks now; if not, it says what it needs. A stage sees the status as the stages before it left it.
+`Ready` sums the conditions up. Nothing here acts, waits or looks at a clock.
+"""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.planner import (
+    accelerator,
+    announcements,
+    fetch,
+    inspection,
+    measure,
+    quantize,
+    serve,
+    size,
+    storage,
+    summary,
+)
+from qmodel.planner.context import Context, StageResult, Verdict
+from qmodel.planner.model import JobState, Observed, Plan, Remove, Step, Wish
+
+Stage = Callable[[Context], StageResult]
+
+STAGES: tuple[Stage, ...] = (
+    inspection.plan,
+    accelerator.plan,
+    storage.plan,
+    fetch.plan,
+    quantize.plan_artifact,
+    quantize.plan_evaluation,
+    measure.plan,
+    size.plan,
+    serve.plan,
+)
+
+_SETTLES = {
+    Step.INSPECT: ConditionType.INSPECTED,
+    Step.FETCH: ConditionType.FETCHED,
+    Step.QUANTIZE: ConditionType.EVALUATED,
+    Step.MEASURE: ConditionType.MEASURED,
+}
+"""The condition that a step's Job is there for: once True, no such Job need run."""
+
+
+def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
+    """Decide what to do about one model.
+
+    Parameters
+    ----------
+    model
+        Spec, and status as it was last written.
+    observed
+        Its children, the cluster's nodes and the installation.
+    now
+        The time, aware of its zone.
+    """
+    status = model.status.model_copy(update={"progress": None})
+    wishes: list[Wish] = []
+    requeue: list[timedelta] = []
+    for stage in STAGES:
+        result = stage(Context(model, observed, status, now))
+        status = _merge(status, result, model.generation, now)
+        wishes.extend(result.wishes)
+        if result.requeue_after is not None:
+            requeue.append(result.requeue_after)
+    ctx = Context(model, observed, status, now)
+    status = _merge(status, _ready(status), model.generation, now)
+    status = summary.summarise(ctx, status)
+    wishes.extend(_needless_jobs(ctx))
+    return Plan(
+        wishes=tuple(dict.fromkeys(wishes)),
+        status=status,
+        announcements=announcements.between(model.status, status),
+        requeue_after=min(requeue, default=None),
+    )
+
+
+def _merge(
+    status: QuantizedModelStatus, result: StageResult, generation: int, now: datetime
+) -> QuantizedModelStatus:
+    """Return the status with a stage's blocks and condition."""
+    updates = dict(result.updates)
+    if result.verdict is not None:
+        condition = _condition(status, result.verdict, generation, now)
+        others = {c.type: c for c in status.conditions} | {condition.type: condition}
+        updates["conditions"] = [others[kind] for kind in ConditionType if kind in others]
+    return status.model_copy(update=updates)
+
+
+def _condition(
+    status: QuantizedModelStatus, verdict: Verdict, generation: int, now: datetime
+) -> Condition:
+    """Return the verdict as a condition; its time moves only with its status."""
+    before = status.condition(verdict.type)
+    same = before is not None and before.status is verdict.status
+    since = before.last_transition_time if before is not None and same else _timestamp(now)
+    return Condition(
+        type=verdict.type,
+        status=verdict.status,
+        reason=verdict.reason,
+        message=verdict.message[:4096],
+        observed_generation=generation,
+        last_transition_time=since,
+    )
+
+
+def _timestamp(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _ready(status: QuantizedModelStatus) -> StageResult:
+    """Sum the conditions up: the first that is not True speaks for all."""
+    parts = [kind for kind in ConditionType if kind is not ConditionType.READY]
+    for kind in parts:
+        found = status.condition(kind)
+        if found is not None and found.status is not ConditionStatus.TRUE:
+            return StageResult(
+                Verdict(ConditionType.READY, found.status, found.reason, found.message)
+            )
+    available = status.condition(ConditionType.AVAILABLE)
+    message = "" if available is None else available.message
+    return StageResult(Verdict(ConditionType.READY, ConditionStatus.TRUE, "Serving", message))
+
+
+def _needless_jobs(ctx: Context) -> list[Wish]:
+    """Return Jobs that still run for a condition that is settled without them."""
+    return [
+        Remove("Job", job.name, job.uid)
+        for job in ctx.observed.jobs
+        if job.state is JobState.ACTIVE and ctx.status.is_true(_SETTLES[job.step])
+    ]

@@ -1,0 +1,199 @@
+"""`Quantized` and `Evaluated`: one pod makes the artifact, then loads it back and judges it.
+
+The artifact is made by an init container, so that the main container evaluates what was saved. A
+changed evaluation runs the same Job again: the artifact is found complete and not made twice. The
+gate itself is judged here, from numbers in status, so that a changed gate runs nothing.
+"""
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.quantities import bytes_of
+from qmodel.api.quantization import Method
+from qmodel.api.status import ArtifactStatus, EvaluationStatus, SourceStatus
+from qmodel.planner import context as stage
+from qmodel.planner import gate, keys
+from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.fetch import source_directory
+from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.placement import placement
+from qmodel.planner.sources import source_name
+from qmodel.sizing.estimate import estimate_evaluate_bytes, estimate_quantize_bytes
+from qmodel.sizing.processors import threads
+from qmodel.worker.report import Artifact, Evaluation
+from qmodel.worker.task import (
+    ARTIFACTS,
+    CALIBRATION_FILE,
+    EVALUATION_FILE,
+    EvaluateTask,
+    QuantizeTask,
+)
+
+DEFAULT_CPU = "1"
+"""CPU request of a quantize Job where the user names none."""
+
+
+def plan_artifact(ctx: Context) -> StageResult:
+    """Make the artifact of the wanted revision; the Job evaluates it too."""
+    if not ctx.status.is_true(ConditionType.FETCHED) or ctx.source is None:
+        return stage.waiting(ConditionType.QUANTIZED, ConditionType.FETCHED)
+    artifact = current_artifact(ctx)
+    if artifact is not None:
+        return _made(artifact)
+    return attend(ctx, _step(ctx, ConditionType.QUANTIZED), lambda reports: _taken(ctx, reports))
+
+
+def plan_evaluation(ctx: Context) -> StageResult:
+    """Judge the evaluation of the wanted revision against the gate that spec has now."""
+    if current_artifact(ctx) is None or not ctx.status.is_true(ConditionType.FETCHED):
+        return stage.waiting(ConditionType.EVALUATED, ConditionType.QUANTIZED)
+    evaluation = ctx.status.evaluation
+    if evaluation is not None and _is_current(ctx, evaluation):
+        return gate.judge(ctx.model.spec.quality_gate, evaluation)
+    return attend(ctx, _step(ctx, ConditionType.EVALUATED), lambda reports: _taken(ctx, reports))
+
+
+def current_artifact(ctx: Context) -> ArtifactStatus | None:
+    """Return the artifact, if it is the wanted revision's."""
+    artifact = ctx.status.artifact
+    return artifact if artifact is not None and artifact.revision == ctx.revision else None
+
+
+def artifact_directory(revision: str) -> str:
+    """Return where a revision's artifact lies on the volume."""
+    return f"{ARTIFACTS}/{revision}"
+
+
+def _is_current(ctx: Context, evaluation: EvaluationStatus) -> bool:
+    return evaluation.revision == ctx.revision and evaluation.key == keys.evaluation_key(
+        ctx.model.spec
+    )
+
+
+def _taken(ctx: Context, reports: Reports) -> StageResult:
+    """Keep the artifact and the evaluation of a complete Job."""
+    revision = ctx.revision or ""
+    made = reports[Container.QUANTIZE].artifact
+    if made is None:
+        return stage.blocked(
+            ConditionType.QUANTIZED, "ReportInvalid", "the quantize Job reported no artifact"
+        )
+    artifact = ArtifactStatus(revision=revision, **made.model_dump())
+    key = keys.evaluation_key(ctx.model.spec)
+    judged = reports[Container.EVALUATE].evaluation if Container.EVALUATE in reports else None
+    if judged is None:
+        evaluation = EvaluationStatus(revision=revision, key=key, applicable=False)
+    else:
+        evaluation = gate.to_status(judged, revision, key)
+    updates = {"artifact": artifact, "evaluation": evaluation}
+    if current_artifact(ctx) is None:
+        return StageResult(_made(artifact).verdict, updates)
+    return StageResult(gate.judge(ctx.model.spec.quality_gate, evaluation).verdict, updates)
+
+
+def _made(artifact: Artifact) -> StageResult:
+    message = f"{artifact.model_file}, {artifact.weight_bytes / 1e6:.0f} MB"
+    return stage.done(ConditionType.QUANTIZED, "ArtifactComplete", message)
+
+
+def _step(ctx: Context, condition: ConditionType) -> StepPlan:
+    spec = ctx.model.spec
+    source = ctx.source
+    if source is None:
+        message = "an artifact is made only from a resolved source"
+        raise ValueError(message)
+    quantizing = condition is ConditionType.QUANTIZED
+    evaluates = spec.quantization.method is not Method.NONE
+    asked = spec.quantization.resources
+    key = keys.digest(
+        ctx.revision,
+        keys.evaluation_key(spec),
+        None if asked is None else asked.to_wire(),
+    )
+    memory_bytes = (
+        bytes_of(asked.memory)
+        if asked is not None and asked.memory is not None
+        else max(estimate_quantize_bytes(source), estimate_evaluate_bytes(source, spec.quantization))
+    )
+    return StepPlan(
+        step=Step.QUANTIZE,
+        condition=condition,
+        key=key,
+        image=ctx.observed.installation.images.llamacpp_worker,
+        memory_bytes=memory_bytes,
+        memory_field="spec.quantization.resources.memory",
+        running_reason="Quantizing" if quantizing else "Evaluating",
+        running_message=_doing(ctx, quantizing=quantizing),
+        containers=(Container.QUANTIZE, Container.EVALUATE) if evaluates else (Container.QUANTIZE,),
+        build=lambda name, attempt, memory: _job(ctx, source, (name, attempt, memory, key)),
+    )
+
+
+def _doing(ctx: Context, *, quantizing: bool) -> str:
+    """Say what runs, in words."""
+    if not quantizing:
+        return "comparing the artifact with the unquantized model"
+    spec = ctx.model.spec.quantization
+    if spec.method is Method.NONE:
+        return "taking the source as it is"
+    return f"making {spec.gguf_options.type} of revision {ctx.revision}"
+
+
+def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:
+    name, number, memory_bytes, key = attempt
+    spec = ctx.model.spec
+    image = ctx.observed.installation.images.llamacpp_worker
+    asked = spec.quantization.resources
+    cpu = asked.cpu if asked is not None and asked.cpu is not None else DEFAULT_CPU
+    containers = [
+        WantContainer(
+            Container.QUANTIZE, image, _quantize_task(ctx, source, threads(cpu)), memory_bytes, cpu
+        )
+    ]
+    if spec.quantization.method is not Method.NONE:
+        task = _evaluate_task(ctx, source, threads(cpu))
+        containers.append(WantContainer(Container.EVALUATE, image, task, memory_bytes, cpu))
+    node_selector, tolerations = placement(ctx)
+    return WantJob(
+        name=name,
+        step=Step.QUANTIZE,
+        key=key,
+        attempt=number,
+        revision=ctx.revision or "",
+        containers=tuple(containers),
+        timeout_seconds=spec.quantization.timeout_seconds,
+        claim_name=ctx.claim_name,
+        calibration=spec.quantization.calibration,
+        evaluation=spec.quality_gate.text,
+        node_selector=node_selector,
+        tolerations=tolerations,
+    )
+
+
+def _quantize_task(ctx: Context, source: SourceStatus, thread_count: int) -> QuantizeTask:
+    spec = ctx.model.spec
+    method = spec.quantization.method
+    options = spec.quantization.gguf_options if method is Method.GGUF else None
+    revision = ctx.revision or ""
+    kept = {revision, *([ctx.status.rollout.revision] if ctx.status.rollout else [])}
+    return QuantizeTask(
+        source_directory=source_directory(source),
+        directory=artifact_directory(revision),
+        revision=revision,
+        method=method,
+        source_repository=source_name(spec.source),
+        source_revision=source.source_revision,
+        gguf_type=None if options is None else options.type,
+        importance_matrix=options is not None and options.importance_matrix,
+        calibration_file=None if spec.quantization.calibration is None else CALIBRATION_FILE,
+        keep_revisions=sorted(kept),
+        threads=thread_count,
+    )
+
+
+def _evaluate_task(ctx: Context, source: SourceStatus, thread_count: int) -> EvaluateTask:
+    return EvaluateTask(
+        source_directory=source_directory(source),
+        directory=artifact_directory(ctx.revision or ""),
+        text_file=None if ctx.model.spec.quality_gate.text is None else EVALUATION_FILE,
+        threads=thread_count,
+    )

@@ -1,0 +1,203 @@
+"""`Available`: the servers of the wanted revision answer; until then the old ones do.
+
+A revision's servers are one Deployment. The Service moves to a new revision once that is available,
+and only then do the old servers go. Whatever fails on the way, what serves is left alone.
+"""
+
+from dataclasses import replace
+from datetime import timedelta
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.quantities import mebibytes
+from qmodel.api.serving import PodTemplate
+from qmodel.api.status import Rollout
+from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
+from qmodel.planner import context as stage
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.failures import OUT_OF_MEMORY
+from qmodel.planner.measure import current_footprint, engine_image, model_path
+from qmodel.planner.model import (
+    ObservedDeployment,
+    Refusal,
+    Remove,
+    WantDeployment,
+    WantService,
+    Wish,
+)
+from qmodel.planner.placement import placement
+from qmodel.planner.quantize import current_artifact
+from qmodel.planner.server_trouble import SERVE, killed_for_memory, raised, trouble
+from qmodel.planner.size import sizing_key
+
+_LEAST_STARTUP_SECONDS = 120
+_STARTUP_FACTOR = 20
+"""A server may take this many times the measured load time: other pods load at the same time."""
+
+
+def plan(ctx: Context) -> StageResult:
+    """Roll out the wanted revision beside the one that serves."""
+    candidate = _candidate(ctx)
+    serving = ctx.status.rollout
+    if ctx.model.spec.suspend and candidate != serving:
+        return _suspended(ctx, serving)
+    if candidate is None:
+        verdict = stage.waiting(ConditionType.AVAILABLE, ConditionType.SIZED)
+        return verdict.adding(*_keep(ctx, serving))
+    if serving is None or serving.revision == candidate.revision:
+        return _roll(ctx, candidate)
+    return _replace(ctx, serving, candidate)
+
+
+def _suspended(ctx: Context, serving: Rollout | None) -> StageResult:
+    """Keep what serves as it is."""
+    message = "spec.suspend is true: nothing is rolled out"
+    result = stage.blocked(ConditionType.AVAILABLE, "Suspended", message)
+    return result.adding(*_keep(ctx, serving))
+
+
+def _candidate(ctx: Context) -> Rollout | None:
+    """Return the wanted revision's rollout, once everything about it is known."""
+    artifact, footprint = current_artifact(ctx), current_footprint(ctx)
+    sizing, chosen = ctx.status.sizing, ctx.status.accelerator
+    ready = ctx.status.is_true(ConditionType.SIZED)
+    if not ready or artifact is None or footprint is None or sizing is None or chosen is None:
+        return None
+    serving = ctx.model.spec.serving
+    selector, tolerations = placement(ctx)
+    template = serving.pod_template or PodTemplate()
+    return Rollout(
+        revision=artifact.revision,
+        image=engine_image(ctx),
+        model_file=model_path(artifact),
+        claim_name=ctx.claim_name,
+        sizing=sizing,
+        kv_cache_type=serving.kv_cache_type,
+        accelerator=chosen,
+        extra_args=serving.extra_args or [],
+        env=serving.env or [],
+        pod_template=template.model_copy(
+            update={"node_selector": selector, "tolerations": list(tolerations)}
+        ),
+        startup_seconds=max(_LEAST_STARTUP_SECONDS, int(_STARTUP_FACTOR * footprint.load_seconds)),
+    )
+
+
+def _keep(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
+    """Return the wishes that keep what serves."""
+    if serving is None:
+        return ()
+    return (_deployment(ctx, serving), _service(ctx, serving.revision))
+
+
+def _roll(ctx: Context, candidate: Rollout) -> StageResult:
+    """Bring up, or adjust, the only revision there is."""
+    result = _state(ctx, candidate)
+    wishes = _keep(ctx, candidate)
+    obsolete = [
+        Remove("Deployment", d.name, d.uid)
+        for d in ctx.observed.deployments
+        if d.revision != candidate.revision and _service_is_at(ctx, candidate.revision)
+    ]
+    updates = {
+        **result.updates,
+        "rollout": candidate,
+        "serving_revision": candidate.revision,
+    }
+    return StageResult(result.verdict, updates, (*wishes, *obsolete), result.requeue_after)
+
+
+def _replace(ctx: Context, serving: Rollout, candidate: Rollout) -> StageResult:
+    """Bring the candidate up beside what serves, and hand over when it answers."""
+    found = ctx.observed.deployment(candidate.revision)
+    if found is not None and found.available:
+        return _roll(ctx, candidate)
+    result = _state(ctx, candidate)
+    wishes = (*_keep(ctx, serving), _deployment(ctx, candidate))
+    others = [
+        Remove("Deployment", d.name, d.uid)
+        for d in ctx.observed.deployments
+        if d.revision not in {serving.revision, candidate.revision}
+    ]
+    return StageResult(result.verdict, result.updates, (*wishes, *others), result.requeue_after)
+
+
+def _service_is_at(ctx: Context, revision: str) -> bool:
+    return ctx.observed.service is not None and ctx.observed.service.revision == revision
+
+
+def _deployment(ctx: Context, rollout: Rollout) -> WantDeployment:
+    name = child_name(ctx.model.name, rollout.revision)
+    return WantDeployment(name, rollout, ctx.model.spec.serving.replicas)
+
+
+def _service(ctx: Context, revision: str) -> WantService:
+    return WantService(child_name(ctx.model.name), revision)
+
+
+def _state(ctx: Context, candidate: Rollout) -> StageResult:
+    """Return how the servers of the candidate are doing."""
+    found = ctx.observed.deployment(candidate.revision)
+    refused = _refused(ctx, candidate)
+    if refused is not None:
+        return stage.troubled(ConditionType.AVAILABLE, refused.reason, refused.message)
+    if found is not None and found.available:
+        return _available(ctx, found)
+    wrong = None
+    if found is not None:
+        wrong = _out_of_memory(ctx, candidate, found) or trouble(found, ctx.now)
+    return wrong or stage.working(
+        ConditionType.AVAILABLE, "Deploying", f"starting the servers of {candidate.revision}"
+    )
+
+
+def _out_of_memory(
+    ctx: Context, candidate: Rollout, found: ObservedDeployment
+) -> StageResult | None:
+    """Give the servers one larger try, then stop."""
+    key = sizing_key(candidate.revision, candidate.sizing)
+    record = ctx.status.step(SERVE)
+    if record is not None and record.key != key:
+        record = None
+    if not killed_for_memory(found, None if record is None else record.started):
+        return None
+    if record is not None:
+        message = f"killed for memory with {mebibytes(record.memory_bytes)} too: please report this"
+        return stage.blocked(ConditionType.AVAILABLE, OUT_OF_MEMORY, message)
+    larger = raised(key, candidate.sizing.memory_bytes, candidate.image, ctx.now)
+    message = f"{larger.last_message}; trying {mebibytes(larger.memory_bytes)}"
+    result = stage.troubled(ConditionType.AVAILABLE, OUT_OF_MEMORY, message, timedelta(0))
+    steps = [s for s in ctx.status.steps if s.name != SERVE]
+    return replace(result, updates={"steps": [*steps, larger]})
+
+
+def _refused(ctx: Context, candidate: Rollout) -> Refusal | None:
+    """Return the API server's refusal of the servers or their address."""
+    names = {_deployment(ctx, candidate).name, _service(ctx, candidate.revision).name}
+    kinds = {"Deployment", "Service"}
+    return next((r for r in ctx.observed.refusals if r.kind in kinds and r.name in names), None)
+
+
+def _available(ctx: Context, found: ObservedDeployment) -> StageResult:
+    wanted = ctx.model.spec.serving.replicas
+    if wanted == 0:
+        return stage.done(ConditionType.AVAILABLE, "ScaledToZero", "no server is asked for")
+    message = f"{found.ready_replicas} of {wanted} servers answer"
+    return stage.done(ConditionType.AVAILABLE, "Answering", message)
+
+
+def summary(ctx: Context) -> dict[str, object]:
+    """Return the status fields that speak of what serves now."""
+    serving = ctx.status.rollout
+    if serving is None:
+        return {}
+    found = ctx.observed.deployment(serving.revision)
+    labels = {MODEL_UID_LABEL: ctx.model.uid, **SERVER_LABELS}
+    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    name = _service(ctx, serving.revision).name
+    return {
+        "replicas": 0 if found is None else found.replicas,
+        "selector": selector,
+        "endpoint": f"http://{name}.{ctx.model.namespace}.svc/v1",
+    }
+
+

@@ -1,0 +1,96 @@
+"""Why servers do not answer, read from their pods; and one larger try after an OOM kill."""
+
+from datetime import datetime, timedelta
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.quantities import mebibytes
+from qmodel.api.status import StepStatus
+from qmodel.planner import context as stage
+from qmodel.planner.context import StageResult
+from qmodel.planner.failures import OUT_OF_MEMORY
+from qmodel.planner.model import ContainerResult, ObservedDeployment, ObservedPod
+
+SERVE = "serve"
+"""Name of the record in `status.steps`."""
+SERVER_CONTAINER = "server"
+VERIFY_CONTAINER = "verify"
+_GRACE = timedelta(seconds=10)
+_MEMORY_FACTOR = 1.5
+
+
+def trouble(found: ObservedDeployment, now: datetime) -> StageResult | None:
+    """Return what keeps the servers from answering, the most telling first."""
+    return _damaged(found) or _crashed(found) or _not_started(found, now)
+
+
+def killed_for_memory(found: ObservedDeployment, since: str | None) -> bool:
+    """Whether a server that started after `since` (RFC 3339) was killed for memory."""
+    return any(
+        result.reason == OUT_OF_MEMORY
+        for pod in found.pods
+        if since is None or pod.created > datetime.fromisoformat(since)
+        for result in pod.results
+        if result.name == SERVER_CONTAINER
+    )
+
+
+def raised(key: str, memory_bytes: int, image: str, now: datetime) -> StepStatus:
+    """Return the record of one larger try."""
+    return StepStatus(
+        name=SERVE,
+        key=key,
+        attempts=2,
+        image=image,
+        memory_bytes=int(memory_bytes * _MEMORY_FACTOR),
+        started=now.isoformat(timespec="seconds"),
+        last_reason=OUT_OF_MEMORY,
+        last_message=f"a server was killed for memory with {mebibytes(memory_bytes)}",
+    )
+
+
+def _damaged(found: ObservedDeployment) -> StageResult | None:
+    """Return what the check before serving found, if it failed."""
+    for pod in found.pods:
+        result = pod.result(VERIFY_CONTAINER)
+        failure = None if result is None or result.report is None else result.report.failure
+        if failure is not None:
+            advice = "Restore the volume, or delete the claim to have everything made anew."
+            return stage.blocked(
+                ConditionType.AVAILABLE, failure.reason, f"{failure.message} {advice}"
+            )
+    return None
+
+
+def _crashed(found: ObservedDeployment) -> StageResult | None:
+    """Return how a server ended, if one did."""
+    ended = [r for pod in found.pods for r in pod.results if _is_crash(r)]
+    if not ended:
+        return None
+    last = ended[-1]
+    words = f" Its last words: {last.message}" if last.message else ""
+    message = f"the server exited {last.exit_code} ({last.reason}).{words}"
+    return stage.troubled(ConditionType.AVAILABLE, "ServerCrashed", message)
+
+
+def _is_crash(result: ContainerResult) -> bool:
+    return result.name == SERVER_CONTAINER and result.exit_code != 0
+
+
+def _not_started(found: ObservedDeployment, now: datetime) -> StageResult | None:
+    """Return what keeps a pod from starting, once it has lasted."""
+    for pod in found.pods:
+        if not (pod.unschedulable or pod.waiting_reason):
+            continue
+        left = _GRACE - (now - pod.created)
+        if left > timedelta(0):
+            return stage.working(
+                ConditionType.AVAILABLE, "Deploying", f"starting the servers of {found.revision}", left
+            )
+        return _stuck(pod)
+    return None
+
+
+def _stuck(pod: ObservedPod) -> StageResult:
+    reason = "Unschedulable" if pod.unschedulable else pod.waiting_reason
+    message = pod.unschedulable or pod.waiting_message or pod.waiting_reason
+    return stage.troubled(ConditionType.AVAILABLE, reason, f"pod {pod.name}: {message}")

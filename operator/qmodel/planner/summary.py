@@ -1,0 +1,53 @@
+"""Status fields for people: one word for the stage, one for memory, one for the accelerator."""
+
+from qmodel.api.conditions import ConditionStatus, ConditionType
+from qmodel.api.quantities import mebibytes
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.planner import serve
+from qmodel.planner.context import Context
+
+_STAGES = {
+    ConditionType.INSPECTED: "Inspecting",
+    ConditionType.FETCHED: "Fetching",
+    ConditionType.QUANTIZED: "Quantizing",
+    ConditionType.EVALUATED: "Evaluating",
+    ConditionType.MEASURED: "Measuring",
+    ConditionType.SIZED: "Sizing",
+    ConditionType.AVAILABLE: "Deploying",
+}
+
+
+def summarise(ctx: Context, status: QuantizedModelStatus) -> QuantizedModelStatus:
+    """Return the status with the fields that are derived from the rest."""
+    return status.model_copy(
+        update={
+            "observed_generation": ctx.model.generation,
+            "revision": ctx.revision,
+            "stage": _stage(status),
+            "footprint_summary": _footprint(status),
+            "accelerator_summary": _accelerator(status),
+            **serve.summary(ctx),
+        }
+    )
+
+
+def _stage(status: QuantizedModelStatus) -> str:
+    """Return the first condition that is not settled, as work in progress."""
+    for kind, word in _STAGES.items():
+        found = status.condition(kind)
+        if found is None or found.status is ConditionStatus.UNKNOWN:
+            return word
+        if found.status is ConditionStatus.FALSE:
+            return "Suspended" if found.reason == "Suspended" else "Failed"
+    return "Ready"
+
+
+def _footprint(status: QuantizedModelStatus) -> str | None:
+    return None if status.footprint is None else mebibytes(status.footprint.peak_bytes)
+
+
+def _accelerator(status: QuantizedModelStatus) -> str | None:
+    chosen = status.accelerator
+    if chosen is None:
+        return None
+    return "CPU" if chosen.count == 0 else f"{chosen.count} x {chosen.resource_name}"
