@@ -1,13 +1,10 @@
-"""`python tests/model make|tiny|gguf`: prints the path of what it made."""
+"""`python tests/model make|gguf|tiny|repositories|hub-image`: prints the path of what it made."""
 
 import argparse
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from model import checkpoint, source, tiny
-
-TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+from model import checkpoint, repositories, source
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -16,21 +13,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("make", help="the real checkpoint, in the cache")
     commands.add_parser("gguf", help="the packaged GGUF file, in the cache")
-    small = commands.add_parser("tiny", help="a random Llama with SmolLM2's tokenizer")
-    small.add_argument("folder", type=Path)
-    chosen = parser.parse_args(arguments)
-    if chosen.command == "make":
-        print(checkpoint.make())
-    elif chosen.command == "gguf":
-        print(source.gguf_file())
-    else:
-        print(tiny_with_tokenizer(chosen.folder))
+    commands.add_parser("hub-image", help="the build context of the test hub's image")
+    tiny = commands.add_parser("tiny", help="a random Llama with SmolLM2's tokenizer")
+    tiny.add_argument("folder", type=Path)
+    every = commands.add_parser("repositories", help="all repositories of the test hub")
+    every.add_argument("folder", type=Path)
+    print(_make(parser.parse_args(arguments)))
     return 0
 
 
-def tiny_with_tokenizer(out: Path) -> Path:
-    """Write a random Llama that the whole pipeline can work on: vocabulary of the real one."""
-    tiny.write(out, tiny.Shape(vocabulary=49152))
-    for name in TOKENIZER_FILES:
-        shutil.copy(checkpoint.make() / name, out / name)
-    return out
+def _make(chosen: argparse.Namespace) -> Path:
+    match chosen.command:
+        case "make":
+            return checkpoint.make()
+        case "gguf":
+            return source.gguf_file()
+        case "hub-image":
+            return repositories.image_context()
+        case "repositories":
+            return repositories.write(Path(chosen.folder))
+        case _:
+            folder = Path(chosen.folder)
+            folder.mkdir(parents=True, exist_ok=True)
+            return repositories.random(folder)
