@@ -1,0 +1,1 @@
+"""What the operator knows of each engine: arguments, ports and paths. Pure, and shared by all."""

@@ -1,0 +1,103 @@
+"""llama-server's command line: what is measured is what serves, to the letter.
+
+Everything that changes memory is said explicitly, so that no default of another llama.cpp, and
+nothing that the node happens to have, decides it.
+"""
+
+import json
+
+from qmodel.api.serving import KVCacheType
+from qmodel.naming import short_hash
+
+PORT = 8080
+"""Where the server listens inside its pod."""
+HEALTH_PATH = "/health"
+"""503 while the model loads, 200 once it answers."""
+BATCH_TOKENS = 2048
+"""Tokens of one logical batch, all sequences together."""
+UBATCH_TOKENS = 512
+"""Tokens computed at once; the compute buffers are sized by it."""
+GRACE_SECONDS = 60
+"""How long a request that has begun may take after SIGTERM."""
+ALL_LAYERS = 999
+"""More layers than any model has: offload everything."""
+_SPARE_HTTP_THREADS = 4
+"""For /health and /metrics while every slot streams; the default follows the node's cores."""
+_NEEDS_FLASH_ATTENTION = frozenset({KVCacheType.Q8_0, KVCacheType.Q4_0})
+"""A quantized V cache is refused without it."""
+
+
+def server_argv(  # noqa: PLR0913  one keyword a flag
+    *,
+    model_path: str,
+    alias: str,
+    context_length: int,
+    concurrency: int,
+    kv_type: KVCacheType,
+    gpu_layers: int,
+    threads: int,
+    extra_args: list[str],
+) -> list[str]:
+    """Return the server's whole command line.
+
+    Parameters
+    ----------
+    model_path
+        GGUF file inside the container.
+    alias
+        Name of the model in OpenAI answers.
+    context_length
+        Longest sequence, in tokens.
+    concurrency
+        Sequences at once, each with its own context.
+    kv_type
+        Element type of keys and values.
+    gpu_layers
+        Layers on the GPU; 0 on a CPU.
+    threads
+        CPU threads; the default is all cores of the node, however few the pod was given.
+    extra_args
+        The user's arguments; the API refuses those that would undo these.
+    """
+    return [
+        "llama-server",
+        *("--model", model_path),
+        *("--alias", alias),
+        *("--host", "0.0.0.0"),  # noqa: S104  the Service reaches it
+        *("--port", str(PORT)),
+        *("--ctx-size", str(context_length * concurrency)),
+        *("--parallel", str(concurrency), "--no-kv-unified"),
+        *("--n-gpu-layers", str(gpu_layers)),
+        *("--threads", str(threads)),
+        *("--threads-http", str(concurrency + _SPARE_HTTP_THREADS)),
+        *_memory_args(kv_type),
+        *("--jinja", "--metrics", "--no-slots", "--no-ui", "--offline"),
+        *extra_args,
+    ]
+
+
+def _memory_args(kv_type: KVCacheType) -> list[str]:
+    """Return the flags that keep memory where it was measured."""
+    name = kv_type.value.lower()
+    return [
+        *("--batch-size", str(BATCH_TOKENS)),
+        *("--ubatch-size", str(UBATCH_TOKENS)),
+        *("--cache-type-k", name, "--cache-type-v", name),
+        *("--flash-attn", "on" if kv_type in _NEEDS_FLASH_ATTENTION else "auto"),
+        *("--cache-ram", "0"),
+        *("--ctx-checkpoints", "0"),
+        *("--fit", "off"),
+        *("--load-mode", "none"),
+    ]
+
+
+def arguments_hash(
+    *, image: str, kv_type: KVCacheType, gpu_layers: int, threads: int, extra_args: list[str]
+) -> str:
+    """Return what a measurement depends on; where it differs, the server is measured anew.
+
+    Context and concurrency are not in it (their part follows by arithmetic), nor are the
+    model's path and alias.
+    """
+    parts = [image, BATCH_TOKENS, UBATCH_TOKENS, kv_type.value, gpu_layers, threads, extra_args]
+    return short_hash(json.dumps(parts))

@@ -1,0 +1,143 @@
+"""What steps and servers need before anything was measured: upper estimates from headers.
+
+An estimate only has to be enough for the first try and not absurd: what serves is sized by the
+measurement, and a step that was killed for memory is tried again with more.
+"""
+
+from qmodel.api.quantization import GGUFType, Method
+from qmodel.api.serving import KVCacheType
+from qmodel.engines.llamacpp import UBATCH_TOKENS
+from qmodel.planner.model import Container
+from qmodel.sizing.bits_per_weight import weight_bits
+from qmodel.sizing.footprint import memory_limit_bytes
+from qmodel.sizing.kv_cache import kv_cache_bytes, slot_cells
+from qmodel.worker.report import Inspection
+
+MIB = 2**20
+
+INSPECT_BYTES = 256 * MIB
+"""Python, the hub's client and headers of at most 100 MB."""
+FETCH_BYTES = 512 * MIB
+"""The same and a few download buffers; page cache of the files is reclaimed."""
+WORKER_BYTES = 128 * MIB
+"""The worker beside the server that it measures."""
+CONVERTER_BYTES = 768 * MIB
+"""Importing torch, transformers and the converter."""
+CONVERTER_COPIES = 3
+"""The largest tensor as read, as float32 and as written."""
+QUANTIZER_BYTES = 256 * MIB
+"""Python with the bindings, and llama.cpp's work buffers."""
+QUANTIZER_COPIES = 2
+"""The largest tensor as float32 and as written."""
+EVALUATOR_BYTES = 384 * MIB
+"""Python with the bindings, the tokens and two contexts."""
+LOGITS_CHUNK_TOKENS = 512
+"""Positions whose logits are compared at once, for both models."""
+SERVER_BYTES = 48 * MIB
+"""The server beyond its buffers: 28 to 57 MiB, its vocabulary aside."""
+VOCABULARY_BYTES_PER_TOKEN = 256
+"""Texts, scores and merges of one token."""
+ACTIVATION_WIDTHS = 20
+"""Hidden widths alive at once for a token: the residual, attention, and a feed-forward layer."""
+FILE_SYSTEM_SHARE_PERCENT = 10
+"""What a file system keeps for itself."""
+VOLUME_SPARE_BYTES = 256 * MIB
+"""Manifests, importance matrices, evaluation samples."""
+_FLOAT_BYTES = 4
+_BASE_WEIGHT_BYTES = 2
+
+
+def estimate_artifact_bytes(
+    inspection: Inspection, method: Method, gguf_type: GGUFType | None
+) -> int:
+    """Return the bytes of the artifact's weights, rather too many than too few."""
+    if method is Method.NONE or gguf_type is None:
+        return inspection.weight_bytes
+    embedding = min(inspection.vocabulary_size * inspection.hidden_size, inspection.parameters)
+    bits = weight_bits(gguf_type, inspection.hidden_size)
+    total = embedding * bits.output + (inspection.parameters - embedding) * bits.mix
+    return round(total / 8) + _vocabulary_bytes(inspection)
+
+
+def estimate_serve_bytes(
+    inspection: Inspection,
+    weight_bytes: int,
+    context_length: int,
+    concurrency: int,
+    kv_type: KVCacheType,
+) -> int:
+    """Return the peak of one server: weights, KV cache, compute buffers and the rest."""
+    kv_bytes = kv_cache_bytes(inspection.kv, context_length, concurrency, kv_type, UBATCH_TOKENS)
+    compute_bytes = _compute_bytes(inspection, context_length, concurrency)
+    rest_bytes = SERVER_BYTES + _vocabulary_bytes(inspection)
+    return weight_bytes + kv_bytes + compute_bytes + rest_bytes
+
+
+def estimate_step_memory(
+    container: Container, inspection: Inspection | None, artifact_bytes: int, serve_bytes: int
+) -> int:
+    """Return the memory limit of a Job's container for its first try.
+
+    Parameters
+    ----------
+    container
+        Which task it carries out.
+    inspection
+        What is known of the source; only `inspect` and `fetch` do without.
+    artifact_bytes
+        Weights of the artifact, estimated or known.
+    serve_bytes
+        Estimated peak of the server; counts for `measure`.
+    """
+    if inspection is None or container is Container.INSPECT:
+        return INSPECT_BYTES
+    match container:
+        case Container.FETCH:
+            return FETCH_BYTES
+        case Container.QUANTIZE:
+            return _quantize_bytes(inspection)
+        case Container.EVALUATE:
+            return _evaluate_bytes(inspection, artifact_bytes)
+        case Container.MEASURE:
+            return memory_limit_bytes(serve_bytes) + WORKER_BYTES
+
+
+def volume_bytes(inspection: Inspection, artifact_bytes: int) -> int:
+    """Return the size of the model's volume.
+
+    It holds the source, the unquantized model as one GGUF while it is made and evaluated, and two
+    artifacts: a new revision is built beside the one that serves.
+    """
+    base = 0 if inspection.format == "gguf" else inspection.parameters * _BASE_WEIGHT_BYTES
+    content = inspection.source_bytes + base + 2 * artifact_bytes
+    return content + content * FILE_SYSTEM_SHARE_PERCENT // 100 + VOLUME_SPARE_BYTES
+
+
+def _quantize_bytes(inspection: Inspection) -> int:
+    """Return the larger of converting and quantizing, which follow one another."""
+    largest = inspection.vocabulary_size * inspection.hidden_size * _FLOAT_BYTES
+    vocabulary = _vocabulary_bytes(inspection)
+    converting = CONVERTER_BYTES + CONVERTER_COPIES * largest
+    quantizing = QUANTIZER_BYTES + QUANTIZER_COPIES * largest
+    return max(converting, quantizing) + vocabulary
+
+
+def _evaluate_bytes(inspection: Inspection, artifact_bytes: int) -> int:
+    """Return both models with their contexts, and the logits that are compared."""
+    base = inspection.parameters * _BASE_WEIGHT_BYTES
+    logits = 2 * LOGITS_CHUNK_TOKENS * inspection.vocabulary_size * _FLOAT_BYTES
+    contexts = 2 * _compute_bytes(inspection, LOGITS_CHUNK_TOKENS, 1)
+    return EVALUATOR_BYTES + base + artifact_bytes + 2 * logits + contexts
+
+
+def _compute_bytes(inspection: Inspection, context_length: int, concurrency: int) -> int:
+    """Return activations of one ubatch, its attention mask, and one row of logits a sequence."""
+    activations = UBATCH_TOKENS * inspection.hidden_size * ACTIVATION_WIDTHS * _FLOAT_BYTES
+    mask = UBATCH_TOKENS * slot_cells(context_length, concurrency) * 2
+    logits = 2 * concurrency * inspection.vocabulary_size * _FLOAT_BYTES
+    return activations + mask + logits
+
+
+def _vocabulary_bytes(inspection: Inspection) -> int:
+    """Return what the vocabulary takes in a file or a process."""
+    return inspection.vocabulary_size * VOCABULARY_BYTES_PER_TOKEN
