@@ -3,6 +3,8 @@
 from decimal import Decimal
 from enum import StrEnum
 
+from pydantic import ConfigDict
+
 from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.quantities import DecimalString
 from qmodel.api.quantization import TextSource
@@ -18,14 +20,14 @@ class OnFailure(StrEnum):
 class QualityGate(ApiModel):
     """Bounds on the paired comparison with the unquantized source, on the same tokens."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             cel(
                 "!has(self.minTopTokenAgreement) || double(self.minTopTokenAgreement) <= 1.0",
                 "minTopTokenAgreement must be between 0 and 1",
             )
         )
-    }
+    )
 
     max_perplexity_ratio: DecimalString = "1.05"
     """Largest quantized perplexity over unquantized perplexity."""

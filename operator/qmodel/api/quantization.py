@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.quantities import Quantity
@@ -75,15 +75,15 @@ _NEEDS_MATRIX_MESSAGE = (
 class GGUFOptions(ApiModel):
     """Options of method GGUF."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             cel(
                 f"!(self.type in {_NEEDS_MATRIX_CEL})"
                 " || (has(self.importanceMatrix) && self.importanceMatrix)",
                 _NEEDS_MATRIX_MESSAGE,
             )
         )
-    }
+    )
 
     type: GGUFType = GGUFType.Q4_K_M
     """GGUF file type; llama.cpp falls back per tensor where a row does not divide."""
@@ -122,14 +122,14 @@ class TextSource(ApiModel):
     kustomize's configMapGenerator does.
     """
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             cel(
                 "has(self.configMapRef) != has(self.persistentVolumeClaim)",
                 "exactly one of configMapRef, persistentVolumeClaim must be set",
             )
         )
-    }
+    )
 
     config_map_ref: ConfigMapKeyRef | None = None
     """A key of a ConfigMap."""
@@ -193,16 +193,18 @@ class JobResources(ApiModel):
 class Quantization(ApiModel):
     """The recipe, and the Job that carries it out."""
 
-    model_config = {
-        "json_schema_extra": rules(
-            cel("!has(self.gguf) || self.method == 'GGUF'", "gguf is only allowed with method GGUF"),
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.gguf) || self.method == 'GGUF'", "gguf is only allowed with method GGUF"
+            ),
             cel(
                 "!has(self.calibration) || (has(self.gguf) && has(self.gguf.importanceMatrix)"
                 " && self.gguf.importanceMatrix)",
                 "calibration is only used with gguf.importanceMatrix: true",
             ),
         )
-    }
+    )
 
     method: Method
     """How the weights are stored; None serves the source as it is."""

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.quantities import Quantity
@@ -46,15 +46,15 @@ class KVCacheType(StrEnum):
 class EnvVar(ApiModel):
     """An environment variable with a literal value."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             cel(
                 "!self.name.startsWith('LLAMA_') && !self.name.startsWith('LD_')"
                 " && !self.name.startsWith('GGML_')",
                 "names that start with LLAMA_, GGML_ or LD_ are set by the operator",
             )
         )
-    }
+    )
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     """Name of the variable."""
@@ -72,7 +72,9 @@ class LocalObjectReference(ApiModel):
 class PodTemplate(ApiModel):
     """What of the server's pods a user may set."""
 
-    labels: Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32)] | None = None
+    labels: (
+        Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32)] | None
+    ) = None
     """Labels added to the pods."""
     annotations: (
         Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None
@@ -203,15 +205,15 @@ class DeletionPolicy(StrEnum):
 class Storage(ApiModel):
     """The volume that holds source and artifacts."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             cel(
                 "!has(self.existingClaim) || (!has(self.size) && !has(self.storageClassName)"
                 " && !has(self.accessMode))",
                 "size, storageClassName and accessMode are not allowed with existingClaim",
             )
         )
-    }
+    )
 
     size: Quantity | None = None
     """Size of the volume; absent: computed from the model."""

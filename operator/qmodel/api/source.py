@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from qmodel.api.base import ApiModel, cel, rules
 
@@ -74,15 +74,15 @@ class PersistentVolumeClaimSource(ApiModel):
 class Source(ApiModel):
     """Where the model comes from; exactly one member is set."""
 
-    model_config = {
-        "json_schema_extra": rules(
+    model_config = ConfigDict(
+        json_schema_extra=rules(
             cel(
                 "[has(self.huggingFace), has(self.persistentVolumeClaim)]"
                 ".filter(set, set).size() == 1",
                 "exactly one of huggingFace, persistentVolumeClaim must be set",
             )
         )
-    }
+    )
 
     hugging_face: HuggingFaceSource | None = None
     """A Hugging Face repository."""

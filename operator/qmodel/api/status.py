@@ -12,7 +12,7 @@ from qmodel.api.base import ApiModel
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.quantization import NodeSelector, Tolerations
 from qmodel.api.serving import AcceleratorType, EnvVar, KVCacheType, PodTemplate
-from qmodel.worker.report import Artifact, Evaluation, Footprint, Inspection
+from qmodel.worker.report import Artifact, Footprint, Inspection
 
 
 class SourceStatus(Inspection):

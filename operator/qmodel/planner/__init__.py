@@ -1,0 +1,1 @@
+"""Deciding: pure functions from what is observed to what to do."""

@@ -1,11 +1,13 @@
-"""The accelerator: decided once for a source and a wish, so that nodes that come and go move nothing."""
+"""The accelerator: decided once for a source and a wish.
 
+Nodes that come and go later move nothing.
+"""
+
+from qmodel.api.status import AcceleratorStatus
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.inspection import context_length
+from qmodel.planner.estimates import artifact_bytes, serve_bytes
 from qmodel.planner.model import Accelerators
-from qmodel.api.status import AcceleratorStatus
-from qmodel.sizing.estimate import estimate_serve_bytes
 from qmodel.sizing.inventory import choose_accelerator
 
 
@@ -18,13 +20,7 @@ def plan(ctx: Context) -> StageResult:
     key = keys.digest(wanted.to_wire(), source.source_digest)
     if ctx.status.accelerator is not None and ctx.status.accelerator.key == key:
         return StageResult()
-    need_bytes = estimate_serve_bytes(
-        source,
-        ctx.model.spec.quantization,
-        context_length=context_length(ctx.model, source),
-        concurrency=ctx.model.spec.serving.concurrency,
-        kv_type=ctx.model.spec.serving.kv_cache_type,
-    )
+    need_bytes = serve_bytes(ctx.model, source, artifact_bytes(ctx.model.spec, source))
     chosen = choose_accelerator(wanted, ctx.observed.nodes, need_bytes)
     return StageResult(updates={"accelerator": chosen.model_copy(update={"key": key})})
 

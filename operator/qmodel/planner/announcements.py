@@ -14,13 +14,10 @@ _GOOD_NEWS = (
 """Quantized comes with Evaluated, Sized with Measured, Available with Ready."""
 
 
-def between(
-    before: QuantizedModelStatus, after: QuantizedModelStatus
-) -> tuple[Announcement, ...]:
+def between(before: QuantizedModelStatus, after: QuantizedModelStatus) -> tuple[Announcement, ...]:
     """Return what happened between two statuses."""
     found = (
-        _announcement(before.condition(condition.type), condition)
-        for condition in after.conditions
+        _announcement(before.condition(condition.type), condition) for condition in after.conditions
     )
     return tuple(a for a in found if a is not None)
 

@@ -16,7 +16,15 @@ from qmodel.naming import child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY, Failed, classify
-from qmodel.planner.model import Container, JobState, ObservedJob, ObservedPod, Remove, Step, WantJob
+from qmodel.planner.model import (
+    Container,
+    JobState,
+    ObservedJob,
+    ObservedPod,
+    Remove,
+    Step,
+    WantJob,
+)
 from qmodel.worker.report import Report
 
 POD_TROUBLE_GRACE = timedelta(seconds=10)
@@ -50,9 +58,7 @@ class StepPlan:
 Reports = dict[Container, Report]
 
 
-def attend(
-    ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult]
-) -> StageResult:
+def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult]) -> StageResult:
     """Carry a step forward.
 
     Parameters
@@ -126,7 +132,9 @@ def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) 
 def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     """Ask for a Job, unless work is suspended."""
     if ctx.model.spec.suspend:
-        return stage.blocked(plan.condition, "Suspended", "spec.suspend is true: no work is started")
+        return stage.blocked(
+            plan.condition, "Suspended", "spec.suspend is true: no work is started"
+        )
     refusal = _refusal(ctx, plan, record.attempts)
     known = record_of(ctx, plan)
     if known is not None and known.finished is None and known.attempts == record.attempts:
@@ -164,8 +172,8 @@ def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     record = _record(ctx, plan, job)
     trouble = _pod_trouble(ctx, plan, job.pod)
     result = trouble or stage.working(plan.condition, plan.running_reason, plan.running_message)
-    stuck = trouble is not None and trouble.verdict is not None
-    if stuck and trouble.verdict.reason in IMAGE_TROUBLE and record.image != plan.image:
+    reason = "" if result.verdict is None else result.verdict.reason
+    if reason in IMAGE_TROUBLE and record.image != plan.image:
         result = result.adding(Remove("Job", job.name, job.uid))
     if job.progress_percent is not None:
         progress = StepProgress(step=plan.step, percent=job.progress_percent)
@@ -181,7 +189,9 @@ def _pod_trouble(ctx: Context, plan: StepPlan, pod: ObservedPod | None) -> Stage
     if left > timedelta(0):
         return stage.working(plan.condition, plan.running_reason, plan.running_message, left)
     if pod.unschedulable:
-        return stage.troubled(plan.condition, "Unschedulable", f"pod {pod.name}: {pod.unschedulable}")
+        return stage.troubled(
+            plan.condition, "Unschedulable", f"pod {pod.name}: {pod.unschedulable}"
+        )
     message = f"pod {pod.name}: {pod.waiting_message or pod.waiting_reason}"
     return stage.troubled(plan.condition, pod.waiting_reason, message)
 
@@ -206,9 +216,7 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     return _with_record(ctx, result, record)
 
 
-def _out_of_memory(
-    ctx: Context, plan: StepPlan, record: StepStatus, failed: Failed
-) -> StageResult:
+def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Failed) -> StageResult:
     """Give one larger try, then stop."""
     larger = plan.memory_bytes * MEMORY_RETRY_FACTOR
     if record.memory_bytes < larger:
@@ -239,7 +247,8 @@ def _retry(ctx: Context, plan: StepPlan, record: StepStatus, memory_bytes: int) 
 
 def _backoff(first: timedelta, attempts: int) -> timedelta:
     """Return the pause before the next attempt: doubled each time, bounded."""
-    return min(first * 2 ** min(attempts - 1, 10), LONGEST_BACKOFF)
+    doublings: int = 2 ** min(attempts - 1, 10)
+    return min(first * doublings, LONGEST_BACKOFF)
 
 
 def _with_record(ctx: Context, result: StageResult, record: StepStatus) -> StageResult:

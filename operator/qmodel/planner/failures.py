@@ -40,7 +40,9 @@ def classify(job: ObservedJob) -> Failed:
 
 
 def _went_wrong(result: ContainerResult) -> bool:
-    return result.exit_code != 0 or (result.report is not None and result.report.failure is not None)
+    return result.exit_code != 0 or (
+        result.report is not None and result.report.failure is not None
+    )
 
 
 def _from_container(result: ContainerResult) -> Failed:

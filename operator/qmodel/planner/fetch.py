@@ -9,7 +9,7 @@ from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.sources import source_claim, source_task, token_file
-from qmodel.sizing.estimate import FETCH_MEMORY_BYTES
+from qmodel.sizing.estimate import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
 
 _TIMEOUT_SECONDS = 86_400
@@ -39,7 +39,7 @@ def _step(ctx: Context, source: SourceStatus) -> StepPlan:
         condition=ConditionType.FETCHED,
         key=key,
         image=ctx.observed.installation.images.operator,
-        memory_bytes=FETCH_MEMORY_BYTES,
+        memory_bytes=FETCH_BYTES,
         memory_field="",
         running_reason="Fetching",
         running_message=f"bringing {source.source_bytes / 1e6:.0f} MB to the volume",

@@ -38,9 +38,7 @@ def to_status(found: Evaluation, revision: str, key: str) -> EvaluationStatus:
 def judge(gate: QualityGate, found: EvaluationStatus) -> StageResult:
     """Return the verdict on an evaluation under this gate."""
     if not found.applicable:
-        return stage.done(
-            ConditionType.EVALUATED, "NotApplicable", "the source is served as it is"
-        )
+        return stage.done(ConditionType.EVALUATED, "NotApplicable", "the source is served as it is")
     missed = _missed(gate, found)
     if not missed:
         return stage.done(ConditionType.EVALUATED, "WithinGate", _numbers(found))

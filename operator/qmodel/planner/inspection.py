@@ -9,7 +9,7 @@ from qmodel.planner.attempts import Reports, StepPlan, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.sources import source_claim, source_task, token_file
-from qmodel.sizing.estimate import INSPECT_MEMORY_BYTES
+from qmodel.sizing.estimate import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 
 DEFAULT_CONTEXT_LENGTH = 4096
@@ -40,7 +40,7 @@ def _step(ctx: Context) -> StepPlan:
         condition=ConditionType.INSPECTED,
         key=key,
         image=ctx.observed.installation.images.operator,
-        memory_bytes=INSPECT_MEMORY_BYTES,
+        memory_bytes=INSPECT_BYTES,
         memory_field="",
         running_reason="Inspecting",
         running_message="reading the headers of the source",

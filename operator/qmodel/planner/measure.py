@@ -12,11 +12,11 @@ from qmodel.planner import keys
 from qmodel.planner.accelerator import accelerators
 from qmodel.planner.attempts import Reports, StepPlan, attend
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.estimates import measure_bytes, serve_bytes
 from qmodel.planner.inspection import context_length
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
-from qmodel.sizing.estimate import estimate_measure_bytes, estimate_serve_bytes
 from qmodel.sizing.processors import SERVER_CPU, threads
 from qmodel.worker.task import MeasureTask
 
@@ -63,14 +63,15 @@ def arguments_hash(ctx: Context, image: str) -> str:
     """Return what identifies a measurement besides the revision."""
     serving = ctx.model.spec.serving
     chosen = ctx.status.accelerator
-    return llamacpp.arguments_hash(
+    arguments = llamacpp.arguments_hash(
         image=image,
         kv_type=serving.kv_cache_type,
         gpu_layers=gpu_layers(ctx),
-        accelerator="" if chosen is None else f"{chosen.resource_name}x{chosen.count}",
+        threads=threads(SERVER_CPU),
         extra_args=serving.extra_args or [],
-        env={e.name: e.value for e in serving.env or []},
     )
+    device = [] if chosen is None else [chosen.resource_name, chosen.count]
+    return keys.digest(arguments, device, [e.to_wire() for e in serving.env or []])
 
 
 def model_path(artifact: ArtifactStatus) -> str:
@@ -92,25 +93,14 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
         condition=ConditionType.MEASURED,
         key=key,
         image=image,
-        memory_bytes=estimate_measure_bytes(_estimate(ctx, source, artifact)),
-        memory_field="spec.serving.contextLength or concurrency are large: lower them, or report it",
+        memory_bytes=measure_bytes(ctx.model, source, artifact.weight_bytes),
+        memory_field="",
         running_reason="Measuring",
         running_message="serving under full load to see what it takes",
         containers=(Container.MEASURE,),
-        build=lambda name, attempt, memory: _job(ctx, source, artifact, (name, attempt, memory, key)),
-    )
-
-
-def _estimate(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> int:
-    """Return the peak that is expected before it was measured, in bytes."""
-    serving = ctx.model.spec.serving
-    return estimate_serve_bytes(
-        source,
-        ctx.model.spec.quantization,
-        context_length=context_length(ctx.model, source),
-        concurrency=serving.concurrency,
-        kv_type=serving.kv_cache_type,
-        weight_bytes=artifact.weight_bytes,
+        build=lambda name, attempt, memory: _job(
+            ctx, source, artifact, (name, attempt, memory, key)
+        ),
     )
 
 
@@ -171,7 +161,7 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
     footprint = FootprintStatus(
         revision=artifact.revision,
         image=image,
-        estimated_peak_bytes=_estimate(ctx, ctx.source, artifact),
+        estimated_peak_bytes=serve_bytes(ctx.model, ctx.source, artifact.weight_bytes),
         **found.model_dump(),
     )
     return StageResult(_measured(footprint).verdict, {"footprint": footprint})

@@ -13,13 +13,13 @@ from qmodel.planner import context as stage
 from qmodel.planner import gate, keys
 from qmodel.planner.attempts import Reports, StepPlan, attend
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.estimates import quantize_bytes
 from qmodel.planner.fetch import source_directory
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.sources import source_name
-from qmodel.sizing.estimate import estimate_evaluate_bytes, estimate_quantize_bytes
 from qmodel.sizing.processors import threads
-from qmodel.worker.report import Artifact, Evaluation
+from qmodel.worker.report import Artifact
 from qmodel.worker.task import (
     ARTIFACTS,
     CALIBRATION_FILE,
@@ -112,7 +112,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
     memory_bytes = (
         bytes_of(asked.memory)
         if asked is not None and asked.memory is not None
-        else max(estimate_quantize_bytes(source), estimate_evaluate_bytes(source, spec.quantization))
+        else quantize_bytes(spec, source)
     )
     return StepPlan(
         step=Step.QUANTIZE,

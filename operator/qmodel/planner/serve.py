@@ -199,5 +199,3 @@ def summary(ctx: Context) -> dict[str, object]:
         "selector": selector,
         "endpoint": f"http://{name}.{ctx.model.namespace}.svc/v1",
     }
-
-

@@ -83,9 +83,8 @@ def _not_started(found: ObservedDeployment, now: datetime) -> StageResult | None
             continue
         left = _GRACE - (now - pod.created)
         if left > timedelta(0):
-            return stage.working(
-                ConditionType.AVAILABLE, "Deploying", f"starting the servers of {found.revision}", left
-            )
+            message = f"starting the servers of {found.revision}"
+            return stage.working(ConditionType.AVAILABLE, "Deploying", message, left)
         return _stuck(pod)
     return None
 

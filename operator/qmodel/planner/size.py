@@ -3,13 +3,15 @@
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import mebibytes
 from qmodel.api.status import Sizing
+from qmodel.engines.llamacpp import UBATCH_TOKENS
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.inspection import context_length
 from qmodel.planner.measure import current_footprint, gpu_layers
 from qmodel.planner.server_trouble import SERVE
-from qmodel.sizing.footprint import memory_limit_bytes, predict_kv_bytes, predict_peak_bytes
+from qmodel.sizing.footprint import memory_limit_bytes, predict_peak_bytes
+from qmodel.sizing.kv_cache import kv_cache_bytes
 from qmodel.sizing.processors import SERVER_CPU
 
 
@@ -21,15 +23,13 @@ def plan(ctx: Context) -> StageResult:
     serving = ctx.model.spec.serving
     length = context_length(ctx.model, source)
     kv_type = serving.kv_cache_type
-    predicted = predict_peak_bytes(
-        footprint, source.kv, length, serving.concurrency, kv_type
-    )
+    predicted = predict_peak_bytes(footprint, source.kv, length, serving.concurrency, kv_type)
     sizing = Sizing(
         context_length=length,
         concurrency=serving.concurrency,
         predicted_peak_bytes=predicted,
         memory_bytes=memory_limit_bytes(predicted),
-        kv_bytes=predict_kv_bytes(source.kv, length, serving.concurrency, kv_type),
+        kv_bytes=kv_cache_bytes(source.kv, length, serving.concurrency, kv_type, UBATCH_TOKENS),
         cpu=SERVER_CPU,
         gpu_layers=gpu_layers(ctx),
     )

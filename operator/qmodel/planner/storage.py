@@ -4,8 +4,9 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import bytes_of
 from qmodel.api.serving import AccessMode, DeletionPolicy
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.estimates import artifact_bytes
 from qmodel.planner.model import WantClaim
-from qmodel.sizing.estimate import estimate_artifact_bytes, volume_bytes
+from qmodel.sizing.estimate import volume_bytes
 
 
 def plan(ctx: Context) -> StageResult:
@@ -39,8 +40,7 @@ def _size_bytes(ctx: Context) -> int:
     if ctx.source is None:
         message = "a volume is sized only after its source was inspected"
         raise ValueError(message)
-    artifact_bytes = estimate_artifact_bytes(ctx.source, ctx.model.spec.quantization)
-    return volume_bytes(ctx.source, artifact_bytes)
+    return volume_bytes(ctx.source, artifact_bytes(ctx.model.spec, ctx.source))
 
 
 def _forget_lost_files(ctx: Context) -> dict[str, object]:
