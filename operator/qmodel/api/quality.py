@@ -33,7 +33,7 @@ class QualityGate(ApiModel):
     """Largest quantized perplexity over unquantized perplexity."""
     max_mean_kl_divergence: DecimalString = "0.05"
     """Largest mean Kullback-Leibler divergence of the next-token distributions, in nats."""
-    min_top_token_agreement: DecimalString = "0.90"
+    min_top_token_agreement: DecimalString = "0.90"  # noqa: S105  a bound, no password
     """Smallest share of positions where both models rank the same token first, 0 to 1."""
     on_failure: OnFailure = OnFailure.BLOCK
     """Block: the model is not served. Warn: it is served, and the condition says so."""

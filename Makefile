@@ -1,0 +1,99 @@
+# Every verb of the project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PYTHONPATH := operator:tests
+
+.PHONY: help
+help: ## List the verbs
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(VENV)/.installed: requirements/dev.txt
+	@echo "making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
+	@touch $@
+
+.PHONY: venv
+venv: $(VENV)/.installed ## Make the virtual environment
+
+.PHONY: format
+format: venv ## Format and mend what can be mended by itself
+	$(BIN)/ruff format operator tests
+	$(BIN)/ruff check --fix operator tests
+
+.PHONY: check
+check: venv lint types contracts generated test-unit ## All that needs no cluster, in under 90 s
+
+.PHONY: lint
+lint: venv ## Style, without changing a file
+	$(BIN)/ruff format --check operator tests
+	$(BIN)/ruff check operator tests
+
+.PHONY: types
+types: venv ## Types
+	$(BIN)/mypy
+
+.PHONY: contracts
+contracts: venv ## Which module may import which
+	$(BIN)/lint-imports
+
+.PHONY: generate
+generate: venv ## Write the CRD, its copies and the API reference anew
+	$(BIN)/python -m qmodel.api.generate
+
+.PHONY: generated
+generated: venv ## Fail if a generated file is not what the code says
+	$(BIN)/python -m qmodel.api.generate --check
+
+.PHONY: lock
+lock: venv ## Lock every requirements file anew
+	requirements/lock
+
+.PHONY: test-unit
+test-unit: venv ## Tests without a cluster
+	$(BIN)/pytest tests/unit
+
+.PHONY: cluster
+cluster: venv ## A Kubernetes: the current context's, kind's, or one started here
+	$(BIN)/python tests/cluster up
+
+.PHONY: images
+images: venv cluster ## Build the images and load them into the cluster
+	$(BIN)/python tests/cluster images
+
+.PHONY: kubeconfig
+kubeconfig: venv ## Print the kubeconfig of the cluster that demo and tests use
+	@$(BIN)/python tests/cluster kubeconfig
+
+.PHONY: test
+test: check cluster images ## All that CI runs
+	$(BIN)/pytest tests/integration tests/e2e --timeout 900
+
+.PHONY: demo
+demo: venv ## From nothing to a chat answer of a quantized model
+	$(BIN)/python tests/demo up
+
+.PHONY: demo-down
+demo-down: venv ## Remove what the demo made
+	$(BIN)/python tests/demo down
+
+.PHONY: run
+run: venv ## Run the operator from here against the current context
+	$(BIN)/python -m qmodel --dev
+
+.PHONY: bench-overhead
+bench-overhead: cluster images ## Apply to Ready against the same tools by hand
+	$(BIN)/python tests/bench overhead
+
+.PHONY: bench-sizing
+bench-sizing: cluster images ## Memory limits against real peaks, three settings
+	$(BIN)/python tests/bench sizing
+
+.PHONY: bench-scale
+bench-scale: cluster ## 300 models at once on kwok nodes
+	$(BIN)/python tests/bench scale
