@@ -12,14 +12,31 @@ from cluster import node, processes
 from cluster.commands import ClusterError, run, succeeds, wait_until
 from cluster.settings import CONTAINERD_SOCKET, LINK, STATE
 
-ORDER = ("coredns", "kwok", "kubelet", "kube-proxy", "volume-provisioner", "kube-scheduler",
-         "kube-controller-manager")  # fmt: skip
+ORDER = (
+    "coredns",
+    "kwok",
+    "kubelet",
+    "kube-proxy",
+    "volume-provisioner",
+    "kube-scheduler",
+    "kube-controller-manager",
+)
 """Stopped first and politely; the rest has an order of its own."""
 
 OUR_CHAINS = re.compile(r"\b(KUBE-|CNI-)")
-SHIM_SOCKETS = Path("/run/containerd/s")
 LOG_LINKS = Path("/var/log/containers")
 NETWORK_RESULTS = Path("/var/lib/cni/results")
+DEVICE_PLUGINS = Path("/var/lib/kubelet/device-plugins")
+FIXED_FOLDERS = (
+    DEVICE_PLUGINS,
+    DEVICE_PLUGINS.parent,
+    LOG_LINKS,
+    NETWORK_RESULTS,
+    NETWORK_RESULTS.parent,
+    Path("/run/containerd/s"),
+    Path("/run/containerd"),
+)
+"""Folders that kubelet, shims and network programs make wherever they are told to work."""
 GONE_SECONDS = 20
 
 
@@ -34,7 +51,7 @@ def remove_everything(binaries: Path | None) -> None:
     processes.stop("containerd")
     unmount(STATE)
     _remove_network(binaries)
-    _remove_links()
+    _remove_fixed_files()
     for folder in node.cgroup_folders():
         _remove_cgroup(folder)
     shutil.rmtree(STATE, ignore_errors=True)
@@ -73,8 +90,11 @@ def _kill_all(find: Callable[[], list[int]]) -> None:
 
 def _pod_processes() -> list[int]:
     """Ids of all processes in our cgroups."""
-    files = [file for folder in node.cgroup_folders() for file in folder.rglob("cgroup.procs")]
-    return sorted({int(pid) for file in files for pid in file.read_text().split()})
+    found: set[int] = set()
+    for file in [f for folder in node.cgroup_folders() for f in folder.rglob("cgroup.procs")]:
+        with suppress(OSError):  # a cgroup may go while it is looked at
+            found.update(int(pid) for pid in file.read_text().split())
+    return sorted(found)
 
 
 def _shims() -> list[int]:
@@ -101,8 +121,9 @@ def _remove_network(binaries: Path | None) -> None:
         succeeds([binaries / "kube-proxy", "--cleanup"], timeout=30)
     for family in ("iptables", "ip6tables"):
         _remove_rules(family)
-    for result in NETWORK_RESULTS.glob(f"{node.NETWORK}-*"):
-        result.unlink()
+    for sandbox in (STATE / "containerd").glob("*cri/sandboxes/*"):
+        for result in NETWORK_RESULTS.glob(f"*-{sandbox.name}-*"):
+            result.unlink()
     if Path(f"/sys/class/net/{LINK}").exists():
         run(["ip", "link", "delete", LINK])
     previous = STATE / "ip_forward"
@@ -118,13 +139,16 @@ def _remove_rules(family: str) -> None:
         run([f"{family}-restore"], stdin="\n".join(kept) + "\n")
 
 
-def _remove_links() -> None:
-    """Remove what the kubelet puts beside its own folders: links to the logs of containers."""
+def _remove_fixed_files() -> None:
+    """Remove what was put beside the folders of this cluster, as far as it is ours."""
     for link in LOG_LINKS.glob("*.log"):
         if link.is_symlink() and link.readlink().is_relative_to(STATE):
             link.unlink()
-    with suppress(OSError):
-        LOG_LINKS.rmdir()
+    for name in ("kubelet.sock", "kubelet_internal_checkpoint"):
+        (DEVICE_PLUGINS / name).unlink(missing_ok=True)
+    for folder in FIXED_FOLDERS:
+        with suppress(OSError):  # others may have files there
+            folder.rmdir()
 
 
 def _remove_cgroup(folder: Path) -> None:

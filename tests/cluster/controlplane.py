@@ -96,6 +96,7 @@ def _controller_manager(binaries: Path) -> list[str | Path]:
         f"--kubeconfig={kubeconfig('controller-manager')}",
         "--bind-address=127.0.0.1",
         f"--cert-dir={STATE / 'controller-manager'}",
+        f"--flex-volume-plugin-dir={STATE / 'volume-plugins'}",
         "--leader-elect=false",
         "--use-service-account-credentials",
         f"--service-account-private-key-file={key('service-account')}",

@@ -111,6 +111,8 @@ snapshotter = "overlayfs"
 default_runtime_name = "runc"
 [{cri}.containerd.runtimes.runc]
 runtime_type = "io.containerd.runc.v2"
+[{cri}.containerd.runtimes.runc.options]
+Root = "{STATE / "runc"}"
 """
 
 

@@ -17,10 +17,9 @@ PROGRAMS = {
     "debootstrap": "debootstrap",
     "catatonit": "catatonit",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
-    "/bin/busybox": "busybox-static",
 }
 """Program to the Debian package that has it. catatonit is the pause container: a static binary
-that does nothing and reaps, in 700 kB; busybox is the small image of the tests."""
+that does nothing but reap, in 700 kB."""
 
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 

@@ -37,7 +37,7 @@ class Process:
 def find(name: str) -> Process | None:
     """Return the recorded process if it runs."""
     try:
-        pid, started = (FOLDER / name).read_text().split(maxsplit=1)
+        pid, started = (FOLDER / name).read_text().strip().split(maxsplit=1)
     except (FileNotFoundError, ValueError):
         return None
     process = Process(name, int(pid), started)
