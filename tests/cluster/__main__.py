@@ -6,7 +6,7 @@ from pathlib import Path
 # A folder that is run puts itself on the path, where `kubernetes/` (Go) would pass for a package.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from cluster.cli import main
+from cluster.cli import main  # noqa: E402  the path comes first
 
 if __name__ == "__main__":
     sys.exit(main())

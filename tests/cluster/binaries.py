@@ -63,7 +63,7 @@ def _build_kubernetes(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "kubernetes"
     unfinished = folder / "unfinished"
-    command = ["go", "build", "-trimpath", "-ldflags", _version_flags(), "-o", unfinished, "."]
+    command = ["go", "build", "-trimpath", "-ldflags", _version_flags(), "-o", str(unfinished), "."]
     run(command, timeout=BUILD_SECONDS, environment={"CGO_ENABLED": "0"}, folder=SOURCE)
     for component in COMPONENTS:
         link = folder / component

@@ -7,10 +7,11 @@ import os
 import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.commands import locked, run, step
-from cluster.settings import CACHE, REPOSITORY
+from cluster.settings import CACHE
 
 SUITE = "bookworm"
 BASE_PACKAGES = ("python3", "python3-pip", "python3-venv", "ca-certificates")
@@ -18,6 +19,7 @@ BASE_PACKAGES = ("python3", "python3-pip", "python3-venv", "ca-certificates")
 into a virtual environment, for which Debian's Python needs python3-venv."""
 
 BASE = f"localhost/qmodel/base-python:{SUITE}"
+ROOT = CACHE / "buildah"
 RUN_ROOT = Path("/run/qmodel/buildah")
 BUILD_SECONDS = 3600
 PIP_SETTINGS = (
@@ -34,8 +36,11 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 def buildah(words: Sequence[str | Path], timeout: float = 120) -> str:
     """Run buildah on a storage of our own."""
-    storage = ["--storage-driver", "overlay", "--root", CACHE / "buildah", "--runroot", RUN_ROOT]
-    return run(["buildah", *storage, *words], timeout=timeout)
+    storage = ["--storage-driver=overlay", f"--root={ROOT / 'storage'}", f"--runroot={RUN_ROOT}"]
+    scratch = ROOT / "scratch"  # also holds the cache mounts of RUN lines: pip's, the compiler's
+    scratch.mkdir(parents=True, exist_ok=True)
+    environment = {"TMPDIR": str(scratch)}
+    return run(["buildah", *storage, *words], timeout=timeout, environment=environment)
 
 
 def exists(reference: str) -> bool:
@@ -44,33 +49,44 @@ def exists(reference: str) -> bool:
     return any(reference in (image.get("names") or []) for image in images)
 
 
-def build(reference: str, dockerfile: Path, target: str) -> None:
-    """Build an image of the repository.
+@dataclass(frozen=True)
+class Build:
+    """What to build: the image's reference, its Dockerfile, the stage of it, and the context."""
+
+    reference: str
+    dockerfile: Path
+    stage: str
+    context: Path
+
+    def words(self) -> list[str | Path]:
+        """Return the arguments that docker and buildah have in common."""
+        stage = ["--target", self.stage] if self.stage else []
+        return [*stage, "--tag", self.reference, "--file", self.dockerfile, self.context]
+
+
+def build(image: Build) -> None:
+    """Build an image.
 
     The machine's certificates and pip's settings are mounted for the time of the build, so that
     nothing of this machine stays in the image.
     """
     ensure_base()
-    with tempfile.TemporaryDirectory() as folder:
-        words = ["build", "--isolation", "chroot", "--layers", "--build-arg", f"BASE={BASE}"]
-        stage = ["--target", target] if target else []
-        mounts = [f"--volume={mount}" for mount in _mounts(Path(folder))]
-        context = ["--tag", reference, "--file", dockerfile, REPOSITORY]
-        buildah([*words, *stage, *mounts, *context], timeout=BUILD_SECONDS)
-
-
-def build_from_files(
-    reference: str, files: dict[str, Path], links: dict[str, str], entry: Sequence[str]
-) -> None:
-    """Build an image of a few files (path in the image to file here) and symbolic links."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for path, source in files.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, folder / path)
-        for path, pointed in links.items():
-            (folder / path).symlink_to(pointed)
-        _commit(folder, reference, ["--entrypoint", json.dumps(list(entry))])
+        ignored = folder / "ignored"
+        ignored.write_text("**/__pycache__\n")
+        words = ["build", "--isolation", "chroot", "--layers", f"--build-arg=BASE={BASE}"]
+        mounts = [f"--volume={mount}" for mount in _mounts(folder)]
+        settings = [*words, *mounts, f"--ignorefile={ignored}"]
+        buildah([*settings, *image.words()], timeout=BUILD_SECONDS)
+
+
+def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> None:
+    """Build an image of nothing but one static program, which it runs."""
+    with tempfile.TemporaryDirectory() as name:
+        shutil.copy2(program, name)
+        entry = json.dumps([f"/{program.name}", *arguments])
+        _commit(Path(name), reference, ["--entrypoint", entry])
 
 
 def export(reference: str, archive: Path) -> None:
@@ -110,7 +126,7 @@ def _commit(root: Path, reference: str, settings: Sequence[str]) -> None:
 
 def _mounts(folder: Path) -> list[str]:
     """Mounts for a build: certificates, pip's settings, and the wheels that they point to."""
-    settings = _pip_settings()
+    settings = pip_settings()
     mounts = ["/etc/ssl/certs:/etc/ssl/certs:ro"]
     wheels = Path(settings.get("find-links", ""))
     if wheels.is_absolute() and wheels.is_dir():
@@ -127,7 +143,7 @@ def _mounts(folder: Path) -> list[str]:
     return [*mounts, f"{folder / 'pip.conf'}:/etc/pip.conf:ro"]
 
 
-def _pip_settings() -> dict[str, str]:
+def pip_settings() -> dict[str, str]:
     """Read pip's own settings: its files, then its variables."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read(["/etc/pip.conf", Path.home() / ".config/pip/pip.conf"])

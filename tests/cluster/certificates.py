@@ -1,6 +1,5 @@
 """The certificates and kubeconfigs of a cluster, made anew for each one with openssl."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def ensure() -> None:
     _authority()
     for identity in (SERVER, ETCD_CLIENT, KUBELET_CLIENT, *CLIENTS):
         _sign(identity)
-    _openssl(["genrsa", "-out", key("service-account"), "2048"])
+    _openssl("genrsa", "-out", key("service-account"), "2048")
     for identity in CLIENTS:
         _write_kubeconfig(identity, kubeconfig(identity.file))
 
@@ -78,28 +77,30 @@ def kubeconfig(name: str) -> Path:
     return KUBECONFIG if name == "admin" else CERTIFICATES / f"{name}.kubeconfig"
 
 
-def _openssl(words: Sequence[str | Path]) -> None:
+def _openssl(*words: str | Path) -> None:
     run(["openssl", *words])
 
 
 def _new_key(name: str) -> None:
-    _openssl(["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key(name)])
+    _openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key(name))
 
 
 def _authority() -> None:
     _new_key("authority")
-    request = ["req", "-x509", "-new", "-key", key("authority"), "-subj", "/CN=qmodel"]
-    _openssl([*request, "-days", DAYS, "-out", certificate("authority")])
+    asked = ("req", "-x509", "-new", "-key", str(key("authority")), "-subj", "/CN=qmodel")
+    _openssl(*asked, "-days", DAYS, "-out", certificate("authority"))
 
 
 def _sign(identity: Identity) -> None:
     _new_key(identity.file)
-    request = CERTIFICATES / f"{identity.file}.csr"
-    subject = ["-key", key(identity.file), "-subj", identity.subject]
-    _openssl(["req", "-new", *subject, "-addext", f"subjectAltName={NAMES}", "-out", request])
-    authority = ["-CA", certificate("authority"), "-CAkey", key("authority"), "-CAcreateserial"]
-    output = ["-days", DAYS, "-copy_extensions", "copy", "-out", certificate(identity.file)]
-    _openssl(["x509", "-req", "-in", request, *authority, *output])
+    request = str(CERTIFICATES / f"{identity.file}.csr")
+    subject = ("-key", str(key(identity.file)), "-subj", identity.subject)
+    _openssl("req", "-new", *subject, "-addext", f"subjectAltName={NAMES}", "-out", request)
+    authority = ("-CA", str(certificate("authority")), "-CAkey", str(key("authority")))
+    signing = ("-CAcreateserial", "-days", DAYS, "-copy_extensions", "copy")
+    _openssl(
+        "x509", "-req", "-in", request, *authority, *signing, "-out", certificate(identity.file)
+    )
 
 
 def _write_kubeconfig(identity: Identity, path: Path) -> None:

@@ -40,7 +40,7 @@ FIXED_FOLDERS = (
 GONE_SECONDS = 20
 
 
-def remove_everything(binaries: Path | None) -> None:
+def remove_everything(binaries: Path) -> None:
     """Stop and remove the cluster, whatever state it is in."""
     for name in ORDER:
         processes.stop(name)
@@ -115,9 +115,9 @@ def _has_arguments(pid: int, wanted: list[bytes]) -> bool:
     return any(words[i : i + len(wanted)] == wanted for i in range(len(words)))
 
 
-def _remove_network(binaries: Path | None) -> None:
+def _remove_network(binaries: Path) -> None:
     """Remove the link, the rules of kube-proxy and of the pods, and the pods' addresses."""
-    if binaries and (STATE / "kube-proxy.yaml").exists():
+    if (STATE / "kube-proxy.yaml").exists():
         succeeds([binaries / "kube-proxy", "--cleanup"], timeout=30)
     for family in ("iptables", "ip6tables"):
         _remove_rules(family)

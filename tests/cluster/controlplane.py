@@ -1,15 +1,13 @@
 """etcd, API server, controller manager and scheduler, as processes of this machine."""
 
+import http.client
 import ssl
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 from cluster import certificates, processes
 from cluster.certificates import certificate, key, kubeconfig
 from cluster.settings import (
     API_PORT,
-    API_SERVER,
     ETCD_PORT,
     NODE_ADDRESS,
     SERVICE_RANGE,
@@ -36,9 +34,10 @@ def is_ready() -> bool:
     context = ssl.create_default_context(cafile=certificate("authority"))
     context.load_cert_chain(certificate("admin"), key("admin"))
     try:
-        with urllib.request.urlopen(f"{API_SERVER}/readyz", timeout=2, context=context) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, TimeoutError, ConnectionError, ssl.SSLError):
+        connection = http.client.HTTPSConnection(NODE_ADDRESS, API_PORT, timeout=2, context=context)
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    except (OSError, http.client.HTTPException):
         return False
 
 

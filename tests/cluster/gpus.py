@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 
-from cluster import local
+from cluster import target
 
 RESOURCE = "nvidia.com/gpu"
 
@@ -31,15 +31,12 @@ def pretend(node: str, gpus: Gpus) -> None:
 
     Pods that ask for them are scheduled and run: the kubelet keeps resources it does not know.
     """
-    labels: dict[str, str | None] = dict(gpus.labels())
-    quantity = {RESOURCE: str(gpus.count)}
-    status: dict[str, object] = {"capacity": quantity, "allocatable": quantity}
-    if not gpus.count:
-        labels = dict.fromkeys(labels)
-        status = dict.fromkeys(("capacity", "allocatable"), {RESOURCE: None})
+    labels = {key: value if gpus.count else None for key, value in gpus.labels().items()}
+    quantity = {RESOURCE: str(gpus.count) if gpus.count else None}
     _patch(node, {"metadata": {"labels": labels}})
+    status = {"capacity": quantity, "allocatable": quantity}
     _patch(node, {"status": status}, "--subresource=status")
 
 
 def _patch(node: str, patch: dict[str, object], *options: str) -> None:
-    local.kubectl(["patch", "node", node, "--type=merge", *options, f"-p={json.dumps(patch)}"])
+    target.kubectl(["patch", "node", node, "--type=merge", *options, f"-p={json.dumps(patch)}"])

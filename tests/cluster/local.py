@@ -4,10 +4,10 @@ import time
 from pathlib import Path
 
 from cluster import (
+    archives,
     binaries,
     cleanup,
     controlplane,
-    images,
     node,
     prerequisites,
     processes,
@@ -59,7 +59,7 @@ def _start(programs: Path) -> None:
         node.start_containerd()
         controlplane.start(programs)
     with step("node"):
-        images.ensure_pause()
+        archives.ensure_pause()
         volumes.start(programs)
         node.start_kubelet(programs)
         kubectl(["apply", "-f", "-"], stdin=volumes.CLASSES)
@@ -73,8 +73,12 @@ def down() -> None:
             say("There is no cluster.")
             return
         with step("removing the cluster"):
-            built = sorted(binaries.BINARIES.glob("kubernetes-*/kubernetes"))
-            cleanup.remove_everything(built[-1].parent if built else None)
+            cleanup.remove_everything(binaries.kubernetes())
+
+
+def exists() -> bool:
+    """Tell whether this cluster was started and not removed."""
+    return BOOT.exists()
 
 
 def is_running() -> bool:
