@@ -17,8 +17,10 @@ BATCH_TOKENS = 2048
 """Tokens of one logical batch, all sequences together."""
 UBATCH_TOKENS = 512
 """Tokens computed at once; the compute buffers are sized by it."""
-GRACE_SECONDS = 60
-"""How long a request that has begun may take after SIGTERM."""
+GRACE_SECONDS = 120
+"""Time from the decision to stop a server until it is killed."""
+EXIT_SECONDS = 10
+"""Part of it that the server has for exiting; the rest is for the requests that have begun."""
 ALL_LAYERS = 999
 """More layers than any model has: offload everything."""
 _SPARE_HTTP_THREADS = 4

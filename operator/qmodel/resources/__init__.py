@@ -1,1 +1,1 @@
-"""From a wish to the Kubernetes object: pure builders."""
+"""A wish becomes a Kubernetes object: pure builders, one module a kind."""

@@ -1,0 +1,164 @@
+"""The servers of one revision."""
+
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.serving import PodTemplate
+from qmodel.api.status import Rollout
+from qmodel.engines import llamacpp
+from qmodel.naming import MODEL_ANNOTATION, MODEL_UID_LABEL, REVISION_LABEL, SERVER_LABELS
+from qmodel.planner.model import Accelerators, WantDeployment
+from qmodel.resources import types
+from qmodel.resources.metadata import child_labels, object_meta
+from qmodel.resources.pod import (
+    ARTIFACTS_VOLUME,
+    claim_volume,
+    container,
+    environment,
+    pod_spec,
+    resources,
+)
+from qmodel.resources.types import Container, Deployment, Labels, PodSpec, Probe, VolumeMount
+from qmodel.sizing.processors import threads
+from qmodel.worker.task import ARTIFACTS
+
+HTTP_PORT_NAME = "http"
+VERIFY_BYTES = 128 * 2**20
+"""Python and a read buffer."""
+VERIFY_CPU = "100m"
+STARTUP_PERIOD_SECONDS = 2
+SCHEDULING_SECONDS = 600
+"""Time beyond starting up that a rollout may take: pulling the image, attaching the volume."""
+_ARTIFACTS_MOUNT: VolumeMount = {
+    "name": ARTIFACTS_VOLUME,
+    "mountPath": ARTIFACTS,
+    "readOnly": True,
+}
+
+
+def build(model: QuantizedModel, want: WantDeployment, version: str) -> Deployment:
+    """Return the Deployment; new servers answer before old ones go."""
+    rollout = want.rollout
+    labels = child_labels(model, "server") | {REVISION_LABEL: rollout.revision}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": object_meta(model, want, labels, version),
+        "spec": {
+            "replicas": want.replicas,
+            "revisionHistoryLimit": 1,
+            "progressDeadlineSeconds": rollout.startup_seconds + SCHEDULING_SECONDS,
+            "selector": {"matchLabels": server_labels(model, rollout.revision)},
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1},
+            },
+            "template": _template(model, rollout, labels),
+        },
+    }
+
+
+def server_labels(model: QuantizedModel, revision: str) -> Labels:
+    """Return the labels that select the servers of a revision."""
+    return {MODEL_UID_LABEL: model.uid, REVISION_LABEL: revision, **SERVER_LABELS}
+
+
+def _template(model: QuantizedModel, rollout: Rollout, labels: Labels) -> types.PodTemplate:
+    """Return the pod template; what the user adds never replaces what we rely on."""
+    wanted = rollout.pod_template
+    return {
+        "metadata": {
+            "labels": {**(wanted.labels or {}), **labels},
+            "annotations": {**(wanted.annotations or {}), MODEL_ANNOTATION: model.name},
+        },
+        "spec": _pod(model, rollout),
+    }
+
+
+def _pod(model: QuantizedModel, rollout: Rollout) -> PodSpec:
+    """Return the pod: the artifact is verified before the server reads a byte of it."""
+    wanted = rollout.pod_template
+    spec = pod_spec(
+        containers=[_server(model, rollout)],
+        init_containers=[_verify(rollout)],
+        volumes=[claim_volume(ARTIFACTS_VOLUME, rollout.claim_name, read_only=False)],
+        node_selector=wanted.node_selector or {},
+        tolerations=wanted.tolerations or (),
+    )
+    spec["terminationGracePeriodSeconds"] = llamacpp.GRACE_SECONDS
+    _add_wanted(spec, wanted)
+    return spec
+
+
+def _add_wanted(spec: PodSpec, wanted: PodTemplate) -> None:
+    """Add what the user asks of the pods besides their place."""
+    if wanted.affinity:
+        spec["affinity"] = wanted.affinity
+    if wanted.priority_class_name:
+        spec["priorityClassName"] = wanted.priority_class_name
+    if wanted.runtime_class_name:
+        spec["runtimeClassName"] = wanted.runtime_class_name
+    if wanted.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": each.name} for each in wanted.image_pull_secrets]
+
+
+def _verify(rollout: Rollout) -> Container:
+    """Return the container that compares the artifact with its manifest."""
+    asked = resources(VERIFY_BYTES, VERIFY_CPU)
+    built = container("verify", rollout.image, asked, [_ARTIFACTS_MOUNT])
+    directory = f"{ARTIFACTS}/{rollout.revision}"
+    built["command"] = ["python", "-m", "qmodel.worker.verify", directory]
+    return built
+
+
+def _server(model: QuantizedModel, rollout: Rollout) -> Container:
+    """Return the server, as it was measured."""
+    sizing = rollout.sizing
+    asked = resources(sizing.memory_bytes, sizing.cpu, _accelerators(rollout))
+    built = container("server", rollout.image, asked, [_ARTIFACTS_MOUNT])
+    built["command"] = _argv(model, rollout)
+    built["env"] = environment(rollout.env)
+    built["ports"] = [{"name": HTTP_PORT_NAME, "containerPort": llamacpp.PORT}]
+    built["startupProbe"] = _probe(
+        STARTUP_PERIOD_SECONDS, failures=-(-rollout.startup_seconds // STARTUP_PERIOD_SECONDS)
+    )
+    built["readinessProbe"] = _probe(period_seconds=5, failures=3)
+    built["livenessProbe"] = _probe(period_seconds=10, failures=6)
+    built["lifecycle"] = {"preStop": {"exec": {"command": _drain_argv()}}}
+    return built
+
+
+def _argv(model: QuantizedModel, rollout: Rollout) -> list[str]:
+    """Return the server's command line."""
+    return llamacpp.server_argv(
+        model_path=rollout.model_file,
+        alias=model.name,
+        context_length=rollout.sizing.context_length,
+        concurrency=rollout.sizing.concurrency,
+        kv_type=rollout.kv_cache_type,
+        gpu_layers=rollout.sizing.gpu_layers,
+        threads=threads(rollout.sizing.cpu),
+        extra_args=rollout.extra_args,
+    )
+
+
+def _accelerators(rollout: Rollout) -> Accelerators | None:
+    """Return the GPUs of one server."""
+    chosen = rollout.accelerator
+    if chosen.resource_name is None or chosen.count == 0:
+        return None
+    return Accelerators(chosen.resource_name, chosen.count)
+
+
+def _drain_argv() -> list[str]:
+    """Return the command that waits for the requests that have begun."""
+    seconds = llamacpp.GRACE_SECONDS - llamacpp.EXIT_SECONDS
+    return ["python", "-m", "qmodel.worker.drain", str(llamacpp.PORT), str(seconds)]
+
+
+def _probe(period_seconds: int, failures: int) -> Probe:
+    """Return a probe that asks whether the server is healthy."""
+    return {
+        "httpGet": {"path": llamacpp.HEALTH_PATH, "port": HTTP_PORT_NAME},
+        "periodSeconds": period_seconds,
+        "timeoutSeconds": 5,
+        "failureThreshold": failures,
+    }

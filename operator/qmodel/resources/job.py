@@ -1,0 +1,137 @@
+"""One attempt at a step: a Job that runs once and leaves trying again to the planner."""
+
+from qmodel.api.quantization import TextSource
+from qmodel.api.resource import QuantizedModel
+from qmodel.naming import (
+    ATTEMPT_LABEL,
+    KEY_LABEL,
+    MODEL_ANNOTATION,
+    REVISION_LABEL,
+    STEP_LABEL,
+)
+from qmodel.planner.model import SecretFile, WantContainer, WantJob
+from qmodel.resources.metadata import child_labels, object_meta
+from qmodel.resources.pod import (
+    ARTIFACTS_VOLUME,
+    claim_volume,
+    container,
+    environment,
+    pod_spec,
+    resources,
+)
+from qmodel.resources.types import Container, Job, KeyToPath, Labels, PodSpec, Volume, VolumeMount
+from qmodel.worker.task import (
+    ARTIFACTS,
+    CALIBRATION_FILE,
+    EVALUATION_FILE,
+    SOURCE_VOLUME,
+    TOKEN_FILE,
+)
+
+Mounted = tuple[Volume, VolumeMount]
+
+
+def build(model: QuantizedModel, want: WantJob, version: str) -> Job:
+    """Return the Job of one attempt."""
+    labels = _labels(model, want)
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": object_meta(model, want, labels, version),
+        "spec": {
+            "backoffLimit": 0,
+            "activeDeadlineSeconds": want.timeout_seconds,
+            "podReplacementPolicy": "Failed",
+            "template": {
+                "metadata": {"labels": labels, "annotations": {MODEL_ANNOTATION: model.name}},
+                "spec": _pod(want),
+            },
+        },
+    }
+
+
+def _labels(model: QuantizedModel, want: WantJob) -> Labels:
+    """Return the labels that tell which attempt at what this is."""
+    labels = child_labels(model, want.step.value)
+    labels |= {STEP_LABEL: want.step.value, KEY_LABEL: want.key, ATTEMPT_LABEL: str(want.attempt)}
+    return labels | ({REVISION_LABEL: want.revision} if want.revision else {})
+
+
+def _pod(want: WantJob) -> PodSpec:
+    """Return the pod: all containers but the last run first, one after another."""
+    mounted = _mounted(want)
+    mounts = [mount for _, mount in mounted]
+    containers = [_container(want, each, mounts) for each in want.containers]
+    spec = pod_spec(
+        containers=containers[-1:],
+        init_containers=containers[:-1],
+        volumes=[volume for volume, _ in mounted],
+        node_selector=want.node_selector,
+        tolerations=want.tolerations,
+    )
+    spec["restartPolicy"] = "Never"
+    return spec
+
+
+def _container(want: WantJob, each: WantContainer, mounts: list[VolumeMount]) -> Container:
+    """Return one container; its task is an argument, read by no shell."""
+    asked = resources(each.memory_bytes, each.cpu, want.accelerators)
+    built = container(each.name.value, each.image, asked, mounts)
+    task = each.task.model_dump_json(by_alias=True, exclude_none=True)
+    built["command"] = ["python", "-m", "qmodel.worker"]
+    built["args"] = ["--task", task]
+    if want.env:
+        built["env"] = environment(want.env)
+    return built
+
+
+def _mounted(want: WantJob) -> list[Mounted]:
+    """Return the volumes that this step needs, and where its containers see them."""
+    found: list[Mounted] = []
+    if want.claim_name is not None:
+        volume = claim_volume(ARTIFACTS_VOLUME, want.claim_name, read_only=False)
+        found.append((volume, {"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS}))
+    if want.source_claim is not None:
+        volume = claim_volume("source", want.source_claim, read_only=True)
+        found.append((volume, {"name": "source", "mountPath": SOURCE_VOLUME, "readOnly": True}))
+    if want.token is not None:
+        found.append(_token(want.token))
+    if want.calibration is not None:
+        found.append(_text("calibration", want.calibration, CALIBRATION_FILE))
+    if want.evaluation is not None:
+        found.append(_text("evaluation", want.evaluation, EVALUATION_FILE))
+    return found
+
+
+def _token(token: SecretFile) -> Mounted:
+    """Return the access token; without its Secret the step starts, and says what is missing."""
+    folder, _, file = TOKEN_FILE.rpartition("/")
+    volume: Volume = {
+        "name": "token",
+        "secret": {
+            "secretName": token.secret,
+            "items": [{"key": token.key, "path": file}],
+            "defaultMode": 0o440,
+            "optional": True,
+        },
+    }
+    return volume, {"name": "token", "mountPath": folder, "readOnly": True}
+
+
+def _text(name: str, text: TextSource, path: str) -> Mounted:
+    """Return a text of the user; without it the step starts, and says what is missing."""
+    folder, _, file = path.rpartition("/")
+    if text.config_map_ref is not None:
+        reference = text.config_map_ref
+        item: KeyToPath = {"key": reference.key, "path": file}
+        volume: Volume = {
+            "name": name,
+            "configMap": {"name": reference.name, "items": [item], "optional": True},
+        }
+        return volume, {"name": name, "mountPath": folder, "readOnly": True}
+    claim = text.persistent_volume_claim
+    if claim is None:
+        message = "a text is a key of a ConfigMap or a file of a claim"
+        raise ValueError(message)
+    volume = claim_volume(name, claim.claim_name, read_only=True)
+    return volume, {"name": name, "mountPath": path, "readOnly": True, "subPath": claim.path}

@@ -1,0 +1,71 @@
+"""Labels, annotations and owners: how a child is found, recognised and deleted."""
+
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from qmodel.api.base import GROUP, KIND, VERSION
+from qmodel.api.resource import QuantizedModel
+from qmodel.naming import (
+    COMPONENT_LABEL,
+    DESIRED_ANNOTATION,
+    MANAGER,
+    MODEL_ANNOTATION,
+    MODEL_UID_LABEL,
+    VERSION_ANNOTATION,
+    short_hash,
+)
+from qmodel.planner.model import WantClaim, WantDeployment, WantJob, WantService
+from qmodel.resources.types import Labels, ObjectMeta, OwnerReference
+
+Child = WantJob | WantClaim | WantDeployment | WantService
+"""What becomes an object."""
+
+_CHILD: TypeAdapter[Any] = TypeAdapter(Child)
+
+
+def desired_hash(want: Child) -> str:
+    """Return what tells whether a child is as wanted.
+
+    It is made of the wish and not of the object, and leaves out what has its default: another
+    version of the operator, whose objects differ or whose wishes have more fields, changes nothing
+    that nobody asked to change.
+    """
+    return short_hash(f"{want.name}:{_CHILD.dump_json(want, exclude_defaults=True).decode()}")
+
+
+def child_labels(model: QuantizedModel, component: str, **more: str) -> Labels:
+    """Return the labels that all our children carry, and more by their full names."""
+    return {
+        "app.kubernetes.io/name": "qmodel",
+        "app.kubernetes.io/managed-by": MANAGER,
+        COMPONENT_LABEL: component,
+        MODEL_UID_LABEL: model.uid,
+        **more,
+    }
+
+
+def object_meta(model: QuantizedModel, want: Child, labels: Labels, version: str) -> ObjectMeta:
+    """Return the metadata of a child that is deleted with its model."""
+    return {
+        "name": want.name,
+        "namespace": model.namespace,
+        "labels": labels,
+        "annotations": {
+            MODEL_ANNOTATION: model.name,
+            DESIRED_ANNOTATION: desired_hash(want),
+            VERSION_ANNOTATION: version,
+        },
+        "ownerReferences": [_owner(model)],
+    }
+
+
+def _owner(model: QuantizedModel) -> OwnerReference:
+    """Return the reference to the model, which never blocks its deletion."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "name": model.name,
+        "uid": model.uid,
+        "controller": True,
+    }

@@ -1,0 +1,103 @@
+"""What every pod of ours has in common: the restricted Pod Security Standard, and no token."""
+
+from collections.abc import Iterable
+
+from qmodel.api.quantities import mebibytes
+from qmodel.api.quantization import NodeSelector, Toleration
+from qmodel.api.serving import EnvVar
+from qmodel.planner.model import Accelerators
+from qmodel.resources import types
+from qmodel.resources.types import Container, PodSpec, Resources, Volume, VolumeMount
+
+USER_ID = 65532
+"""The images' user, and the group that owns the volume's files."""
+SCRATCH = "/tmp"  # noqa: S108  the pod's own, and all that it may write besides the volume
+SCRATCH_VOLUME: Volume = {"name": "tmp", "emptyDir": {}}
+SCRATCH_MOUNT: VolumeMount = {"name": "tmp", "mountPath": SCRATCH}
+ARTIFACTS_VOLUME = "artifacts"
+
+
+def pod_spec(
+    *,
+    containers: list[Container],
+    init_containers: list[Container],
+    volumes: list[Volume],
+    node_selector: NodeSelector,
+    tolerations: Iterable[Toleration],
+) -> PodSpec:
+    """Return a pod without privileges, service-account token or service variables.
+
+    Service variables are left out because a Service whose name begins with `llama-arg-` would set
+    flags of the server.
+    """
+    spec: PodSpec = {
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER_ID,
+            "runAsGroup": USER_ID,
+            "fsGroup": USER_ID,
+            "fsGroupChangePolicy": "OnRootMismatch",
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "containers": containers,
+        "volumes": [*volumes, SCRATCH_VOLUME],
+    }
+    if init_containers:
+        spec["initContainers"] = init_containers
+    if node_selector:
+        spec["nodeSelector"] = node_selector
+    tolerated = [toleration.to_wire() for toleration in tolerations]
+    if tolerated:
+        spec["tolerations"] = tolerated
+    return spec
+
+
+def container(
+    name: str, image: str, resources: Resources, mounts: Iterable[VolumeMount]
+) -> Container:
+    """Return a container without privileges; its last log lines tell why it failed."""
+    return {
+        "name": name,
+        "image": image,
+        "resources": resources,
+        "volumeMounts": [*mounts, SCRATCH_MOUNT],
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+    }
+
+
+def resources(memory_bytes: int, cpu: str, accelerators: Accelerators | None = None) -> Resources:
+    """Return requests and limits.
+
+    Memory is reserved in full, so that no neighbour's growth gets the pod killed; idle CPU is not
+    taken from anybody, so it has no limit.
+    """
+    memory = mebibytes(memory_bytes)
+    devices = {} if accelerators is None else {accelerators.resource_name: str(accelerators.count)}
+    return {
+        "requests": {"cpu": cpu, "memory": memory, **devices},
+        "limits": {"memory": memory, **devices},
+    }
+
+
+def environment(variables: Iterable[EnvVar]) -> list[types.EnvVar]:
+    """Return environment variables with literal values."""
+    return [{"name": variable.name, "value": variable.value} for variable in variables]
+
+
+def claim_volume(name: str, claim: str, *, read_only: bool) -> Volume:
+    """Return a claim as a volume.
+
+    A user's claim is read-only as a volume and not only where it is mounted: the kubelet would
+    otherwise give its files to our group. Our own never is: a disk that one pod attaches read-only
+    may refuse another that writes.
+    """
+    if read_only:
+        return {"name": name, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}}
+    return {"name": name, "persistentVolumeClaim": {"claimName": claim}}

@@ -1,0 +1,64 @@
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from qmodel.worker import drain
+
+
+class Server(ThreadingHTTPServer):
+    """Answers /metrics as llama-server does, with the next of the given counts."""
+
+    counts: list[int]
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert isinstance(self.server, Server)
+            counts = self.server.counts
+            count = counts.pop(0) if counts else 0
+            self.send_response(200)
+            self.end_headers()
+            lines = (
+                "# HELP llamacpp:requests_processing Number of requests processing",
+                f"llamacpp:requests_processing {count}",
+                "llamacpp:requests_deferred 0",
+            )
+            self.wfile.write("\n".join(lines).encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with Server(("127.0.0.1", 0), Server.Handler) as found:
+        thread = threading.Thread(target=found.serve_forever)
+        thread.start()
+        yield found
+        found.shutdown()
+        thread.join()
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(drain, "ENDPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(drain, "_POLL_SECONDS", 0.0)
+
+
+def test_it_waits_until_nothing_is_computed(server: Server) -> None:
+    server.counts = [2, 1, 0, 7]
+    assert drain.main([str(server.server_port), "30"]) == 0
+    assert server.counts == [7]
+
+
+def test_it_gives_up_at_the_deadline(server: Server) -> None:
+    server.counts = [1] * 1_000_000
+    assert drain.main([str(server.server_port), "0"]) == 0
+
+
+def test_a_server_that_is_gone_has_nothing_left_to_do() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert not drain.is_busy(port)
