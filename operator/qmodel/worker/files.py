@@ -4,6 +4,7 @@ A folder is written beside its target, synced to disk and renamed, so that a tar
 is complete whatever was killed when. Other users than the writer read it: modes are set here.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -58,6 +59,32 @@ def require_space(directory: Path, needed: int) -> None:
             f" {free} bytes free: set a larger spec.storage.size, or free some"
         )
         raise DiskFull(message)
+
+
+@contextmanager
+def naming_full_disk(path: Path, needed: int | None = None) -> Iterator[None]:
+    """Turn a full volume, met while writing `path`, into a DiskFull that tells what it lacks."""
+    try:
+        yield
+    except OSError as error:
+        if is_full_disk(error):
+            raise disk_full(path, needed) from error
+        raise
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """Whether an error says that a volume, or the share of it that we may use, is full."""
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def disk_full(path: Path, needed: int | None = None) -> DiskFull:
+    """Return the error for a volume that was full while `path` was written."""
+    free = shutil.disk_usage(existing(path.absolute())).free
+    need = f", {needed} bytes more were needed" if needed is not None else ""
+    return DiskFull(
+        f"no space left while writing {path}: {free} bytes are free{need};"
+        " set a larger spec.storage.size, or free some"
+    )
 
 
 def existing(path: Path) -> Path:

@@ -1,17 +1,16 @@
 """A step's last word: one report in the container's termination message, whatever happened."""
 
-import errno
 import logging
 import os
-import shutil
 import signal
 from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 from qmodel.worker.errors import DiskFull, Interrupted, OutOfMemory, StepError
-from qmodel.worker.files import existing
+from qmodel.worker.files import disk_full, is_full_disk
 from qmodel.worker.report import MAX_REPORT_BYTES, Failure, Report
+from qmodel.worker.task import ARTIFACTS
 
 TERMINATION_LOG = "/dev/termination-log"
 """Where the kubelet looks unless the container says otherwise."""
@@ -42,8 +41,10 @@ def answer(step: str, termination_log: Path, work: Callable[[], Report]) -> int:
 def explain(error: BaseException) -> Failure:
     """Return what an exception means to a person and to the planner."""
     for cause in _causes(error):
-        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _failure(_disk_full(cause))
+        if isinstance(cause, DiskFull):
+            return _failure(cause)
+        if isinstance(cause, OSError) and is_full_disk(cause):
+            return _failure(disk_full(Path(os.fsdecode(cause.filename or ARTIFACTS))))
         if isinstance(cause, MemoryError):
             return _failure(OutOfMemory(f"the step ran out of memory: {_named(error)}"))
     if isinstance(error, StepError):
@@ -84,16 +85,6 @@ def _causes(error: BaseException) -> list[BaseException]:
         chain.append(following)
         following = following.__cause__ or following.__context__
     return chain
-
-
-def _disk_full(error: OSError) -> DiskFull:
-    """Return the error with what the volume has left."""
-    path = Path(os.fsdecode(error.filename or Path.cwd()))
-    free = shutil.disk_usage(existing(path.absolute())).free
-    return DiskFull(
-        f"no space left while writing {error.filename or 'to the volume'}: {free} bytes are free;"
-        " set a larger spec.storage.size, or free some"
-    )
 
 
 def _failure(error: StepError) -> Failure:

@@ -1,0 +1,211 @@
+"""Fetch: the source's files on the volume, each proven to be what the source announced.
+
+A file that was interrupted continues where it stopped, in this process or the next; the folder
+gets its name only when every file in it is whole.
+"""
+
+import hashlib
+import logging
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from qmodel.worker.errors import ChecksumMismatch, HubUnavailable, SourceChanged
+from qmodel.worker.files import naming_full_disk, read_chunks, regular_files, require_space, staged
+from qmodel.worker.inspect.select import Selection, select
+from qmodel.worker.manifest import Manifest, complete, load_manifest, write_manifest
+from qmodel.worker.progress import Progress
+from qmodel.worker.report import Fetched
+from qmodel.worker.sources import Source, SourceFile, open_source
+from qmodel.worker.task import FetchTask, HubSource, SourceTask
+
+ATTEMPTS = 6
+"""Of one file, without a byte of progress between them."""
+FIRST_WAIT_SECONDS = 1.0
+"""Before the second attempt; twice as long before each that follows."""
+_PARALLEL_FILES = 4
+
+_log = logging.getLogger(__name__)
+
+
+def run(task: FetchTask, progress: Progress) -> Fetched:
+    """Bring the files that inspect chose; return at once if they are there.
+
+    Raises
+    ------
+    StepError
+        As the source answers; SourceChanged if it is not what was inspected; ChecksumMismatch,
+        DiskFull.
+    """
+    directory = Path(task.directory)
+    if complete(directory):
+        manifest = load_manifest(directory)
+        progress.at(1, "already there")
+        return _fetched(manifest)
+    source = open_source(_pinned(task.source, task.source_revision))
+    selection = select(source)
+    _check_unchanged(source, selection, task.source_revision)
+    with staged(directory, resume=True) as partial:
+        manifest = _fill(partial, source, selection, task, progress)
+        _check_unchanged(source, selection, task.source_revision)
+    return _fetched(manifest)
+
+
+def _pinned(source: SourceTask, revision: str) -> SourceTask:
+    """Return the source at what inspect resolved, whatever a branch names by now."""
+    if isinstance(source, HubSource):
+        return source.model_copy(update={"revision": revision})
+    return source
+
+
+def _check_unchanged(source: Source, selection: Selection, revision: str) -> None:
+    """Check that the source is what was inspected."""
+    found = source.revision(selection.paths)
+    if found != revision:
+        message = f"{source.name} changed since it was inspected: from {revision} to {found}"
+        raise SourceChanged(message)
+
+
+def _fill(
+    partial: Path, source: Source, selection: Selection, task: FetchTask, progress: Progress
+) -> Manifest:
+    """Bring every file into `partial` and write the manifest."""
+    targets = {PurePosixPath(path).name: source.files[path] for path in selection.paths}
+    for path in regular_files(partial):
+        if path.relative_to(partial).as_posix() not in targets:
+            path.unlink()
+    have = sum(path.stat().st_size for path in regular_files(partial))
+    total = selection.bytes(source)
+    require_space(partial, total - have)
+    transfer = _Transfer(source, _counter(total, progress))
+    with ThreadPoolExecutor(_PARALLEL_FILES) as pool:
+        try:
+            hashes = pool.map(
+                lambda item: transfer.bring(item[1], partial / item[0]), targets.items()
+            )
+            known = dict(zip(targets, hashes, strict=True))
+        finally:
+            transfer.stop.set()
+    provenance = {"source": source.name, "revision": task.source_revision}
+    return write_manifest(partial, provenance, known)
+
+
+def _counter(total: int, progress: Progress) -> Callable[[int], None]:
+    """Return what counts bytes from several threads."""
+    lock = threading.Lock()
+    done = 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        with lock:
+            done += more
+            progress.at(done / max(total, 1), f"{done:,} of {total:,} bytes")
+
+    return count
+
+
+@dataclass
+class _Hashes:
+    """Hashes of a file as it passes by: the volume's own, and git's where the hub has no other."""
+
+    file: SourceFile
+    received: int = 0
+    sha256: "hashlib._Hash" = field(default_factory=hashlib.sha256)
+
+    def __post_init__(self) -> None:
+        header = f"blob {self.file.bytes}\0".encode()
+        self.git_blob = hashlib.sha1(header, usedforsecurity=False)
+
+    def update(self, chunk: bytes | memoryview) -> None:
+        self.received += len(chunk)
+        self.sha256.update(chunk)
+        if self.file.git_blob:
+            self.git_blob.update(chunk)
+
+    def problem(self) -> str | None:
+        """Return how the content differs from what was announced."""
+        announced = (
+            ("bytes", str(self.file.bytes), str(self.received)),
+            ("sha256", self.file.sha256, self.sha256.hexdigest()),
+            ("git blob", self.file.git_blob, self.git_blob.hexdigest()),
+        )
+        for kind, expected, found in announced:
+            if expected and expected != found:
+                return f"{kind} {expected} was announced, {found} received"
+        return None
+
+
+@dataclass
+class _Transfer:
+    """Brings files of one source; `stop` ends all of them soon."""
+
+    source: Source
+    count: Callable[[int], None]
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def bring(self, file: SourceFile, target: Path) -> str:
+        """Bring one file, continuing what is there; return its sha256.
+
+        Raises
+        ------
+        ChecksumMismatch
+            If it is not what was announced; the bad file is removed.
+        """
+        resumed = target.exists() and target.stat().st_size > 0
+        hashes = self._continue(file, target)
+        problem = hashes.problem()
+        if problem and resumed:
+            _log.warning("%s continued badly (%s): it starts again", file.path, problem)
+            self.count(-hashes.received)
+            target.unlink()
+            hashes = self._continue(file, target)
+            problem = hashes.problem()
+        if problem:
+            target.unlink()
+            message = f"{file.path} of {self.source.name} is damaged: {problem}; it was removed"
+            raise ChecksumMismatch(message)
+        return hashes.sha256.hexdigest()
+
+    def _continue(self, file: SourceFile, target: Path) -> _Hashes:
+        """Bring what is missing of one file, trying again while the source falters."""
+        hashes = _Hashes(file)
+        target.touch()
+        for chunk in read_chunks(target):
+            self._pass(hashes, chunk)
+        failures, wait = 0, FIRST_WAIT_SECONDS
+        while hashes.received < file.bytes and not self.stop.is_set():
+            before = hashes.received
+            try:
+                self._append(file, target, hashes)
+            except HubUnavailable as error:
+                failures = 0 if hashes.received > before else failures + 1
+                if failures >= ATTEMPTS or error.retry_after != HubUnavailable.retry_after:
+                    raise
+                _log.warning("%s: %s; continuing at byte %d", file.path, error, hashes.received)
+                wait = wait * 2 if failures else FIRST_WAIT_SECONDS
+                self.stop.wait(wait)
+        return hashes
+
+    def _append(self, file: SourceFile, target: Path, hashes: _Hashes) -> None:
+        """Append one response's bytes to the file."""
+        needed = file.bytes - hashes.received
+        with naming_full_disk(target, needed), target.open("ab") as out:
+            for chunk in self.source.stream(file.path, hashes.received):
+                out.write(chunk)
+                self._pass(hashes, chunk)
+                if self.stop.is_set() or hashes.received > file.bytes:
+                    return
+        if hashes.received < file.bytes:
+            message = f"{self.source.name} sent {hashes.received} of {file.bytes} bytes"
+            raise HubUnavailable(message)
+
+    def _pass(self, hashes: _Hashes, chunk: bytes | memoryview) -> None:
+        hashes.update(chunk)
+        self.count(len(chunk))
+
+
+def _fetched(manifest: Manifest) -> Fetched:
+    """Return the step's answer."""
+    return Fetched(bytes=manifest.total_bytes, files=len(manifest.files))

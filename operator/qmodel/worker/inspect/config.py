@@ -1,0 +1,200 @@
+"""config.json of a safetensors model: what it says, bounded, before anything is believed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from qmodel.worker.errors import SourceInvalid, UnsafeModel, UnsupportedModel
+from qmodel.worker.inspect.architectures import SAFETENSORS
+from qmodel.worker.inspect.document import bounded, load_object, whole
+from qmodel.worker.inspect.select import CONFIG
+from qmodel.worker.sources import Source
+
+TOKENIZER_CONFIG = "tokenizer_config.json"
+
+MAX_WIDTH = 1 << 20
+MAX_LAYERS = 4096
+MAX_VOCABULARY = 1 << 26
+MAX_CONTEXT = 1 << 31
+MAX_HEADS = 1 << 16
+
+_TEXT_CONFIGS = ("text_config", "llm_config", "lm_config", "language_config", "lfm")
+_HIDDEN = ("hidden_size", "n_embd", "d_model", "dim")
+_LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
+_VOCABULARY = ("vocab_size", "padded_vocab_size")
+_CONTEXT = (
+    "max_position_embeddings", "n_ctx", "n_positions", "max_seq_len", "max_sequence_length",
+    "seq_length", "model_max_length",
+)  # fmt: skip
+_HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
+_KV_HEADS = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv")
+_HEAD_DIM = ("head_dim", "kv_channels", "attention_head_dim")
+_UNBOUNDED_CONTEXT = 1 << 20
+"""What the converter writes for models without positions, such as Mamba."""
+_UNSTATED_CONTEXT = 2048
+"""Of models with positions that tell no longest one: the shortest that any of them has."""
+_GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
+_UNCOMPRESSED = ("MiniCPM3ForCausalLM", "PLMForCausalLM")
+"""Their latent attention is cached as ordinary heads by llama.cpp."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """The sizes that config.json gives for the language model."""
+
+    architecture: str
+    text: Mapping[str, Any]
+    """The language model's own part, laid over the rest."""
+    hidden_size: int
+    layers: int
+    vocabulary_size: int
+    context_length: int
+    kv_heads: int
+    """The largest where layers differ; 0 without attention."""
+    key_head_dim: int
+    value_head_dim: int
+    """0 where keys and values are cached as one (multi-head latent attention)."""
+
+
+def load_config(source: Source) -> Config:
+    """Return what config.json says.
+
+    Raises
+    ------
+    SourceInvalid
+        If it is missing, damaged, or gives absurd sizes.
+    UnsafeModel
+        If it, or the tokenizer's, asks to run code.
+    UnsupportedModel
+        If the architecture cannot be converted, or the weights are quantized already.
+    """
+    if CONFIG not in source.files:
+        message = f"{source.name} has safetensors but no {CONFIG}"
+        raise SourceInvalid(message)
+    document = load_object(source, CONFIG)
+    _refuse_code(document, CONFIG)
+    _refuse_code(load_object(source, TOKENIZER_CONFIG), TOKENIZER_CONFIG)
+    text = _text_part(document)
+    architecture = _architecture(document, text)
+    _refuse_quantized(text)
+    return _sizes(architecture, text)
+
+
+def _refuse_code(document: Mapping[str, Any], where: str) -> None:
+    """Refuse a model that names code of its own."""
+    auto_map = document.get("auto_map")
+    if auto_map:
+        names = auto_map if isinstance(auto_map, dict) else {"auto_map": auto_map}
+        key, value = next(iter(names.items()))
+        message = (
+            f"{where} asks to run code of the repository: auto_map.{key} is {str(value)[:200]!r};"
+            " remote code is not run, use a repository whose architecture needs none"
+        )
+        raise UnsafeModel(message)
+
+
+def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration with that of the language model laid over it."""
+    nested: object = document.get("thinker_config")
+    parts = [nested.get("text_config")] if isinstance(nested, dict) else []
+    parts += [document.get(key) for key in _TEXT_CONFIGS]
+    part = next((part for part in parts if isinstance(part, dict)), {})
+    return {**document, **part}
+
+
+def _architecture(document: Mapping[str, Any], text: Mapping[str, Any]) -> str:
+    """Return the first architecture named that the converter knows."""
+    named = [
+        name
+        for part in (document, text)
+        for name in (part.get("architectures") or [])
+        if isinstance(part.get("architectures"), list) and isinstance(name, str)
+    ]
+    found = next((name for name in named if name in SAFETENSORS), None)
+    if found is None:
+        kind = ", ".join(dict.fromkeys(named))[:200] or "none"
+        similar = [name for name in SAFETENSORS if name.endswith(_GENERATES)]
+        message = (
+            f"{CONFIG} names the architecture {kind}, which the pinned llama.cpp does not convert"
+            f" to a model that continues text; it converts {len(similar)}, such as"
+            " LlamaForCausalLM, Qwen3ForCausalLM, MistralForCausalLM, Gemma3ForCausalLM"
+        )
+        raise UnsupportedModel(message)
+    return found
+
+
+def _refuse_quantized(text: Mapping[str, Any]) -> None:
+    """Refuse weights that were quantized before."""
+    recipe = text.get("quantization_config") or text.get("compression_config")
+    if recipe:
+        recipe = recipe if isinstance(recipe, dict) else {}
+        method = str(recipe.get("quant_method", "an unknown method"))[:40]
+        bits = f" with {str(recipe['bits'])[:4]} bits" if "bits" in recipe else ""
+        message = (
+            f"the source is quantized already, by {method}{bits} ({CONFIG}, quantization_config):"
+            " method GGUF needs unquantized weights, use the repository that it was made from"
+        )
+        raise UnsupportedModel(message)
+
+
+def _sizes(architecture: str, text: Mapping[str, Any]) -> Config:
+    """Return the sizes, each a whole number within bounds."""
+    hidden = _required(text, _HIDDEN, MAX_WIDTH)
+    heads = whole(text, _HEADS, MAX_HEADS, CONFIG)
+    kv_heads = _kv_heads(text, heads)
+    context = whole(text, _CONTEXT, MAX_CONTEXT, CONFIG)
+    key_dim, value_dim = _head_dims(architecture, text, hidden, heads)
+    if "kv_lora_rank" in text and value_dim == 0:
+        kv_heads = 1
+    return Config(
+        architecture=architecture,
+        text=text,
+        hidden_size=hidden,
+        layers=_required(text, _LAYERS, MAX_LAYERS),
+        vocabulary_size=_required(text, _VOCABULARY, MAX_VOCABULARY),
+        context_length=context or (_UNSTATED_CONTEXT if heads else _UNBOUNDED_CONTEXT),
+        kv_heads=kv_heads,
+        key_head_dim=key_dim,
+        value_head_dim=value_dim,
+    )
+
+
+def _required(text: Mapping[str, Any], keys: tuple[str, ...], largest: int) -> int:
+    """Return a size that every model has."""
+    value = whole(text, keys, largest, CONFIG)
+    if value is None:
+        message = f"{CONFIG} has no {keys[0]}"
+        raise SourceInvalid(message)
+    return value
+
+
+def _kv_heads(text: Mapping[str, Any], heads: int | None) -> int:
+    """Return the key-value heads of the layer that has most."""
+    attention = text.get("attn_config")
+    nested = attention if isinstance(attention, dict) else {}
+    for key in _KV_HEADS:
+        if isinstance(text.get(key), list) and text[key]:
+            return max(bounded(item, MAX_HEADS, f"{key} in {CONFIG}") for item in text[key])
+    if text.get("multi_query") is True and not text.get("new_decoder_architecture"):
+        return 1
+    if text.get("multi_query_attention") is True:
+        return whole(text, ("multi_query_group_num",), MAX_HEADS, CONFIG) or 1
+    stated = whole(text, _KV_HEADS, MAX_HEADS, CONFIG)
+    return stated or whole(nested, ("kv_n_heads",), MAX_HEADS, CONFIG) or heads or 0
+
+
+def _head_dims(
+    architecture: str, text: Mapping[str, Any], hidden: int, heads: int | None
+) -> tuple[int, int]:
+    """Return the cached widths of a key and of a value."""
+    rank = whole(text, ("kv_lora_rank",), MAX_WIDTH, CONFIG)
+    rope = whole(text, ("qk_rope_head_dim",), MAX_WIDTH, CONFIG) or 0
+    if rank and architecture not in _UNCOMPRESSED:
+        return rank + rope, 0
+    plain = whole(text, _HEAD_DIM, MAX_WIDTH, CONFIG)
+    if plain is None:
+        plain = hidden // heads if heads else 0
+    if rank:
+        plain = rope + (whole(text, ("qk_nope_head_dim",), MAX_WIDTH, CONFIG) or 0)
+    key = max(plain, whole(text, ("global_head_dim",), MAX_WIDTH, CONFIG) or 0)
+    return key, whole(text, ("v_head_dim",), MAX_WIDTH, CONFIG) or key

@@ -1,0 +1,168 @@
+"""What a GGUF file is, from its own header."""
+
+from collections import Counter
+from typing import Any
+
+from qmodel.worker.errors import SourceInvalid, UnsupportedModel
+from qmodel.worker.inspect.architectures import GGUF
+from qmodel.worker.inspect.config import (
+    MAX_CONTEXT,
+    MAX_HEADS,
+    MAX_LAYERS,
+    MAX_VOCABULARY,
+    MAX_WIDTH,
+)
+from qmodel.worker.inspect.document import bounded
+from qmodel.worker.inspect.gguf import Header, read_header
+from qmodel.worker.inspect.layers import (
+    GGUF_LAYER,
+    kv_layout,
+    layer_numbers,
+    window_flags,
+    window_period,
+)
+from qmodel.worker.inspect.select import Selection
+from qmodel.worker.inspect.tensors import total_bytes, total_elements
+from qmodel.worker.report import Inspection
+from qmodel.worker.sources import Source, digest_of
+from qmodel.worker.task import KVLayout
+
+_UNQUANTIZED = ("F32", "F16", "BF16", "F64")
+_EMBEDDING = "token_embd.weight"
+_DIGEST_DIGITS = 16
+
+
+def inspect_gguf(source: Source, selection: Selection) -> Inspection:
+    """Return what the model is.
+
+    Raises
+    ------
+    SourceInvalid
+        If the header is damaged or contradicts itself.
+    UnsupportedModel
+        If it is no language model, one part of a split file, or of an unknown architecture.
+    """
+    path = selection.weights[0]
+    header = read_header(source, path)
+    model = _Metadata(header, path)
+    model.check()
+    return Inspection(
+        source_revision=source.revision(selection.paths),
+        source_digest=digest_of(source, selection.paths)[:_DIGEST_DIGITS],
+        source_bytes=selection.bytes(source),
+        format="gguf",
+        architecture=model.architecture,
+        parameters=total_elements(header.tensors),
+        weight_bytes=total_bytes(header.tensors),
+        hidden_size=model.size("embedding_length", MAX_WIDTH),
+        layers=model.size("block_count", MAX_LAYERS),
+        vocabulary_size=model.vocabulary_size(),
+        context_length=model.size("context_length", MAX_CONTEXT),
+        kv=model.kv(),
+        quantized_as=_quantized_as(header),
+        chat_template=bool(header.metadata.get("tokenizer.chat_template")),
+    )
+
+
+class _Metadata:
+    """The keys of one architecture."""
+
+    def __init__(self, header: Header, path: str) -> None:
+        self._header, self._path = header, path
+        self._values = header.metadata
+        self.architecture = str(self._values.get("general.architecture", ""))[:64]
+
+    def check(self) -> None:
+        """Refuse what is no model that continues text, or contradicts itself."""
+        kind = self._values.get("general.type", "model")
+        if kind != "model" or self.architecture not in GGUF:
+            what = f"type {str(kind)[:40]}" if kind != "model" else "architecture"
+            message = (
+                f"{self._path} has the {what} {self.architecture or 'none'!r}, which the pinned"
+                f" llama.cpp does not serve as a model that continues text; it serves {len(GGUF)},"
+                " such as llama, qwen3, gemma3, gpt-oss"
+            )
+            raise UnsupportedModel(message)
+        if self._values.get("split.count", 1) not in (0, 1):
+            message = f"{self._path} is one part of a split GGUF: join the parts first"
+            raise UnsupportedModel(message)
+        self._check_embedding()
+
+    def size(self, key: str, largest: int) -> int:
+        """Return a size that every model has."""
+        return bounded(self._get(key), largest, f"{self.architecture}.{key} in {self._path}")
+
+    def vocabulary_size(self) -> int:
+        """Return the number of tokens."""
+        tokens = self._header.lengths.get("tokenizer.ggml.tokens") or self._get("vocab_size")
+        return bounded(tokens, MAX_VOCABULARY, f"the number of tokens in {self._path}")
+
+    def kv(self) -> KVLayout:
+        """Return what the cache holds."""
+        layers = self.size("block_count", MAX_LAYERS)
+        beyond = self._optional("nextn_predict_layers", layers - 1)
+        shared = self._optional("attention.shared_kv_layers", layers - 1)
+        period = window_period(self.architecture)
+        window = self._optional("attention.sliding_window", MAX_CONTEXT) if period else 0
+        pattern = self._get("attention.sliding_window_pattern")
+        where = f"attention.sliding_window_pattern in {self._path}"
+        return kv_layout(
+            layer_numbers((tensor.name for tensor in self._header.tensors), GGUF_LAYER),
+            layers - beyond - shared,
+            window_flags(pattern, period, layers, where) if period else [],
+            window,
+            self._heads(),
+        )
+
+    def _heads(self) -> tuple[int, int, int]:
+        """Return key-value heads, width of a key, width of a value."""
+        heads = self._largest("attention.head_count")
+        kv_heads = self._largest("attention.head_count_kv") or heads
+        hidden = self.size("embedding_length", MAX_WIDTH)
+        plain = hidden // heads if heads else 0
+        key = self._optional("attention.key_length", MAX_WIDTH) or plain
+        value = self._optional("attention.value_length", MAX_WIDTH) or plain
+        latent = self._optional("attention.key_length_mla", MAX_WIDTH)
+        return kv_heads, key, 0 if latent else value
+
+    def _check_embedding(self) -> None:
+        """Check the width and the vocabulary against the embedding."""
+        hidden = self.size("embedding_length", MAX_WIDTH)
+        embedding = next((t for t in self._header.tensors if t.name == _EMBEDDING), None)
+        if embedding is None:
+            message = f"{self._path} has no {_EMBEDDING}"
+            raise SourceInvalid(message)
+        if embedding.shape != (self.vocabulary_size(), hidden):
+            shape = " x ".join(map(str, embedding.shape))
+            message = (
+                f"{self._path} says {self.vocabulary_size()} tokens of width {hidden}, but"
+                f" {_EMBEDDING} is {shape}"
+            )
+            raise SourceInvalid(message)
+
+    def _get(self, key: str) -> Any:
+        return self._values.get(f"{self.architecture}.{key}")
+
+    def _optional(self, key: str, largest: int) -> int:
+        """Return a size that some models have, else 0; the largest where layers differ."""
+        value = self._get(key)
+        if isinstance(value, list):
+            value = max(value, default=0)
+        return self._bounded_or_zero(key, value, largest)
+
+    def _largest(self, key: str) -> int:
+        return self._optional(key, MAX_HEADS)
+
+    def _bounded_or_zero(self, key: str, value: object, largest: int) -> int:
+        if value in (None, 0):
+            return 0
+        return bounded(value, largest, f"{self.architecture}.{key} in {self._path}")
+
+
+def _quantized_as(header: Header) -> str | None:
+    """Return the type that holds most of the weights, unless they are not quantized."""
+    counts: Counter[str] = Counter()
+    for tensor in header.tensors:
+        counts[tensor.type] += tensor.bytes
+    common = counts.most_common(1)[0][0] if counts else "F32"
+    return None if common in _UNQUANTIZED else f"GGUF {common}"

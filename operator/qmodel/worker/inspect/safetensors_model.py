@@ -1,0 +1,88 @@
+"""What a safetensors model is, from config.json and the headers of its shards."""
+
+from qmodel.worker.errors import SourceInvalid
+from qmodel.worker.inspect.checks import check_config, check_index, check_tokenizer
+from qmodel.worker.inspect.config import MAX_WIDTH, TOKENIZER_CONFIG, Config, load_config
+from qmodel.worker.inspect.document import load_object, whole
+from qmodel.worker.inspect.layers import (
+    SAFETENSORS_LAYER,
+    kv_layout,
+    layer_numbers,
+    window_flags,
+    window_period,
+)
+from qmodel.worker.inspect.safetensors import read_headers
+from qmodel.worker.inspect.select import CONFIG, Selection
+from qmodel.worker.inspect.tensors import Tensor, total_bytes, total_elements
+from qmodel.worker.report import Inspection
+from qmodel.worker.sources import Source, digest_of
+from qmodel.worker.task import KVLayout
+
+_WINDOW = ("sliding_window", "attention_chunk_size", "sliding_window_size")
+_TEMPLATES = ("chat_template.jinja", "chat_template.json")
+_DIGEST_DIGITS = 16
+
+
+def inspect_safetensors(source: Source, selection: Selection) -> Inspection:
+    """Return what the model is.
+
+    Raises
+    ------
+    SourceInvalid, UnsafeModel, UnsupportedModel
+        As config.json and the tensors are wrong, ask to run code, or cannot be converted.
+    """
+    config = load_config(source)
+    headers = read_headers(source, selection.weights)
+    check_index(source, headers)
+    tensors = {tensor.name: tensor for file in headers.values() for tensor in file}
+    if not total_elements(tensors.values()):
+        message = f"{source.name} has no weights"
+        raise SourceInvalid(message)
+    check_config(config, tensors)
+    check_tokenizer(source)
+    return Inspection(
+        source_revision=source.revision(selection.paths),
+        source_digest=digest_of(source, selection.paths)[:_DIGEST_DIGITS],
+        source_bytes=selection.bytes(source),
+        format="safetensors",
+        architecture=config.architecture,
+        parameters=total_elements(tensors.values()),
+        weight_bytes=total_bytes(tensors.values()),
+        hidden_size=config.hidden_size,
+        layers=config.layers,
+        vocabulary_size=config.vocabulary_size,
+        context_length=config.context_length,
+        kv=_kv(config, tensors),
+        chat_template=_has_template(source),
+    )
+
+
+def _kv(config: Config, tensors: dict[str, Tensor]) -> KVLayout:
+    """Return what the cache holds."""
+    text = config.text
+    shared = whole(text, ("num_kv_shared_layers",), config.layers, CONFIG) if _shares(text) else 0
+    period = window_period(config.architecture)
+    window = whole(text, _WINDOW, MAX_WIDTH << 10, CONFIG) if period else None
+    pattern = text.get("layer_types") or text.get("sliding_window_pattern")
+    flags = (
+        window_flags(pattern, period, config.layers, f"layer_types in {CONFIG}") if period else []
+    )
+    return kv_layout(
+        layer_numbers(tensors, SAFETENSORS_LAYER),
+        config.layers - (shared or 0),
+        flags,
+        window or 0,
+        (config.kv_heads, config.key_head_dim, config.value_head_dim),
+    )
+
+
+def _shares(text: object) -> bool:
+    """Whether some layers use the cache of others."""
+    return isinstance(text, dict) and text.get("num_kv_shared_layers") not in (None, 0)
+
+
+def _has_template(source: Source) -> bool:
+    """Whether the source brings a chat template, in a file or with the tokenizer."""
+    if any(path in source.files for path in _TEMPLATES):
+        return True
+    return bool(load_object(source, TOKENIZER_CONFIG).get("chat_template"))
