@@ -1,0 +1,196 @@
+"""One GGUF file, loaded through llama.cpp's C API for its logits."""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Self
+
+import llama_cpp
+import numpy as np
+import numpy.typing as npt
+
+from qmodel.worker.backends.llama_log import captured_log
+from qmodel.worker.errors import EngineFailed
+
+CONTEXT_TOKENS = 2048
+"""KV cells, shared by all sequences: eight drawn at once, or one passage."""
+BATCH_TOKENS = 128
+"""Tokens worked on at once: the logits of a batch take BATCH_TOKENS x vocabulary x 4 bytes."""
+SEQUENCES = 8
+"""Sequences drawn side by side."""
+
+
+class LlamaModel:
+    """A model in llama.cpp; a context manager.
+
+    Parameters
+    ----------
+    path
+        GGUF file, the first one of a split model.
+    threads
+        CPU threads.
+    mapped
+        Leave the weights in the file and read pages as needed, which the kernel can take back;
+        otherwise they are held in memory, laid out as the server lays them out.
+    vocabulary_only
+        Load no weights: enough to tokenize.
+
+    Raises
+    ------
+    EngineFailed
+        If the model cannot be loaded; the message ends with the last log lines.
+    """
+
+    def __init__(
+        self, path: Path, threads: int, *, mapped: bool = True, vocabulary_only: bool = False
+    ) -> None:
+        self._path, self._threads = path, threads
+        self._mapped, self._vocabulary_only = mapped, vocabulary_only
+
+    def __enter__(self) -> Self:
+        """Load the weights and make room for the context."""
+        with captured_log() as log:
+            llama_cpp.llama_backend_init()
+            self._model = llama_cpp.llama_model_load_from_file(
+                str(self._path).encode(), self._model_parameters()
+            )
+            if self._model is None:
+                message = f"{self._path.name} cannot be loaded:\n{log.tail()}"
+                raise EngineFailed(message)
+            self._vocabulary = llama_cpp.llama_model_get_vocab(self._model)
+            self.vocabulary_size: int = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
+            self._context = None if self._vocabulary_only else self._new_context()
+            if self._context is None and not self._vocabulary_only:
+                llama_cpp.llama_model_free(self._model)
+                message = f"{self._path.name} has no context:\n{log.tail()}"
+                raise EngineFailed(message)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free context and weights."""
+        if self._context is not None:
+            llama_cpp.llama_free(self._context)
+        llama_cpp.llama_model_free(self._model)
+
+    def _model_parameters(self) -> llama_cpp.llama_model_params:
+        parameters = llama_cpp.llama_model_default_params()
+        parameters.vocab_only = self._vocabulary_only
+        if self._mapped:
+            parameters.load_mode = llama_cpp.LLAMA_LOAD_MODE_MMAP
+            # Repacking for the CPU would copy the weights into memory beside the mapped file.
+            parameters.use_extra_bufts = False
+        else:
+            parameters.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE
+        return parameters
+
+    def _new_context(self) -> llama_cpp.llama_context_p | None:
+        parameters = llama_cpp.llama_context_default_params()
+        parameters.n_ctx = CONTEXT_TOKENS
+        parameters.n_batch = parameters.n_ubatch = BATCH_TOKENS
+        parameters.n_seq_max = SEQUENCES
+        parameters.kv_unified = True
+        parameters.n_threads = parameters.n_threads_batch = self._threads
+        return llama_cpp.llama_init_from_model(self._model, parameters)
+
+    @property
+    def chat_template(self) -> str | None:
+        """The chat template that the file carries."""
+        template = llama_cpp.llama_model_chat_template(self._model, None)
+        return template.decode() if template else None
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the token ids of a text, with the token that begins a sequence if it has one."""
+        data = text.encode()
+        room = len(data) + 8
+        tokens = (llama_cpp.llama_token * room)()
+        count = llama_cpp.llama_tokenize(
+            self._vocabulary,
+            data,
+            len(data),
+            tokens,
+            room,
+            True,  # noqa: FBT003  special tokens are added
+            False,  # noqa: FBT003  and not parsed
+        )
+        return list(tokens[:count])
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, control tokens left out."""
+        buffer = ctypes.create_string_buffer(256)
+        pieces = []
+        for token in tokens:
+            size = llama_cpp.llama_token_to_piece(
+                self._vocabulary,
+                token,
+                buffer,
+                len(buffer),
+                0,
+                False,  # noqa: FBT003  no control tokens
+            )
+            pieces.append(buffer.raw[: max(size, 0)])
+        return b"".join(pieces).decode(errors="replace")
+
+    def logits(self, tokens: Sequence[int]) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield (positions, vocabulary) blocks of one sequence; each is valid until the next."""
+        self._forget()
+        for start in range(0, len(tokens), BATCH_TOKENS):
+            batch = tokens[start : start + BATCH_TOKENS]
+            yield self._decode([(token, start + i, 0) for i, token in enumerate(batch)])
+
+    def draw(
+        self, openers: Sequence[str], length: int, random: np.random.Generator
+    ) -> list[list[int]]:
+        """Return one sequence for each opener, continued at temperature 1 up to `length`.
+
+        A sequence ends early where the model ends it.
+        """
+        self._forget()
+        sequences = [self.tokenize(opener) for opener in openers]
+        last = [self._prompt(tokens, number) for number, tokens in enumerate(sequences)]
+        drawn = _sample(np.stack(last), random)
+        alive = list(range(len(sequences)))
+        while alive:
+            for number, token in zip(alive, drawn, strict=True):
+                sequences[number].append(int(token))
+            alive = [
+                n for n in alive if len(sequences[n]) < length and not self._ends(sequences[n])
+            ]
+            if alive:
+                cells = [(sequences[n][-1], len(sequences[n]) - 1, n) for n in alive]
+                drawn = _sample(self._decode(cells), random)
+        return sequences
+
+    def _prompt(self, tokens: Sequence[int], sequence: int) -> npt.NDArray[np.float32]:
+        cells = [(token, position, sequence) for position, token in enumerate(tokens)]
+        return self._decode(cells)[-1].copy()
+
+    def _ends(self, tokens: Sequence[int]) -> bool:
+        return bool(llama_cpp.llama_vocab_is_eog(self._vocabulary, tokens[-1]))
+
+    def _forget(self) -> None:
+        llama_cpp.llama_memory_clear(llama_cpp.llama_get_memory(self._context), True)  # noqa: FBT003  data too
+
+    def _decode(self, cells: Sequence[tuple[int, int, int]]) -> npt.NDArray[np.float32]:
+        """Return the logits of (token, position, sequence) triples, in their order."""
+        batch = llama_cpp.llama_batch_init(len(cells), 0, 1)
+        try:
+            batch.n_tokens = len(cells)
+            for i, (token, position, sequence) in enumerate(cells):
+                batch.token[i], batch.pos[i], batch.logits[i] = token, position, 1
+                batch.n_seq_id[i], batch.seq_id[i][0] = 1, sequence
+            status = llama_cpp.llama_decode(self._context, batch)
+        finally:
+            llama_cpp.llama_batch_free(batch)
+        if status != 0:
+            message = f"{self._path.name}: decoding failed with status {status}"
+            raise EngineFailed(message)
+        pointer = llama_cpp.llama_get_logits(self._context)
+        shape = (len(cells), self.vocabulary_size)
+        logits: npt.NDArray[np.float32] = np.ctypeslib.as_array(pointer, shape=shape)
+        return logits
+
+
+def _sample(logits: npt.NDArray[np.float32], random: np.random.Generator) -> npt.NDArray[np.intp]:
+    """Draw a token for each row at temperature 1, by the Gumbel-max trick."""
+    tokens: npt.NDArray[np.intp] = (logits + random.gumbel(size=logits.shape)).argmax(axis=1)
+    return tokens

@@ -1,0 +1,5 @@
+"""Step `quantize`: makes the artifact of a revision."""
+
+from qmodel.worker.quantize.artifact import run
+
+__all__ = ["run"]

@@ -1,0 +1,170 @@
+"""Makes `/artifacts/<revision>`: the model file, its manifest, and what it was made from.
+
+Whatever is killed when: the folder appears whole or not at all, and a second run returns what a
+first one stored.
+"""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Iterable
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import JsonValue, ValidationError
+
+from qmodel.api.quantization import Method
+from qmodel.worker.backends.llamacpp import LlamaCpp
+from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
+from qmodel.worker.files import remove, staged, write_atomically
+from qmodel.worker.manifest import MANIFEST, Manifest, verify, write_manifest
+from qmodel.worker.progress import Progress
+from qmodel.worker.quantize.calibration import calibration_text
+from qmodel.worker.report import Artifact
+from qmodel.worker.resources import peak_bytes
+from qmodel.worker.store import base_store
+from qmodel.worker.task import QuantizeTask
+
+REPORT = "report.json"
+"""The step's answer, kept beside the artifact for a second run."""
+CALIBRATION = "calibration.txt"
+
+
+def run(task: QuantizeTask, progress: Progress) -> Artifact:
+    """Make the artifact, or return the report of the one that is there and undamaged."""
+    directory = Path(task.directory)
+    if stored := _stored(directory, progress):
+        return stored
+    started = time.monotonic()
+    make_room(task)
+    backend = LlamaCpp()
+    base = backend.base(
+        Path(task.source_directory), base_store(directory), progress.part(0.0, 0.35)
+    )
+    with staged(directory) as folder:
+        provenance = _provenance(task, backend)
+        if task.method is Method.NONE:
+            model_file = _link_model(base, folder)
+        else:
+            model_file = _quantize(task, backend, base, folder, progress)
+            provenance |= _calibration_provenance(folder)
+        _write_card(task, folder, model_file)
+        manifest = write_manifest(folder, provenance)
+        artifact = _report(manifest, model_file, time.monotonic() - started)
+        write_atomically(folder / REPORT, artifact.model_dump_json(by_alias=True).encode())
+    progress.at(1.0, "the artifact is complete")
+    return artifact
+
+
+def make_room(task: QuantizeTask) -> None:
+    """Remove the artifacts, conversions and leftovers that nothing needs any more."""
+    directory = Path(task.directory)
+    kept = {directory.name, *task.keep_revisions}
+    for folder in directory.parent.iterdir() if directory.parent.exists() else ():
+        if folder.name.removesuffix(".partial") not in kept and _is_artifact(folder):
+            remove(folder)
+    store = base_store(directory)
+    for folder in store.iterdir() if store.exists() else ():
+        if folder.name != Path(task.source_directory).name:
+            remove(folder)
+
+
+def _is_artifact(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or folder.name.endswith(".partial")
+
+
+def _stored(directory: Path, progress: Progress) -> Artifact | None:
+    """Return the stored report of an artifact whose every byte is as recorded."""
+    try:
+        artifact = Artifact.model_validate_json((directory / REPORT).read_bytes())
+        verify(directory, progress)
+    except (FileNotFoundError, ValidationError, ArtifactDamaged):
+        return None
+    return artifact
+
+
+def _quantize(
+    task: QuantizeTask, backend: LlamaCpp, base: Path, folder: Path, progress: Progress
+) -> str:
+    """Write the quantized model into `folder`; return its name."""
+    if task.gguf_type is None:
+        message = "method GGUF needs ggufType"
+        raise TaskInvalid(message)
+    matrix, begun = None, 0.35
+    if task.importance_matrix:
+        begun = 0.6
+        with backend.open(base, task.threads, mapped=True) as model:
+            user_file = Path(task.calibration_file) if task.calibration_file else None
+            text = calibration_text(model, user_file)
+        (folder / CALIBRATION).write_text(text, encoding="utf-8")
+        matrix = backend.importance_matrix(
+            base, folder / CALIBRATION, task.threads, progress.part(0.4, begun)
+        )
+    name = f"model-{task.gguf_type}.gguf"
+    part = progress.part(begun, 0.95)
+    backend.quantize(base, folder / name, task.gguf_type, matrix, task.threads, part)
+    return name
+
+
+def _link_model(base: Path, folder: Path) -> str:
+    """Put the model's files into `folder` without taking their bytes twice, where possible."""
+    for part in _parts(base):
+        try:
+            os.link(part, folder / part.name)
+        except OSError:  # a filesystem without links, or another one
+            shutil.copyfile(part, folder / part.name)
+    return base.name
+
+
+def _parts(model: Path) -> Iterable[Path]:
+    """Return all files of a model, which may be split."""
+    split = re.fullmatch(r"(.+)-00001-of-(\d{5})\.gguf", model.name)
+    return sorted(model.parent.glob(f"{split[1]}-?????-of-{split[2]}.gguf")) if split else [model]
+
+
+def _provenance(task: QuantizeTask, backend: LlamaCpp) -> dict[str, JsonValue]:
+    """Return what the artifact is made from and with."""
+    return {
+        "source": {"repository": task.source_repository, "revision": task.source_revision},
+        "revision": task.revision,
+        "recipe": {
+            "method": task.method.value,
+            "ggufType": task.gguf_type.value if task.gguf_type else None,
+            "importanceMatrix": task.importance_matrix,
+        },
+        "libraries": backend.versions(),
+    }
+
+
+def _calibration_provenance(folder: Path) -> dict[str, JsonValue]:
+    """Return the digest of the calibration text, if one was used."""
+    path = folder / CALIBRATION
+    return {"calibrationDigest": sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
+
+
+def _write_card(task: QuantizeTask, folder: Path, model_file: str) -> None:
+    """Write a model card: what this is, for a person who finds the folder."""
+    recipe = f"{task.method}" + (f" {task.gguf_type}" if task.gguf_type else "")
+    matrix = ", with an importance matrix" if task.importance_matrix else ""
+    card = (
+        f"# {task.source_repository}, {recipe}\n\n"
+        f"`{model_file}` was made from {task.source_repository} at revision"
+        f" {task.source_revision}: {recipe}{matrix}. The licence of the source applies.\n\n"
+        f"`{MANIFEST}` holds the sha256 of every file and the versions of what made them.\n"
+    )
+    (folder / "README.md").write_text(card, encoding="utf-8")
+
+
+def _report(manifest: Manifest, model_file: str, seconds: float) -> Artifact:
+    """Return the step's answer."""
+    weights = [file.bytes for file in manifest.files if file.path.endswith(".gguf")]
+    return Artifact(
+        model_file=model_file,
+        files=len(manifest.files),
+        bytes=manifest.total_bytes,
+        weight_bytes=sum(weights),
+        digest=manifest.digest,
+        seconds=round(seconds, 3),
+        peak_bytes=peak_bytes(),
+    )
