@@ -1,6 +1,7 @@
 """Building images without a docker engine: debootstrap for the base, buildah for the rest."""
 
 import configparser
+import hashlib
 import io
 import json
 import os
@@ -18,7 +19,11 @@ BASE_PACKAGES = ("python3", "python3-pip", "python3-venv", "ca-certificates")
 """What the public python:3.11-slim-bookworm has, as far as our Dockerfiles use it: they install
 into a virtual environment, for which Debian's Python needs python3-venv."""
 
-BASE = f"localhost/qmodel/base-python:{SUITE}"
+UNNEEDED = ("usr/share/locale", "usr/share/man", "var/cache/apt/archives", "var/lib/apt/lists")
+"""Folders of the base that are emptied: 100 of its 260 MB."""
+
+_RECIPE = hashlib.sha256(repr((BASE_PACKAGES, UNNEEDED)).encode()).hexdigest()[:8]
+BASE = f"localhost/qmodel/base-python:{SUITE}-{_RECIPE}"
 ROOT = CACHE / "buildah"
 RUN_ROOT = Path("/run/qmodel/buildah")
 BUILD_SECONDS = 3600
@@ -104,12 +109,13 @@ def ensure_base() -> None:
     with locked(CACHE / "base.lock"):
         if exists(BASE):
             return
-        with step(f"making the base image {BASE} (once)"), tempfile.TemporaryDirectory() as name:
-            root = Path(name) / "root"
+        with step(f"making the base image {BASE} (once)"), tempfile.TemporaryDirectory() as scratch:
+            root = Path(scratch) / "root"
             include = f"--include={','.join(BASE_PACKAGES)}"
             run(["debootstrap", "--variant=minbase", include, SUITE, root], timeout=900)
-            for unneeded in (root / "var/cache/apt/archives").glob("*.deb"):
-                unneeded.unlink()
+            for folder in (root / name for name in UNNEEDED):
+                shutil.rmtree(folder)
+                folder.mkdir()
             _commit(root, BASE, ["--cmd", "python3"])
 
 
