@@ -1,0 +1,28 @@
+"""`python -m qmodel`: the operator's process."""
+
+import asyncio
+import logging
+import sys
+
+import kopf
+
+from qmodel.handlers import operate
+from qmodel.settings import SettingsError, parse
+
+
+def main() -> int:
+    """Run until told to stop; return the exit status."""
+    try:
+        settings = parse(sys.argv[1:])
+    except SettingsError as error:
+        print(error, file=sys.stderr)  # noqa: T201  before there is a log
+        return 2
+    log_format = kopf.LogFormat.FULL if settings.developing else kopf.LogFormat.JSON
+    kopf.configure(debug=settings.verbose, log_format=log_format)
+    # One line an event and handler says nothing that a pass does not say better.
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    return 0 if asyncio.run(operate(settings)) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

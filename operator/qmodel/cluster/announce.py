@@ -1,0 +1,53 @@
+"""Kubernetes Events: what `kubectl describe` shows of a model's transitions."""
+
+import logging
+import os
+import socket
+from datetime import UTC, datetime
+
+from qmodel.api.base import GROUP, KIND, VERSION
+from qmodel.cluster.client import ApiClient
+from qmodel.cluster.errors import ApiError
+from qmodel.cluster.kinds import EVENT
+from qmodel.cluster.parse import Object
+from qmodel.cluster.store import Model
+from qmodel.planner.model import Announcement
+
+MAX_NOTE_CHARACTERS = 1000
+"""The API server refuses more than 1,024 bytes."""
+
+_CONTROLLER = f"{GROUP}/operator"
+_INSTANCE = os.environ.get("HOSTNAME", socket.gethostname())[:128]
+
+logger = logging.getLogger(__name__)
+
+
+async def announce(client: ApiClient, model: Model, announcement: Announcement) -> None:
+    """Post one Event; one that cannot be posted is not worth failing for."""
+    try:
+        await client.create(EVENT, model.namespace, _event(model, announcement, datetime.now(UTC)))
+    except ApiError as error:
+        logger.warning("Event %s not posted: %s", announcement.reason, error)
+
+
+def _event(model: Model, announcement: Announcement, now: datetime) -> Object:
+    """Return the Event object."""
+    return {
+        "apiVersion": EVENT.api_version,
+        "kind": EVENT.name,
+        "metadata": {"generateName": f"{model.name[:200]}.", "namespace": model.namespace},
+        "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "reportingController": _CONTROLLER,
+        "reportingInstance": _INSTANCE,
+        "action": "Reconcile",
+        "type": announcement.type,
+        "reason": announcement.reason,
+        "note": announcement.message[:MAX_NOTE_CHARACTERS],
+        "regarding": {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": KIND,
+            "name": model.name,
+            "namespace": model.namespace,
+            "uid": model.uid,
+        },
+    }

@@ -1,0 +1,135 @@
+"""Makes the cluster match the wishes of a plan, trusting no cache with a write.
+
+What is believed absent is created, which fails if it exists after all; what is known is applied to
+with the uid that was observed, so that an object that was deleted and made anew by someone else is
+not overwritten; what goes is deleted by its uid. An object of our name that belongs to another is
+refused, never adopted. A Job is only ever created: its template cannot change, and a new attempt
+has a new name.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from qmodel.api.resource import QuantizedModel
+from qmodel.cluster import entries
+from qmodel.cluster.client import ApiClient
+from qmodel.cluster.drift import has_drifted
+from qmodel.cluster.entries import Entry
+from qmodel.cluster.errors import AlreadyExists, Conflict, NotFound, Refused
+from qmodel.cluster.kinds import JOB, WRITTEN, Kind
+from qmodel.cluster.parse import Object
+from qmodel.cluster.store import Store
+from qmodel.naming import DESIRED_ANNOTATION, VERSION_ANNOTATION
+from qmodel.planner.model import Refusal, Remove, Wish
+from qmodel.settings import OPERATOR_VERSION
+
+Build = Callable[[QuantizedModel, Any, str], Object]
+"""`qmodel.resources.build.build`: from a wish and this operator's version to a manifest."""
+
+
+class Children:
+    """Writes the objects that models own.
+
+    Parameters
+    ----------
+    client
+        Talks to the API server.
+    store
+        Says what exists, and learns at once what was written.
+    build
+        Turns a wish into a manifest.
+    """
+
+    def __init__(self, client: ApiClient, store: Store, build: Build) -> None:
+        self._client = client
+        self._store = store
+        self._build = build
+
+    async def fulfil(self, model: QuantizedModel, wish: Wish) -> Refusal | None:
+        """Do what a wish asks for, if it is not so already.
+
+        Returns
+        -------
+        Refusal or None
+            Why the API server will not do it; None if it is done.
+
+        Raises
+        ------
+        qmodel.cluster.errors.Unavailable
+            If it may succeed later.
+        """
+        if isinstance(wish, Remove):
+            return await self._remove(model, wish)
+        manifest = self._build(model, wish, OPERATOR_VERSION)
+        kind = WRITTEN[manifest["kind"]]
+        known = self._store.child(model, kind, manifest["metadata"]["name"])
+        try:
+            if known is None:
+                return await self._create(model, kind, manifest)
+            if kind is not JOB and _needs_apply(known, manifest):
+                await self._apply(known, manifest)
+        except Refused as error:
+            return _refusal(kind.name, manifest["metadata"]["name"], error)
+        return None
+
+    async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> Refusal | None:
+        """Create an object; if one of that name exists, take it in if it is ours."""
+        name = manifest["metadata"]["name"]
+        try:
+            self._store.put(kind, await self._client.create(kind, model.namespace, manifest))
+        except AlreadyExists:
+            found = await self._client.get(kind, model.namespace, name)
+            if entries.owner(kind, found) != model.uid:
+                return _name_taken(kind, name, found)
+            self._store.put(kind, found)
+            known = entries.read(kind, found)
+            if kind is not JOB and known is not None:
+                await self._apply(known, manifest)
+        return None
+
+    async def _apply(self, known: Entry, manifest: Object) -> None:
+        """Apply our fields to the very object that was observed."""
+        body = {**manifest, "metadata": {**manifest["metadata"], "uid": known.uid}}
+        try:
+            answer = await self._client.apply(known.kind, known.namespace, known.name, body)
+        except (Conflict, NotFound):
+            self._store.forget(known.uid)
+            raise
+        self._store.put(known.kind, answer)
+
+    async def _remove(self, model: QuantizedModel, wish: Remove) -> Refusal | None:
+        """Delete the very object that was observed; if it is gone already, so be it."""
+        try:
+            await self._client.delete(WRITTEN[wish.kind], model.namespace, wish.name, wish.uid)
+        except (Conflict, NotFound):
+            return None
+        except Refused as error:
+            return _refusal(wish.kind, wish.name, error)
+        return None
+
+
+def _needs_apply(known: Entry, manifest: Object) -> bool:
+    """Whether an object was written for another wish, or someone changed what we wrote.
+
+    Another version of the operator may build another object from the same wish; that alone is no
+    reason to touch a healthy server, so drift is only sought in what this version wrote.
+    """
+    annotations = manifest["metadata"]["annotations"]
+    if known.desired_hash != annotations[DESIRED_ANNOTATION]:
+        return True
+    is_from_this_version = known.operator_version == annotations[VERSION_ANNOTATION]
+    return is_from_this_version and has_drifted(manifest["spec"], known.spec)
+
+
+def _refusal(kind: str, name: str, error: Refused) -> Refusal:
+    """Return the API server's own words."""
+    return Refusal(kind=kind, name=name, reason=error.reason, message=error.message)
+
+
+def _name_taken(kind: Kind, name: str, found: Object) -> Refusal:
+    """Say whose object bears the name that we need."""
+    message = (
+        f"{kind.name} {name} exists and belongs to {entries.owner_in_words(found)}; "
+        "delete or rename it, or give this model another name"
+    )
+    return Refusal(kind=kind.name, name=name, reason="NameTaken", message=message)

@@ -1,0 +1,151 @@
+"""What the store keeps of one object, and whom the object belongs to.
+
+Ownership is proven, never guessed: a child by the controller reference to its model's uid, within
+the model's namespace (a reference across namespaces means nothing to Kubernetes either); a pod by
+the controller reference to its Job's uid. Only a volume that shall outlive its model has no owner;
+the label that the operator gave it names whom it was made for.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from qmodel.cluster import parse
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, Kind
+from qmodel.cluster.parse import Object
+from qmodel.naming import DESIRED_ANNOTATION, MODEL_UID_LABEL, VERSION_ANNOTATION
+
+Group = tuple[str, str]
+"""Namespace, and what an object is looked up by within it."""
+
+EVERYWHERE: Group = ("", "")
+"""The group of objects that are not looked up by an owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One object."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    version: int
+    """resourceVersion; larger is newer."""
+    group: Group
+    """The uid of the owner; for a server's pod, what `server_group` returns."""
+    value: Any
+    """As the planner sees it."""
+    desired_hash: str = ""
+    """Hash of the wish that it was last written for."""
+    operator_version: str = ""
+    """Version of the operator that last wrote it."""
+    spec: Object | None = None
+    """For drift detection; only of kinds that are applied again."""
+    running: str = ""
+    """Of a pod: the container that runs now, whose log tells the progress."""
+
+    def looks_like(self, other: "Entry") -> bool:
+        """Whether neither planner nor drift detection sees a difference."""
+        return replace(self, version=other.version) == other
+
+
+def read(kind: Kind, body: Object) -> Entry | None:
+    """Return the entry of an object, or None if it is none of ours."""
+    meta = body["metadata"]
+    group = _GROUPS[kind.name](body)
+    value = _VALUES[kind.name](body) if group is not None else None
+    if group is None or value is None:
+        return None
+    annotations = meta.get("annotations", {})
+    return Entry(
+        kind=kind,
+        namespace=meta.get("namespace", ""),
+        name=meta["name"],
+        uid=meta["uid"],
+        version=int(meta["resourceVersion"]),
+        group=group,
+        value=value,
+        desired_hash=annotations.get(DESIRED_ANNOTATION, ""),
+        operator_version=annotations.get(VERSION_ANNOTATION, ""),
+        spec=body["spec"] if kind in _APPLIED_AGAIN else None,
+        running=parse.running_container(body) if kind is POD else "",
+    )
+
+
+def server_group(deployment: Entry) -> Group:
+    """Return what a Deployment's pods are looked up by."""
+    return deployment.namespace, f"{deployment.group[1]}/{deployment.name}"
+
+
+def owner(kind: Kind, body: Object) -> str:
+    """Return the uid of the model that a child belongs to, or nothing."""
+    meta = body["metadata"]
+    controller = _controller(meta)
+    if controller.get("kind") == MODEL.name:
+        return str(controller["uid"])
+    if kind is CLAIM and not meta.get("ownerReferences"):
+        return str(meta.get("labels", {}).get(MODEL_UID_LABEL, ""))
+    return ""
+
+
+def owner_in_words(body: Object) -> str:
+    """Return whom an object belongs to, for a person to read."""
+    owners = body["metadata"].get("ownerReferences")
+    return f"{owners[0]['kind']} {owners[0]['name']}" if owners else "nobody in particular"
+
+
+def _controller(meta: Object) -> Object:
+    """Return the owner reference of the controller, or an empty one."""
+    owners: list[Object] = meta.get("ownerReferences", [])
+    return next((reference for reference in owners if reference.get("controller")), {})
+
+
+def _everywhere(_: Object) -> Group:
+    return EVERYWHERE
+
+
+def _child(kind: Kind) -> Callable[[Object], Group | None]:
+    """Return the grouping of a child's kind: by its model."""
+
+    def group(body: Object) -> Group | None:
+        uid = owner(kind, body)
+        return (body["metadata"]["namespace"], uid) if uid else None
+
+    return group
+
+
+def _pod_group(body: Object) -> Group | None:
+    """Group a Job's pod by the Job, a server's pod by model and Deployment."""
+    meta = body["metadata"]
+    labels, controller = meta.get("labels", {}), _controller(meta)
+    if controller.get("kind") == JOB.name:
+        return meta["namespace"], controller["uid"]
+    if controller.get("kind") == "ReplicaSet":
+        template = labels.get("pod-template-hash", "")
+        deployment = controller["name"].removesuffix(f"-{template}")
+        return meta["namespace"], f"{labels.get(MODEL_UID_LABEL)}/{deployment}"
+    return None
+
+
+_APPLIED_AGAIN = (DEPLOYMENT, SERVICE, CLAIM)
+
+_GROUPS: dict[str, Callable[[Object], Group | None]] = {
+    MODEL.name: _everywhere,
+    NODE.name: _everywhere,
+    JOB.name: _child(JOB),
+    DEPLOYMENT.name: _child(DEPLOYMENT),
+    SERVICE.name: _child(SERVICE),
+    CLAIM.name: _child(CLAIM),
+    POD.name: _pod_group,
+}
+
+_VALUES: dict[str, Callable[[Object], object | None]] = {
+    MODEL.name: parse.model,
+    NODE.name: parse.node,
+    JOB.name: parse.job,
+    DEPLOYMENT.name: parse.deployment,
+    SERVICE.name: parse.service,
+    CLAIM.name: parse.claim,
+    POD.name: parse.pod,
+}

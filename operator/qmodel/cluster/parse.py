@@ -1,0 +1,271 @@
+"""From objects as the API server sends them to the plain values that the planner reads.
+
+What a kubelet or a controller writes is trusted in form (the API server checked it); what comes out
+of a container, the termination message, is not: it is parsed strictly, or kept as a short text.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pydantic import ValidationError
+
+from qmodel.api.quantities import bytes_of
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.spec import QuantizedModelSpec
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.naming import ATTEMPT_LABEL, KEY_LABEL, REVISION_LABEL, STEP_LABEL
+from qmodel.planner.model import (
+    ContainerResult,
+    JobState,
+    Node,
+    ObservedClaim,
+    ObservedDeployment,
+    ObservedJob,
+    ObservedPod,
+    ObservedService,
+    Step,
+)
+from qmodel.worker.report import Report
+
+Object = dict[str, Any]
+
+MAX_MESSAGE_CHARACTERS = 1024
+"""Longest termination message that is kept of a container without a report."""
+
+_STARTING = ("PodInitializing", "ContainerCreating", "ErrImagePull")
+"""Reasons to wait that pass by themselves. ErrImagePull alternates with ImagePullBackOff, whose
+message quotes it: reporting both would rewrite the status at every try."""
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidModel:
+    """A resource whose spec the schema let pass, but the models of `qmodel.api` refuse."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    deleting: bool
+    problems: tuple[str, ...]
+    """Field and what is wrong with it."""
+    status: QuantizedModelStatus
+
+
+def model(body: Object) -> QuantizedModel | InvalidModel:
+    """Return a QuantizedModel, or what is wrong with it."""
+    meta = body["metadata"]
+    known: dict[str, Any] = {
+        "name": meta["name"],
+        "namespace": meta["namespace"],
+        "uid": meta["uid"],
+        "generation": meta["generation"],
+        "deleting": "deletionTimestamp" in meta,
+        "status": stored_status(body.get("status", {})),
+    }
+    try:
+        spec = QuantizedModelSpec.model_validate(body.get("spec"))
+    except ValidationError as error:
+        return InvalidModel(**known, problems=tuple(_problems(error)))
+    return QuantizedModel(**known, spec=spec)
+
+
+def stored_status(status: Object) -> QuantizedModelStatus:
+    """Return a status that any version of the operator wrote.
+
+    Fields that this version does not know are dropped. A status that says something else by a name
+    that it knows is no ground to act on: the planner starts from nothing and finds what exists.
+    """
+    try:
+        return QuantizedModelStatus.model_validate(status, extra="ignore")
+    except ValidationError:
+        return QuantizedModelStatus()
+
+
+def _problems(error: ValidationError) -> Iterator[str]:
+    """Yield each refused field as users write it, and why."""
+    for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        field = ".".join(str(part) for part in ("spec", *problem["loc"]))
+        yield f"{field}: {problem['msg']}"
+
+
+def job(body: Object) -> ObservedJob | None:
+    """Return a Job of ours; None if its labels do not say which step it is."""
+    meta, status = body["metadata"], body.get("status", {})
+    labels = meta.get("labels", {})
+    step, attempt = labels.get(STEP_LABEL), labels.get(ATTEMPT_LABEL, "")
+    if step not in set(Step) or not attempt.isdigit():
+        return None
+    state, end = _job_end(status)
+    return ObservedJob(
+        name=meta["name"],
+        uid=meta["uid"],
+        step=Step(step),
+        key=labels.get(KEY_LABEL, ""),
+        attempt=int(attempt),
+        state=state,
+        created=time(meta["creationTimestamp"]),
+        finished=time(end["lastTransitionTime"]) if end else None,
+        failed_reason=end.get("reason", "") if state is JobState.FAILED else "",
+        failed_message=_cut(end.get("message", "")) if state is JobState.FAILED else "",
+    )
+
+
+def _job_end(status: Object) -> tuple[JobState, Object]:
+    """Return the state of a Job and the condition that ended it."""
+    for condition in status.get("conditions", ()):
+        if condition["status"] == "True" and condition["type"] in (
+            JobState.COMPLETE,
+            JobState.FAILED,
+        ):
+            return JobState(condition["type"]), condition
+    return JobState.ACTIVE, {}
+
+
+def pod(body: Object) -> ObservedPod:
+    """Return a pod with the results of the containers that ended."""
+    meta, status = body["metadata"], body.get("status", {})
+    containers = [
+        *status.get("initContainerStatuses", ()),
+        *status.get("containerStatuses", ()),
+    ]
+    waiting = next(_waiting(containers), {})
+    return ObservedPod(
+        name=meta["name"],
+        uid=meta["uid"],
+        phase=status.get("phase", "Pending"),
+        created=time(meta["creationTimestamp"]),
+        results=tuple(_results(containers)),
+        waiting_reason=waiting.get("reason", ""),
+        waiting_message=_cut(waiting.get("message", "")),
+        unschedulable=_unschedulable(status),
+        pod_reason=status.get("reason", ""),
+        pod_message=_cut(status.get("message", "")),
+    )
+
+
+def _waiting(containers: list[Object]) -> Iterator[Object]:
+    """Yield why containers wait that do not start by themselves."""
+    for container in containers:
+        waiting = container.get("state", {}).get("waiting", {})
+        if waiting.get("reason", _STARTING[0]) not in _STARTING:
+            yield waiting
+
+
+def _results(containers: list[Object]) -> Iterator[ContainerResult]:
+    """Yield how containers ended; a server's restart is told by its last state."""
+    for container in containers:
+        state = container.get("state", {})
+        ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
+        if ended:
+            message = ended.get("message", "")
+            report = read_report(message)
+            yield ContainerResult(
+                name=container["name"],
+                exit_code=ended["exitCode"],
+                reason=ended.get("reason", ""),
+                report=report,
+                message="" if report else _cut_front(message),
+            )
+
+
+def read_report(message: str) -> Report | None:
+    """Return the report that a container left, or None if its message is something else."""
+    try:
+        return Report.model_validate_json(message)
+    except ValidationError:
+        return None
+
+
+def _unschedulable(status: Object) -> str:
+    """Return the scheduler's message while no node fits."""
+    for condition in status.get("conditions", ()):
+        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
+            return _cut(condition.get("message", ""))
+    return ""
+
+
+def running_container(body: Object) -> str:
+    """Return the name of the first container of a pod that runs, or nothing."""
+    status = body.get("status", {})
+    containers = [
+        *status.get("initContainerStatuses", ()),
+        *status.get("containerStatuses", ()),
+    ]
+    return next((c["name"] for c in containers if "running" in c.get("state", {})), "")
+
+
+def deployment(body: Object) -> ObservedDeployment:
+    """Return the servers of one revision."""
+    meta, status = body["metadata"], body.get("status", {})
+    return ObservedDeployment(
+        name=meta["name"],
+        uid=meta["uid"],
+        revision=meta.get("labels", {}).get(REVISION_LABEL, ""),
+        replicas=status.get("replicas", 0),
+        ready_replicas=status.get("readyReplicas", 0),
+        available=_is_rolled_out(body),
+    )
+
+
+def _is_rolled_out(body: Object) -> bool:
+    """Whether every wanted server runs the current template, is available, and no old one is left.
+
+    The questions of `kubectl rollout status`.
+    """
+    wanted = body["spec"].get("replicas", 1)
+    status = body.get("status", {})
+    return bool(
+        status.get("observedGeneration", 0) >= body["metadata"]["generation"]
+        and status.get("updatedReplicas", 0) == wanted
+        and status.get("replicas", 0) == wanted
+        and status.get("availableReplicas", 0) >= wanted
+    )
+
+
+def service(body: Object) -> ObservedService:
+    """Return a model's address and the revision that it sends requests to."""
+    meta = body["metadata"]
+    selector = body.get("spec", {}).get("selector", {})
+    return ObservedService(
+        name=meta["name"], uid=meta["uid"], revision=selector.get(REVISION_LABEL, "")
+    )
+
+
+def claim(body: Object) -> ObservedClaim:
+    """Return a volume's claim: the size that was asked for, or what it got if that is more."""
+    meta, status = body["metadata"], body.get("status", {})
+    asked = body["spec"]["resources"]["requests"]["storage"]
+    got = status.get("capacity", {}).get("storage", "0")
+    return ObservedClaim(
+        name=meta["name"],
+        uid=meta["uid"],
+        size_bytes=max(bytes_of(asked), bytes_of(got)),
+        phase=status.get("phase", "Pending"),
+    )
+
+
+def node(body: Object) -> Node:
+    """Return a node as far as choosing an accelerator needs it."""
+    return Node(
+        name=body["metadata"]["name"],
+        labels=body["metadata"].get("labels", {}),
+        allocatable=body.get("status", {}).get("allocatable", {}),
+        schedulable=not body.get("spec", {}).get("unschedulable", False),
+    )
+
+
+def time(text: str) -> datetime:
+    """Return a Kubernetes timestamp as an aware datetime."""
+    return datetime.fromisoformat(text)
+
+
+def _cut(text: str) -> str:
+    """Return the first part of a message."""
+    return text[:MAX_MESSAGE_CHARACTERS]
+
+
+def _cut_front(text: str) -> str:
+    """Return the last part of a container's output, where the error stands."""
+    return text[-MAX_MESSAGE_CHARACTERS:]

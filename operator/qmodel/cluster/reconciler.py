@@ -1,0 +1,181 @@
+"""One pass over one model: observe, plan, write the children, write the status once.
+
+Level-triggered: a pass starts from what is observed now and keeps nothing of the pass before but
+the refusals, which the planner turns into conditions. So a crash at any point loses nothing: what
+was written is observed, what was not is planned again. The status is written even if a child could
+not be, and only if it changed; its own event then finds nothing to do.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from qmodel.api.base import GROUP, KIND, VERSION
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.cluster import invalid
+from qmodel.cluster.announce import announce
+from qmodel.cluster.children import Children
+from qmodel.cluster.client import ApiClient
+from qmodel.cluster.errors import Conflict, NotFound, Unavailable
+from qmodel.cluster.kinds import MODEL
+from qmodel.cluster.parse import InvalidModel
+from qmodel.cluster.progress import ProgressFollower
+from qmodel.cluster.queue import WorkQueue
+from qmodel.cluster.store import Model, Store
+from qmodel.metrics import RECONCILE_SECONDS, RECONCILES
+from qmodel.planner.model import Announcement, JobState, Observed, Plan, Refusal, Wish
+
+Planner = Callable[[QuantizedModel, Observed, datetime], Plan]
+"""`qmodel.planner.plan.plan`."""
+
+WORKERS = 8
+"""Models that are worked on at once: enough to keep the API server busy while answers travel."""
+
+logger = logging.getLogger(__name__)
+
+
+class Reconciler:
+    """Works off the queue.
+
+    Parameters
+    ----------
+    client, store, queue, children, progress
+        Who talks to the API server, what is known, what to look at, who writes the children, who
+        follows the logs of running steps.
+    plan
+        Decides.
+    """
+
+    def __init__(
+        self,
+        client: ApiClient,
+        store: Store,
+        queue: WorkQueue,
+        children: Children,
+        progress: ProgressFollower,
+        plan: Planner,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._queue = queue
+        self._children = children
+        self._progress = progress
+        self._plan = plan
+        self._refusals: dict[str, tuple[Refusal, ...]] = {}
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(WORKERS):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        """Take one key after another."""
+        while True:
+            key = await self._queue.take()
+            try:
+                with RECONCILE_SECONDS.time():
+                    outcome = await self._pass(key)
+            finally:
+                self._queue.done(key)
+            RECONCILES.labels(outcome).inc()
+
+    async def _pass(self, key: str) -> str:
+        """Reconcile one model and decide when it comes again; return how it went."""
+        try:
+            refused = await self.reconcile(key)
+        except Unavailable as error:
+            logger.warning("Will try again: %s", error)
+            self._queue.wake_after(key, error.retry_after_seconds)
+            self._queue.fail(key)
+            return "unavailable"
+        except Exception:  # one model's bug or surprise must not stop the others
+            logger.exception("Pass over model %s failed; will try again", key)
+            self._queue.fail(key)
+            return "error"
+        if refused:
+            self._queue.fail(key)
+            return "refused"
+        self._queue.succeed(key)
+        return "done"
+
+    async def reconcile(self, key: str) -> bool:
+        """Do one pass over a model; return whether the API server refused to write a child."""
+        model = self._store.model(key)
+        if model is None or model.deleting:
+            self._refusals.pop(key, None)
+            self._queue.forget(key)
+            return False
+        if isinstance(model, InvalidModel):
+            await self._write_status(model, invalid.status(model, datetime.now(UTC)), ())
+            return False
+        observed = self._store.observed(model, self._refusals.get(key, ()))
+        plan = self._plan(model, observed, datetime.now(UTC))
+        self._follow_logs(observed)
+        refusals, unavailable = await self._fulfil(model, plan.wishes)
+        await self._write_status(model, plan.status, plan.announcements)
+        if unavailable is not None:
+            raise unavailable
+        if plan.requeue_after is not None:
+            self._queue.wake_after(key, plan.requeue_after.total_seconds())
+        return self._remember(key, refusals)
+
+    def _follow_logs(self, observed: Observed) -> None:
+        """Have the progress of running steps read from their logs."""
+        for job in observed.jobs:
+            pod = self._store.entry(job.pod.uid) if job.pod is not None else None
+            if job.state is JobState.ACTIVE and pod is not None:
+                self._progress.follow(pod, job.uid)
+
+    def _remember(self, key: str, refusals: tuple[Refusal, ...]) -> bool:
+        """Keep the refusals for the next pass, which a change of them brings at once."""
+        if refusals != self._refusals.get(key, ()):
+            self._refusals[key] = refusals
+            self._queue.wake([key])
+        return bool(refusals)
+
+    async def _fulfil(
+        self, model: QuantizedModel, wishes: Sequence[Wish]
+    ) -> tuple[tuple[Refusal, ...], Unavailable | None]:
+        """Do all wishes that can be done; return what was refused, and what may succeed later."""
+        refusals: list[Refusal] = []
+        for wish in wishes:
+            try:
+                refusal = await self._children.fulfil(model, wish)
+            except Unavailable as error:
+                return tuple(refusals), error
+            if refusal is not None:
+                refusals.append(refusal)
+        return tuple(refusals), None
+
+    async def _write_status(
+        self,
+        model: Model,
+        status: QuantizedModelStatus,
+        announcements: Sequence[Announcement],
+    ) -> None:
+        """Write the status if it changed, then tell people of the transitions in it."""
+        if status == model.status:
+            return
+        try:
+            answer = await self._client.apply(
+                MODEL, model.namespace, model.name, _status_body(model, status), sub="status"
+            )
+        except (NotFound, Conflict):  # deleted, or deleted and made anew
+            self._store.forget(model.uid)
+            return
+        self._store.wrote_status(model.uid, status, answer)
+        for announcement in announcements:
+            await announce(self._client, model, announcement)
+
+
+def _status_body(model: Model, status: QuantizedModelStatus) -> dict[str, object]:
+    """Return what is applied: the whole status, to the very object that was observed."""
+    return {
+        "apiVersion": f"{GROUP}/{VERSION}",
+        "kind": KIND,
+        "metadata": {"name": model.name, "namespace": model.namespace, "uid": model.uid},
+        "status": status.to_wire(),
+    }

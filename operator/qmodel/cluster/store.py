@@ -1,0 +1,214 @@
+"""What is known of the cluster, kept as the values that the planner reads.
+
+Watches and the answers to our own writes feed it; observing a model asks the API server nothing.
+Older news about an object than what is known is ignored (resourceVersions compare as integers), and
+so is news about an object that is known to be gone: a late answer must not bring it back.
+
+Every change returns the uids of the models that should be looked at again: none if the planner
+would see no difference.
+"""
+
+from collections import OrderedDict, defaultdict
+from dataclasses import replace
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.cluster import entries
+from qmodel.cluster.entries import EVERYWHERE, Entry, Group, server_group
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, Kind, Scope
+from qmodel.cluster.parse import InvalidModel, Object
+from qmodel.planner.model import (
+    Installation,
+    Node,
+    Observed,
+    ObservedDeployment,
+    ObservedJob,
+    ObservedPod,
+    Refusal,
+)
+
+GONE_KEPT = 4096
+"""Deleted objects that are remembered against late answers."""
+
+Model = QuantizedModel | InvalidModel
+Keys = set[str]
+"""Uids of models."""
+
+
+class Store:
+    """Everything that is observed, indexed by model.
+
+    Parameters
+    ----------
+    installation
+        Passed on to the planner with every model.
+    """
+
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
+        self._entries: dict[str, Entry] = {}
+        self._groups: defaultdict[tuple[str, Group], dict[str, Entry]] = defaultdict(dict)
+        self._gone: OrderedDict[str, int] = OrderedDict()
+        """Version at which an object was deleted, or left the watch by losing its label."""
+        self._progress: dict[str, int] = {}
+        self._nodes: tuple[Node, ...] | None = None
+
+    def put(self, kind: Kind, body: Object) -> Keys:
+        """Take in an object as it now is."""
+        uid, version = body["metadata"]["uid"], int(body["metadata"]["resourceVersion"])
+        known = self._entries.get(uid)
+        newest = known.version if known is not None else self._gone.get(uid, -1)
+        if version <= newest:
+            return set()
+        entry = entries.read(kind, body)
+        if entry is None:
+            return self._remove(known) if known else set()
+        return self._set(entry, known)
+
+    def drop(self, uid: str, version: int) -> Keys:
+        """Take in that an object was gone at `version`."""
+        self._gone[uid] = version
+        if len(self._gone) > GONE_KEPT:
+            self._gone.popitem(last=False)
+        known = self._entries.get(uid)
+        return self._remove(known) if known else set()
+
+    def forget(self, uid: str) -> None:
+        """Take in that an object is no longer what was observed, as a write to it found."""
+        known = self._entries.get(uid)
+        if known is not None:
+            self.drop(uid, known.version)
+
+    def retain(self, scope: Scope, uids: set[str], version: int) -> Keys:
+        """Take in that a list at `version` held only `uids`: what else is older is gone."""
+        gone = [
+            entry.uid
+            for entry in self._entries.values()
+            if entry.kind is scope.kind
+            and scope.namespace in (None, entry.namespace)
+            and entry.version <= version
+            and entry.uid not in uids
+        ]
+        return set[str]().union(*(self.drop(uid, version) for uid in gone))
+
+    def wrote_status(self, uid: str, status: QuantizedModelStatus, answer: Object) -> None:
+        """Take in the answer to our own status write, so that nothing is planned on the old one."""
+        known = self._entries.get(uid)
+        if known is None:
+            return
+        meta = answer["metadata"]
+        if meta["generation"] != known.value.generation:  # the spec changed meanwhile
+            self.put(MODEL, answer)
+        elif int(meta["resourceVersion"]) > known.version:
+            value = _with_status(known.value, status)
+            self._set(replace(known, version=int(meta["resourceVersion"]), value=value), known)
+
+    def progress(self, job_uid: str, percent: int) -> Keys:
+        """Take in how far a Job is."""
+        entry = self._entries.get(job_uid)
+        if entry is None:
+            return set()
+        self._progress[job_uid] = percent
+        return self._concerned(entry)
+
+    def model(self, uid: str) -> Model | None:
+        """Return a model by its uid."""
+        entry = self._entries.get(uid)
+        return entry.value if entry is not None and entry.kind is MODEL else None
+
+    def models(self) -> list[Model]:
+        """Return all models."""
+        return [entry.value for entry in self._of(MODEL, EVERYWHERE)]
+
+    def child(self, model: Model, kind: Kind, name: str) -> Entry | None:
+        """Return what is known of a model's child."""
+        children = self._of(kind, (model.namespace, model.uid))
+        return next((entry for entry in children if entry.name == name), None)
+
+    def observed(self, model: Model, refusals: tuple[Refusal, ...] = ()) -> Observed:
+        """Return the world around one model."""
+        group = (model.namespace, model.uid)
+        return Observed(
+            installation=self._installation,
+            jobs=tuple(map(self._with_pod, self._of(JOB, group))),
+            deployments=tuple(map(self._with_pods, self._of(DEPLOYMENT, group))),
+            service=next((entry.value for entry in self._of(SERVICE, group)), None),
+            claim=next((entry.value for entry in self._of(CLAIM, group)), None),
+            nodes=self._inventory(),
+            refusals=refusals,
+        )
+
+    def entry(self, uid: str) -> Entry | None:
+        """Return any object by its uid."""
+        return self._entries.get(uid)
+
+    def _of(self, kind: Kind, group: Group) -> list[Entry]:
+        """Return the objects of a group, by name."""
+        found = self._groups.get((kind.name, group), {})
+        return sorted(found.values(), key=lambda entry: entry.name)
+
+    def _with_pod(self, entry: Entry) -> ObservedJob:
+        """Return a Job with its newest pod and its progress."""
+        job: ObservedJob = entry.value
+        pods: list[ObservedPod] = [e.value for e in self._of(POD, (entry.namespace, entry.uid))]
+        newest = max(pods, key=lambda pod: pod.created, default=None)
+        return replace(job, pod=newest, progress_percent=self._progress.get(entry.uid))
+
+    def _with_pods(self, entry: Entry) -> ObservedDeployment:
+        """Return a Deployment with its pods."""
+        deployment: ObservedDeployment = entry.value
+        return replace(deployment, pods=tuple(e.value for e in self._of(POD, server_group(entry))))
+
+    def _inventory(self) -> tuple[Node, ...]:
+        """Return all nodes, by name."""
+        if self._nodes is None:
+            self._nodes = tuple(entry.value for entry in self._of(NODE, EVERYWHERE))
+        return self._nodes
+
+    def _set(self, entry: Entry, known: Entry | None) -> Keys:
+        """Replace what is known of an object."""
+        if known is not None and known.group != entry.group:
+            self._forget(known)
+        self._entries[entry.uid] = entry
+        self._groups[entry.kind.name, entry.group][entry.uid] = entry
+        if known is not None and known.looks_like(entry):
+            return set()
+        if entry.kind is NODE:
+            self._nodes = None
+        return self._concerned(entry)
+
+    def _remove(self, entry: Entry) -> Keys:
+        """Forget an object and say whom that concerns."""
+        concerned = self._concerned(entry)
+        self._forget(entry)
+        if entry.kind is NODE:
+            self._nodes = None
+        return concerned
+
+    def _forget(self, entry: Entry) -> None:
+        """Remove an object from all indices."""
+        self._entries.pop(entry.uid, None)
+        self._progress.pop(entry.uid, None)
+        group = self._groups[entry.kind.name, entry.group]
+        group.pop(entry.uid, None)
+        if not group:
+            del self._groups[entry.kind.name, entry.group]
+
+    def _concerned(self, entry: Entry) -> Keys:
+        """Return the models that a changed object matters to."""
+        if entry.kind is MODEL:
+            return {entry.uid}
+        if entry.kind is NODE:
+            return {m.uid for m in self.models() if not m.status.is_true(ConditionType.READY)}
+        if entry.kind is POD:
+            job = self._entries.get(entry.group[1])
+            return {job.group[1] if job is not None else entry.group[1].partition("/")[0]}
+        return {entry.group[1]}
+
+
+def _with_status(value: Model, status: QuantizedModelStatus) -> Model:
+    """Return a model with another status."""
+    if isinstance(value, InvalidModel):
+        return replace(value, status=status)
+    return value.model_copy(update={"status": status})
