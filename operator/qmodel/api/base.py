@@ -10,11 +10,16 @@ KIND = "QuantizedModel"
 PLURAL = "quantizedmodels"
 
 
+def wire_name(field: str) -> str:
+    """Return a field's name on the wire: camelCase, with KL (the divergence) as it is written."""
+    return alias_generators.to_camel(field).replace("Kl", "KL")
+
+
 class ApiModel(BaseModel):
     """A part of spec or status; attribute docstrings become `kubectl explain` texts."""
 
     model_config = ConfigDict(
-        alias_generator=alias_generators.to_camel,
+        alias_generator=wire_name,
         validate_by_name=True,
         validate_by_alias=True,
         extra="forbid",

@@ -5,6 +5,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from qmodel.api.base import cel, rules
+
 _SUFFIXES = {
     "": Decimal(1),
     "m": Decimal("0.001"),
@@ -58,7 +60,11 @@ def _positive(text: str) -> str:
 
 Quantity = Annotated[
     str,
-    Field(max_length=32, pattern=QUANTITY_PATTERN),
+    Field(
+        max_length=32,
+        pattern=QUANTITY_PATTERN,
+        json_schema_extra=rules(cel("self.matches('[1-9]')", "must be more than zero")),
+    ),
     AfterValidator(_positive),
 ]
 """A positive Kubernetes quantity, such as 500m or 16Gi."""

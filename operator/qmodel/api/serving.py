@@ -11,17 +11,37 @@ from qmodel.api.quantization import NodeSelector, Tolerations
 from qmodel.api.source import ResourceName
 
 DENIED_ARGUMENTS = (
+    # what is served, under which name
     "-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file",
-    "-hft", "--hf-token", "-dr", "--docker-repo", "--models-dir", "--models-preset", "-md",
-    "--model-draft", "-a", "--alias", "--host", "--port", "--path", "--api-prefix",
-    "--ssl-key-file", "--ssl-cert-file", "--slot-save-path", "--media-path", "--log-file",
-    "-c", "--ctx-size", "-np", "--parallel", "-kvu", "--kv-unified", "-b", "--batch-size",
-    "-ub", "--ubatch-size", "-ctk", "--cache-type-k", "-ctv", "--cache-type-v",
-    "-ngl", "--gpu-layers", "--n-gpu-layers", "-cram", "--cache-ram", "--ctx-checkpoints",
-    "--swa-checkpoints", "--swa-full", "--fit", "-fit", "--load-mode", "--mmap", "--no-mmap",
-    "--mlock", "--lora", "--lora-scaled", "--control-vector", "--control-vector-scaled",
-    "--mmproj", "-mm", "--mmproj-url", "-mmu", "--chat-template-file", "--rpc", "--tools",
-    "--metrics", "--slots", "--api-key", "--api-key-file", "--grammar-file", "--json-schema-file",
+    "-hft", "--hf-token", "-dr", "--docker-repo", "-cl", "--cache-list", "--models-dir",
+    "--models-preset", "--models-max", "-a", "--alias", "--lora", "--lora-scaled",
+    "--control-vector", "--control-vector-scaled", "-mm", "--mmproj", "-mmu", "--mmproj-url",
+    "-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft",
+    "--spec-draft-hf", "--embd-gemma-default", "--fim-qwen-1.5b-default",
+    "--fim-qwen-3b-default", "--fim-qwen-7b-default", "--fim-qwen-7b-spec",
+    "--fim-qwen-14b-spec", "--fim-qwen-30b-default", "--gpt-oss-20b-default",
+    "--gpt-oss-120b-default", "--vision-gemma-4b-default", "--vision-gemma-12b-default",
+    # where it listens, and who may ask
+    "--host", "--port", "--reuse-port", "--path", "--api-prefix", "--ssl-key-file",
+    "--ssl-cert-file", "--api-key", "--api-key-file", "--metrics", "--props", "--slots",
+    # files, programs and other servers
+    "-f", "--file", "-bf", "--binary-file", "--grammar-file", "-jf", "--json-schema-file",
+    "--chat-template-file", "--slot-save-path", "--media-path", "--video-ffmpeg-dir",
+    "-lcs", "--lookup-cache-static", "-lcd", "--lookup-cache-dynamic", "--log-file",
+    "--log-prompts-dir", "--ui-config-file", "--webui-config-file", "--ui-mcp-proxy",
+    "--webui-mcp-proxy", "--tools", "--tools-runtime", "--mcp-servers-config",
+    "--mcp-servers-json", "-ag", "--agent", "--rpc",
+    # memory and processors, which are measured and sized
+    "-c", "--ctx-size", "-np", "--parallel", "-kvu", "--kv-unified", "-no-kvu",
+    "--no-kv-unified", "--kv-unified-per-slot", "-b", "--batch-size", "-ub", "--ubatch-size",
+    "-ctk", "--cache-type-k", "-ctv", "--cache-type-v", "-fa", "--flash-attn", "-cram",
+    "--cache-ram", "-ctxcp", "--ctx-checkpoints", "--swa-checkpoints", "--swa-full", "-fit",
+    "--fit", "-fitt", "--fit-target", "-fitc", "--fit-ctx", "-lm", "--load-mode", "-lzm",
+    "--lazy-mode", "--mmap", "--no-mmap", "--mlock", "-dev", "--device", "-ngl",
+    "--gpu-layers", "--n-gpu-layers", "-t", "--threads", "-tb", "--threads-batch",
+    "--threads-http",
+    # what ends at once
+    "-h", "--help", "--usage", "--version", "--list-devices", "--completion-bash",
 )  # fmt: skip
 """Arguments of llama-server that the operator decides, or that reach files and the network."""
 
@@ -49,9 +69,9 @@ class EnvVar(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "!self.name.startsWith('LLAMA_') && !self.name.startsWith('LD_')"
-                " && !self.name.startsWith('GGML_')",
-                "names that start with LLAMA_, GGML_ or LD_ are set by the operator",
+                "!self.name.matches('^(LLAMA|GGML|LD|PYTHON|HF|HUGGING_FACE)_|^(PATH|PYTHON.*)$')",
+                "PATH and names that start with LLAMA_, GGML_, LD_, HF_, HUGGING_FACE_ or PYTHON"
+                " are set by the operator",
             )
         )
     )
@@ -134,10 +154,15 @@ class Serving(ApiModel):
                     "x-kubernetes-list-type": "atomic",
                     **rules(
                         cel(
-                            f"!self.exists(arg, arg.split('=')[0] in {_DENIED_CEL})",
+                            "!self.exists(arg, arg.split('=')[0].replace('_', '-') in"
+                            f" {_DENIED_CEL})",
                             "these are decided by the operator and not allowed: "
                             + ", ".join(DENIED_ARGUMENTS),
-                        )
+                        ),
+                        cel(
+                            "!self.exists(arg, arg.startsWith('--') && arg.contains('='))",
+                            "a flag and its value are two items of the list",
+                        ),
                     ),
                 },
             ),

@@ -1,0 +1,86 @@
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from qmodel.api.crd import custom_resource_definition, to_yaml
+
+VERSION = custom_resource_definition()["spec"]["versions"][0]
+SCHEMA: dict[str, Any] = VERSION["schema"]["openAPIV3Schema"]
+SPEC = SCHEMA["properties"]["spec"]
+STATUS = SCHEMA["properties"]["status"]
+
+
+def walk(schema: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, schema
+    for name, each in schema.get("properties", {}).items():
+        yield from walk(each, f"{path}.{name}")
+    for key in ("items", "additionalProperties"):
+        if key in schema:
+            yield from walk(schema[key], f"{path}[]")
+
+
+EVERYTHING = [*walk(SPEC, "spec"), *walk(STATUS, "status")]
+
+
+@pytest.mark.parametrize(("path", "schema"), EVERYTHING, ids=[path for path, _ in EVERYTHING])
+def test_every_field_is_structural(path: str, schema: dict[str, Any]) -> None:
+    foreign = {"$ref", "anyOf", "allOf", "default", "title", "const", "$defs", "exclusiveMinimum"}
+    assert not foreign & schema.keys(), path
+    assert schema["type"] in {"object", "array", "string", "integer", "number", "boolean"}
+
+
+@pytest.mark.parametrize(
+    ("path", "schema"), list(walk(SPEC, "spec")), ids=[path for path, _ in walk(SPEC, "spec")]
+)
+def test_everything_that_users_write_is_bounded_and_explained(
+    path: str, schema: dict[str, Any]
+) -> None:
+    if schema["type"] == "string":
+        assert "maxLength" in schema or "enum" in schema, path
+    if schema["type"] == "array":
+        assert {"maxItems", "x-kubernetes-list-type"} <= schema.keys(), path
+    if "additionalProperties" in schema:
+        assert "maxProperties" in schema, path
+    if schema["type"] == "integer" and not path.endswith("tolerationSeconds"):
+        assert {"minimum", "maximum"} <= schema.keys(), path
+    if not path.endswith("[]"):
+        assert schema.get("description"), path
+
+
+def test_only_source_and_method_are_required() -> None:
+    assert SPEC["required"] == ["source", "quantization"]
+    assert SPEC["properties"]["quantization"]["required"] == ["method"]
+
+
+def test_status_has_no_rules_that_could_refuse_a_write() -> None:
+    assert not [path for path, s in walk(STATUS, "status") if "x-kubernetes-validations" in s]
+
+
+def test_conditions_and_steps_merge_by_key() -> None:
+    properties = STATUS["properties"]
+    assert properties["conditions"]["x-kubernetes-list-map-keys"] == ["type"]
+    assert properties["steps"]["x-kubernetes-list-map-keys"] == ["name"]
+
+
+def test_columns() -> None:
+    columns = VERSION["additionalPrinterColumns"]
+    narrow = [c["name"] for c in columns if not c.get("priority")]
+    assert narrow == ["METHOD", "STAGE", "READY", "FOOTPRINT", "ACCELERATOR", "AGE"]
+    assert {c["name"] for c in columns} - set(narrow) == {"ENGINE", "RATIO", "ENDPOINT"}
+
+
+def test_the_paths_of_columns_and_scale_exist() -> None:
+    scale = VERSION["subresources"]["scale"]
+    columns = [c["jsonPath"] for c in VERSION["additionalPrinterColumns"]]
+    for path in [*columns, *scale.values()]:
+        place = SCHEMA
+        steps = path.split("[")[0].strip(".").split(".")
+        if steps[0] == "metadata":
+            continue
+        for step in steps:
+            place = place["properties"][step]
+
+
+def test_yaml_repeats_instead_of_pointing() -> None:
+    assert "*id" not in to_yaml(custom_resource_definition())
