@@ -75,7 +75,7 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
     status = summary.summarise(ctx, status)
     wishes.extend(_needless_jobs(ctx))
     return Plan(
-        wishes=tuple(dict.fromkeys(wishes)),
+        wishes=_once_each(wishes),
         status=status,
         announcements=announcements.between(model.status, status),
         requeue_after=min(requeue, default=None),
@@ -127,6 +127,11 @@ def _ready(status: QuantizedModelStatus) -> StageResult:
     available = status.condition(ConditionType.AVAILABLE)
     message = "" if available is None else available.message
     return StageResult(Verdict(ConditionType.READY, ConditionStatus.TRUE, "Serving", message))
+
+
+def _once_each(wishes: list[Wish]) -> tuple[Wish, ...]:
+    """Return the wishes without repeats; what they hold of spec cannot be hashed."""
+    return tuple(wish for i, wish in enumerate(wishes) if wish not in wishes[:i])
 
 
 def _needless_jobs(ctx: Context) -> list[Wish]:
