@@ -8,11 +8,11 @@ import hashlib
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from qmodel.worker.errors import ChecksumMismatch, HubUnavailable, SourceChanged
+from qmodel.worker.errors import ChecksumMismatch, HubUnavailable, Interrupted, SourceChanged
 from qmodel.worker.files import naming_full_disk, read_chunks, regular_files, require_space, staged
 from qmodel.worker.inspect.select import Selection, select
 from qmodel.worker.manifest import Manifest, complete, load_manifest, write_manifest
@@ -24,7 +24,7 @@ from qmodel.worker.task import FetchTask, HubSource, SourceTask
 ATTEMPTS = 6
 """Of one file, without a byte of progress between them."""
 FIRST_WAIT_SECONDS = 1.0
-"""Before the second attempt; twice as long before each that follows."""
+"""Before it continues; twice as long with every attempt that brought nothing."""
 _PARALLEL_FILES = 4
 
 _log = logging.getLogger(__name__)
@@ -81,13 +81,15 @@ def _fill(
     require_space(partial, total - have)
     transfer = _Transfer(source, _counter(total, progress))
     with ThreadPoolExecutor(_PARALLEL_FILES) as pool:
+        futures = {
+            pool.submit(transfer.bring, file, partial / name): name
+            for name, file in targets.items()
+        }
         try:
-            hashes = pool.map(
-                lambda item: transfer.bring(item[1], partial / item[0]), targets.items()
-            )
-            known = dict(zip(targets, hashes, strict=True))
+            known = {futures[future]: future.result() for future in as_completed(futures)}
         finally:
             transfer.stop.set()
+            pool.shutdown(cancel_futures=True)
     provenance = {"source": source.name, "revision": task.source_revision}
     return write_manifest(partial, provenance, known)
 
@@ -174,8 +176,8 @@ class _Transfer:
         target.touch()
         for chunk in read_chunks(target):
             self._pass(hashes, chunk)
-        failures, wait = 0, FIRST_WAIT_SECONDS
-        while hashes.received < file.bytes and not self.stop.is_set():
+        failures = 0
+        while hashes.received < file.bytes:
             before = hashes.received
             try:
                 self._append(file, target, hashes)
@@ -184,8 +186,7 @@ class _Transfer:
                 if failures >= ATTEMPTS or error.retry_after != HubUnavailable.retry_after:
                     raise
                 _log.warning("%s: %s; continuing at byte %d", file.path, error, hashes.received)
-                wait = wait * 2 if failures else FIRST_WAIT_SECONDS
-                self.stop.wait(wait)
+                self.stop.wait(FIRST_WAIT_SECONDS * 2**failures)
         return hashes
 
     def _append(self, file: SourceFile, target: Path, hashes: _Hashes) -> None:
@@ -193,9 +194,12 @@ class _Transfer:
         needed = file.bytes - hashes.received
         with naming_full_disk(target, needed), target.open("ab") as out:
             for chunk in self.source.stream(file.path, hashes.received):
+                if self.stop.is_set():
+                    message = f"{file.path} stops at byte {hashes.received}, as the step ends"
+                    raise Interrupted(message)
                 out.write(chunk)
                 self._pass(hashes, chunk)
-                if self.stop.is_set() or hashes.received > file.bytes:
+                if hashes.received > file.bytes:
                     return
         if hashes.received < file.bytes:
             message = f"{self.source.name} sent {hashes.received} of {file.bytes} bytes"
