@@ -182,6 +182,13 @@ def test_bad_repository_advertises_another_checksum(api: HfApi, root: Path, tmp_
     assert sha256(path) == sha256(root / "test/bad" / WEIGHTS) != weights.lfs.sha256
 
 
+def test_slow_body_arrives_whole(api: HfApi, hub: Hub, tmp_path: Path) -> None:
+    fault = {"kind": "slow", "bytes_per_second": 20_000_000, "path": "safetensors"}
+    control(hub, "POST", faults=[fault])
+    path = Path(api.hf_hub_download("test/open", WEIGHTS, local_dir=tmp_path))
+    assert max(entry.sent_bytes for entry in hub.log) == path.stat().st_size
+
+
 def test_unknown_fault_is_refused(hub: Hub) -> None:
     with pytest.raises(httpx.HTTPStatusError, match="400"):
         control(hub, "POST", faults=[{"kind": "flood"}])
