@@ -31,9 +31,9 @@ class Entry:
 
     method: str
     path: str
-    range: str | None
-    is_authenticated: bool
-    status: int
+    range: str | None = None
+    is_authenticated: bool = False
+    status: int = HTTPStatus.OK
     sent_bytes: int = 0
 
 
@@ -97,7 +97,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
         if url.path == CONTROL:
-            self._send(self._controlled())
+            self._send(self._controlled(), Entry(method=self.command, path=CONTROL))
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(unquote(url.path), dict(parse_qsl(url.query)), headers)
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
             status=response.status,
         )
         self.server.hub.log.append(entry)
-        entry.sent_bytes = self._send(response, request.path)
+        self._send(response, entry)
 
     do_HEAD = do_POST = do_DELETE = do_GET  # noqa: N815 - the base class asks for the names
 
@@ -128,8 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
         wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         return as_json({"error": HTTPStatus(fault.status).phrase}, fault.status, wait)
 
-    def _send(self, response: Response, path: str = "") -> int:
-        """Send a response; return how many bytes of its body went out."""
+    def _send(self, response: Response, entry: Entry) -> None:
+        """Send a response and log how many bytes of its body went out."""
         self.send_response(response.status)
         for name, value in response.headers.items():
             self.send_header(name, value)
@@ -137,33 +137,33 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
         self.end_headers()
         if self.command == "HEAD":
-            return 0
+            return
         if response.file is None:
-            return self.wfile.write(response.content)
+            entry.sent_bytes = len(response.content)
+            self.wfile.write(response.content)
+            return
         try:
-            return self._send_file(response.file, response, path)
+            self._send_file(response.file, response, entry)
         except ConnectionError:
             self.close_connection = True
-            return 0
 
-    def _send_file(self, file: File, response: Response, path: str) -> int:
-        fault = self.server.hub.faults.take(path, "interrupt", "corrupt", "slow")
+    def _send_file(self, file: File, response: Response, entry: Entry) -> None:
+        fault = self.server.hub.faults.take(entry.path, "interrupt", "corrupt", "slow")
         kind = fault.kind if fault else None
         wanted = response.length
         if fault and kind == "interrupt":
             wanted = min(wanted, fault.after_bytes)
-        sent = 0
         with file.path.open("rb") as stream:
             stream.seek(response.first)
-            while chunk := stream.read(min(CHUNK_BYTES, wanted - sent)):
-                is_changed = kind == "corrupt" and sent == 0
-                self.wfile.write(bytes([chunk[0] ^ 0xFF]) + chunk[1:] if is_changed else chunk)
-                sent += len(chunk)
+            while chunk := stream.read(min(CHUNK_BYTES, wanted - entry.sent_bytes)):
+                if kind == "corrupt" and entry.sent_bytes == 0:
+                    chunk = bytes([chunk[0] ^ 0xFF]) + chunk[1:]
+                entry.sent_bytes += len(chunk)  # first, so that a client that has it finds it here
+                self.wfile.write(chunk)
                 if fault and kind == "slow":
                     time.sleep(len(chunk) / fault.bytes_per_second)
-        if sent < response.length:
+        if entry.sent_bytes < response.length:
             self._hang_up()
-        return sent
 
     def _hang_up(self) -> None:
         self.wfile.flush()
