@@ -1,0 +1,218 @@
+"""All that the command line asks of a cluster: one model, its pods, their logs, one chat request.
+
+The API server is reached as kubectl reaches it, by kubeconfig and current context. A program that
+may not read pods or logs still follows a model: the operator writes coarse progress into status.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from kubernetes.watch import Watch
+from pydantic import ValidationError
+from urllib3.exceptions import HTTPError
+
+from qmodel.api.base import GROUP, PLURAL, VERSION
+from qmodel.api.conditions import ConditionType
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.spec import QuantizedModelSpec
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
+
+CHAT_SECONDS = 300
+_NOT_FOUND = 404
+
+
+class AccessError(Exception):
+    """Something a person has to know; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunningContainer:
+    """A container of a step's pod that has a log to read."""
+
+    pod: str
+    container: str
+
+
+class Access(Protocol):
+    """What the commands need of a cluster; tests give a scripted one."""
+
+    def model(self, namespace: str, name: str) -> QuantizedModel:
+        """Return the model as it is now."""
+
+    def changes(self, namespace: str, name: str) -> Iterator[QuantizedModel | None]:
+        """Yield the model at every change, first as it is; None when it is deleted."""
+
+    def running(self, namespace: str, uid: str) -> Iterator[RunningContainer]:
+        """Yield each container of the model's Jobs once it runs, those that run already first."""
+
+    def log(self, namespace: str, container: RunningContainer) -> Iterator[str]:
+        """Yield the lines of a log until the container ends."""
+
+    def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
+        """Send one chat completion request to the model; returns the server's answer."""
+
+
+def current_namespace() -> str:
+    """Return the namespace of the current context."""
+    try:
+        _, context = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+    except config.ConfigException:
+        return "default"
+    return str(context["context"].get("namespace") or "default")
+
+
+def connect() -> "Cluster":
+    """Return the cluster of the current context, or the one that this runs in.
+
+    Raises
+    ------
+    AccessError
+        There is neither.
+    """
+    # It would tell of each retried connection in the middle of a progress bar.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    try:
+        config.load_kube_config()  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        try:
+            config.load_incluster_config()  # type: ignore[no-untyped-call]
+        except config.ConfigException:
+            message = f"no cluster: {error}. Set KUBECONFIG to the file that kubectl uses."
+            raise AccessError(message) from error
+    return Cluster(client.ApiClient())
+
+
+class Cluster:
+    """The API server."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
+        self._custom = client.CustomObjectsApi(api)
+        self._core = client.CoreV1Api(api)
+
+    def model(self, namespace: str, name: str) -> QuantizedModel:
+        """Return the model as it is now."""
+        try:
+            body = self._custom.get_namespaced_custom_object(
+                GROUP, VERSION, namespace, PLURAL, name
+            )
+        except (ApiException, HTTPError) as error:
+            raise _told(error, f"QuantizedModel {name} in namespace {namespace}") from error
+        return _model(body)
+
+    def changes(self, namespace: str, name: str) -> Iterator[QuantizedModel | None]:
+        """Yield the model at every change, first as it is; None when it is deleted."""
+        yield self.model(namespace, name)
+        listing = self._custom.list_namespaced_custom_object
+        chosen = f"metadata.name={name}"
+        words = (GROUP, VERSION, namespace, PLURAL)
+        what = f"watching QuantizedModel {name}"
+        for event in _stream(what, listing, *words, field_selector=chosen):
+            yield None if event["type"] == "DELETED" else _model(event["object"])
+
+    def running(self, namespace: str, uid: str) -> Iterator[RunningContainer]:
+        """Yield each container of the model's Jobs once it runs, those that run already first."""
+        seen: set[RunningContainer] = set()
+        listing = self._core.list_namespaced_pod
+        chosen = f"{MODEL_UID_LABEL}={uid},{STEP_LABEL}"
+        for event in _stream("watching pods", listing, namespace, label_selector=chosen):
+            fresh = [each for each in _running(event["object"]) if each not in seen]
+            seen.update(fresh)
+            yield from fresh
+
+    def log(self, namespace: str, container: RunningContainer) -> Iterator[str]:
+        """Yield the lines of a log until the container ends."""
+        reading = self._core.read_namespaced_pod_log
+        what = f"log of pod {container.pod}"
+        yield from _stream(what, reading, container.pod, namespace, container=container.container)
+
+    def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
+        """Send one chat completion request through the API server's proxy to the model's Service.
+
+        Works wherever kubectl works: the Service needs no address outside the cluster.
+        """
+        service = f"{child_name(model.name)}:http"
+        words = self._api.param_serialize(
+            "POST",
+            f"/api/v1/namespaces/{model.namespace}/services/{service}/proxy/v1/chat/completions",
+            header_params={"Content-Type": "application/json", "Accept": "application/json"},
+            body=request,
+            auth_settings=["BearerToken"],
+        )
+        try:
+            response = self._api.call_api(*words, _request_timeout=CHAT_SECONDS)
+            text = response.read()  # type: ignore[no-untyped-call]
+        except (ApiException, HTTPError) as error:
+            raise _told(error, f"chat with {model.name}") from error
+        if response.status >= 300:  # noqa: PLR2004  what HTTP calls no success
+            message = f"{model.name} answered {response.status}: {text.decode(errors='replace')}"
+            raise AccessError(message)
+        answer: dict[str, Any] = json.loads(text)
+        return answer
+
+
+def require_answering(model: QuantizedModel) -> None:
+    """Raise what to do where no server of the model answers."""
+    if not model.status.is_true(ConditionType.AVAILABLE) and model.status.serving_revision is None:
+        message = (
+            f"{model.name} does not serve yet (stage: {model.status.stage or 'none'}). "
+            f"Follow it by: kubectl qmodel watch {model.name} -n {model.namespace}"
+        )
+        raise AccessError(message)
+
+
+def _model(body: Any) -> QuantizedModel:
+    """Return a model that an operator of another version may have written."""
+    meta = body["metadata"]
+    try:
+        return QuantizedModel(
+            name=meta["name"],
+            namespace=meta["namespace"],
+            uid=meta["uid"],
+            generation=meta["generation"],
+            deleting="deletionTimestamp" in meta,
+            spec=QuantizedModelSpec.model_validate(body["spec"], extra="ignore"),
+            status=QuantizedModelStatus.model_validate(body.get("status", {}), extra="ignore"),
+        )
+    except ValidationError as error:
+        message = f"{meta['name']} is not as this version of qmodel knows it: {error}"
+        raise AccessError(message) from error
+
+
+def _stream(what: str, function: Callable[..., Any], *words: str, **chosen: str) -> Iterator[Any]:
+    """Yield what the API server sends: events of a listing, lines of a log."""
+    watch = Watch(return_type="object")  # type: ignore[no-untyped-call]
+    try:
+        yield from watch.stream(function, *words, **chosen)  # type: ignore[no-untyped-call]
+    except (ApiException, HTTPError) as error:
+        raise _told(error, what) from error
+
+
+def _running(pod: dict[str, Any]) -> list[RunningContainer]:
+    """Return the containers of a pod that run."""
+    status = pod.get("status", {})
+    states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
+    return [
+        RunningContainer(pod["metadata"]["name"], state["name"])
+        for state in states
+        if "running" in state["state"]
+    ]
+
+
+def _told(error: ApiException | HTTPError, what: str) -> AccessError:
+    """Return the error as a person reads it."""
+    if isinstance(error, HTTPError):
+        return AccessError(f"{what}: the cluster does not answer ({error})")
+    if error.status == _NOT_FOUND:
+        return AccessError(f"{what}: not found")
+    try:
+        reason = json.loads(error.body or "{}").get("message", error.reason)
+    except ValueError:
+        reason = error.body or error.reason
+    return AccessError(f"{what}: {reason}")

@@ -1,0 +1,117 @@
+"""`report`: what became of a model, in one table."""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from rich.table import Table
+
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelStatus, Sizing
+from qmodel.cli.durations import duration
+
+Line = tuple[str, str, str]
+"""What, how much, and what to compare it with."""
+
+
+def table(model: QuantizedModel) -> Table:
+    """Return the table; what is not known yet is left out."""
+    made = Table(title=f"{model.namespace}/{model.name}", title_justify="left", box=None)
+    made.add_column("", style="bold", no_wrap=True)
+    made.add_column("", justify="right", no_wrap=True)
+    made.add_column("", style="dim")
+    for line in lines(model):
+        made.add_row(*line)
+    return made
+
+
+def lines(model: QuantizedModel) -> Iterator[Line]:
+    """Yield every line of the table."""
+    status = model.status
+    yield from _size(status)
+    if status.evaluation is not None and status.evaluation.applicable:
+        yield from _quality(status.evaluation, model)
+    if status.footprint is not None:
+        yield from _memory(status.footprint, status.sizing)
+        yield from _speed(status.footprint)
+    yield from _durations(status)
+
+
+def _size(status: QuantizedModelStatus) -> Iterator[Line]:
+    source, artifact = status.source, status.artifact
+    if source is not None:
+        note = f"{source.architecture}, {source.parameters / 1e6:,.0f} million parameters"
+        yield "Weights before", megabytes(source.weight_bytes), note
+    if source is not None and artifact is not None:
+        smaller = source.weight_bytes / artifact.weight_bytes
+        yield "Weights after", megabytes(artifact.weight_bytes), f"{smaller:.1f} times smaller"
+
+
+def _quality(found: EvaluationStatus, model: QuantizedModel) -> Iterator[Line]:
+    gate = model.spec.quality_gate
+    before_and_after = f"{found.base_perplexity} before, {found.perplexity} after"
+    yield (
+        "Perplexity ratio",
+        _with_error(found.perplexity_ratio, found.perplexity_ratio_error),
+        f"{before_and_after}; gate: at most {gate.max_perplexity_ratio}",
+    )
+    yield (
+        "Mean KL divergence",
+        _with_error(found.mean_kl_divergence, found.mean_kl_divergence_error),
+        f"nats; gate: at most {gate.max_mean_kl_divergence}",
+    )
+    yield (
+        "Top-token agreement",
+        _with_error(found.top_token_agreement, found.top_token_agreement_error),
+        f"over {found.tokens or 0:,} tokens; gate: at least {gate.min_top_token_agreement}",
+    )
+
+
+def _with_error(value: str | None, error: str | None) -> str:
+    return f"{value} ± {error}" if error else str(value)
+
+
+def _memory(found: FootprintStatus, sizing: Sizing | None) -> Iterator[Line]:
+    load = f"{found.concurrency} x {found.context_length} tokens"
+    yield "Memory estimated", mebibytes(found.estimated_peak_bytes), "before it was measured"
+    parts = (
+        f"weights {mebibytes(found.weights_bytes)}, KV cache {mebibytes(found.kv_bytes)}, "
+        f"compute {mebibytes(found.compute_bytes)}, other {mebibytes(found.other_bytes)}"
+    )
+    yield "Memory measured", mebibytes(found.peak_bytes), f"peak at {load}: {parts}"
+    if sizing is None:
+        return
+    load = f"{sizing.concurrency} x {sizing.context_length} tokens"
+    yield "Memory predicted", mebibytes(sizing.predicted_peak_bytes), f"for {load}"
+    yield "Memory requested", mebibytes(sizing.memory_bytes), "the server's request and limit"
+
+
+def _speed(found: FootprintStatus) -> Iterator[Line]:
+    note = (
+        f"prompt {found.prompt_tokens_per_second:.0f} tokens/s, "
+        f"first token after {found.first_token_seconds:.2f} s, "
+        f"loaded in {found.load_seconds:.1f} s"
+    )
+    yield "Generation", f"{found.tokens_per_second:.0f} tokens/s", note
+
+
+def _durations(status: QuantizedModelStatus) -> Iterator[Line]:
+    ended = {
+        step.name: datetime.fromisoformat(step.finished) - datetime.fromisoformat(step.started)
+        for step in sorted(status.steps, key=lambda step: step.started or "")
+        if step.started and step.finished
+    }
+    if not ended:
+        return
+    each = ", ".join(f"{name} {duration(took.total_seconds())}" for name, took in ended.items())
+    total = sum(took.total_seconds() for took in ended.values())
+    yield "Jobs", duration(total), each
+
+
+def megabytes(count: int) -> str:
+    """Return a size on disk, in units of ten."""
+    return f"{count / 1e9:,.1f} GB" if count >= 10**10 else f"{count / 1e6:,.0f} MB"
+
+
+def mebibytes(count: int) -> str:
+    """Return a size in memory, in units of two."""
+    return f"{count / 2**30:,.1f} GiB" if count >= 10 * 2**30 else f"{count / 2**20:,.0f} MiB"

@@ -1,0 +1,149 @@
+import io
+import json
+from typing import Any, Never
+
+import pytest
+from click.testing import CliRunner
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+
+from qmodel.cli import __main__ as program
+from qmodel.cli import access as cluster_access
+from qmodel.cli.durations import duration, parse_duration
+from unit.cli.models import ScriptedAccess, model, status
+
+
+@pytest.fixture
+def access(monkeypatch: pytest.MonkeyPatch) -> ScriptedAccess:
+    scripted = ScriptedAccess([model(status(8, servingRevision="r"))])
+    monkeypatch.setattr(program, "connect", lambda: scripted)
+    return scripted
+
+
+def test_chat_asks_once_and_prints_the_answer(access: ScriptedAccess) -> None:
+    words = ["chat", "smollm2", "Capital of France?", "-n", "demo", "--max-tokens", "9"]
+    result = CliRunner().invoke(program.cli, words)
+    assert result.output == "Paris.\n"
+    assert access.requests == [
+        {
+            "model": "smollm2",
+            "messages": [{"role": "user", "content": "Capital of France?"}],
+            "max_tokens": 9,
+            "temperature": 0,
+        }
+    ]
+
+
+def test_chat_with_a_model_that_does_not_serve_says_how_to_follow_it(
+    access: ScriptedAccess,
+) -> None:
+    access.models = [model(status(1, stage="Fetching"))]
+    result = CliRunner().invoke(program.cli, ["chat", "smollm2", "Hello", "-n", "demo"])
+    assert "does not serve yet (stage: Fetching)" in str(result.exception)
+    assert "kubectl qmodel watch smollm2 -n demo" in str(result.exception)
+
+
+def test_watch_exits_as_it_ended(access: ScriptedAccess) -> None:
+    result = CliRunner().invoke(program.cli, ["watch", "smollm2", "-n", "demo"])
+    assert result.exit_code == 0
+    access.models = [model(status(1))]
+    words = ["watch", "smollm2", "-n", "demo", "--timeout", "0.1s"]
+    assert CliRunner().invoke(program.cli, words).exit_code == 2
+
+
+@pytest.mark.usefixtures("access")
+def test_an_unknown_model_is_one_line_on_stderr(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["qmodel", "report", "other", "-n", "demo"])
+    with pytest.raises(SystemExit) as ended:
+        program.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == ("error: QuantizedModel other in namespace demo: not found\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), ("0.5h", 1800)]
+)
+def test_times_are_read_as_kubectl_reads_them(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "ten", "10x", "-5s", "1h 30m"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time"):
+        parse_duration(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.4, "0 s"), (59, "59 s"), (125, "2:05"), (3725, "1:02:05")]
+)
+def test_times_are_written_for_people(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+class Response(io.BytesIO):
+    """A response as the client's REST layer hands it on."""
+
+    def __init__(self, status_code: int, body: dict[str, Any]) -> None:
+        super().__init__(json.dumps(body).encode())
+        self.status = status_code
+
+
+@pytest.fixture
+def cluster() -> cluster_access.Cluster:
+    return cluster_access.Cluster(client.ApiClient(client.Configuration(host="https://api")))
+
+
+def test_chat_goes_through_the_proxy_of_the_api_server(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[Any, ...]] = []
+
+    def call(*words: Any, **_: Any) -> Response:
+        sent.append(words)
+        return Response(200, {"choices": []})
+
+    monkeypatch.setattr(cluster._api, "call_api", call)
+    assert cluster.chat(model(), {"messages": []}) == {"choices": []}
+    method, url, headers, body, *_ = sent[0]
+    assert (method, body) == ("POST", {"messages": []})
+    assert url == (
+        "https://api/api/v1/namespaces/demo/services/smollm2:http/proxy/v1/chat/completions"
+    )
+    assert headers["Content-Type"] == "application/json"
+
+
+def test_a_server_that_refuses_is_quoted(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusal = Response(400, {"error": "too long"})
+    monkeypatch.setattr(cluster._api, "call_api", lambda *_, **__: refusal)
+    with pytest.raises(cluster_access.AccessError, match=r"answered 400.*too long"):
+        cluster.chat(model(), {})
+
+
+def test_the_api_servers_own_words_are_kept(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Never:
+        raise ApiException(status=403, body=json.dumps({"message": "user cannot get"}))
+
+    monkeypatch.setattr(cluster._custom, "get_namespaced_custom_object", refuse)
+    with pytest.raises(cluster_access.AccessError, match="user cannot get"):
+        cluster.model("demo", "smollm2")
+
+
+def test_running_containers_are_told_once(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pod = {
+        "metadata": {"name": "p"},
+        "status": {
+            "initContainerStatuses": [{"name": "quantize", "state": {"terminated": {}}}],
+            "containerStatuses": [{"name": "evaluate", "state": {"running": {}}}],
+        },
+    }
+    monkeypatch.setattr(cluster_access, "_stream", lambda *_, **__: [{"object": pod}] * 2)
+    found = list(cluster.running("demo", "uid"))
+    assert found == [cluster_access.RunningContainer("p", "evaluate")]

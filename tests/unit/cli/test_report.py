@@ -1,0 +1,120 @@
+from typing import Any
+
+from qmodel.cli import report
+from unit.cli.models import model
+
+KV = {"fullLayers": 30, "kvHeads": 3, "keyHeadDim": 64, "valueHeadDim": 64}
+SOURCE = {
+    "key": "k",
+    "sourceRevision": "main",
+    "sourceDigest": "d",
+    "sourceBytes": 271_000_000,
+    "format": "safetensors",
+    "architecture": "LlamaForCausalLM",
+    "parameters": 134_515_008,
+    "weightBytes": 269_000_000,
+    "hiddenSize": 576,
+    "layers": 30,
+    "vocabularySize": 49152,
+    "contextLength": 8192,
+    "kv": KV,
+    "chatTemplate": True,
+}
+ARTIFACT = {
+    "revision": "r",
+    "modelFile": "model.gguf",
+    "files": 2,
+    "bytes": 145_000_000,
+    "weightBytes": 134_500_000,
+    "digest": "d",
+    "seconds": 4.0,
+    "peakBytes": 1,
+}
+EVALUATION = {
+    "revision": "r",
+    "key": "k",
+    "basePerplexity": "12.1",
+    "perplexity": "12.3",
+    "perplexityRatio": "1.016",
+    "perplexityRatioError": "0.002",
+    "meanKLDivergence": "0.011",
+    "meanKLDivergenceError": "0.001",
+    "topTokenAgreement": "0.95",
+    "topTokenAgreementError": "0.004",
+    "tokens": 4096,
+}
+FOOTPRINT = {
+    "revision": "r",
+    "image": "i",
+    "argumentsHash": "a",
+    "contextLength": 2048,
+    "concurrency": 2,
+    "weightsBytes": 140 * 2**20,
+    "kvBytes": 90 * 2**20,
+    "computeBytes": 100 * 2**20,
+    "otherBytes": 30 * 2**20,
+    "peakBytes": 360 * 2**20,
+    "estimatedPeakBytes": 420 * 2**20,
+    "kvBytesPerToken": 23040,
+    "loadSeconds": 0.4,
+    "firstTokenSeconds": 0.05,
+    "promptTokensPerSecond": 300.0,
+    "tokensPerSecond": 41.2,
+    "engineVersion": "b1",
+    "seconds": 9.0,
+}
+SIZING = {
+    "contextLength": 4096,
+    "concurrency": 2,
+    "predictedPeakBytes": 450 * 2**20,
+    "memoryBytes": 496 * 2**20,
+    "kvBytes": 180 * 2**20,
+    "cpu": "1",
+}
+STEP = {
+    "name": "fetch",
+    "key": "k",
+    "attempts": 1,
+    "image": "i",
+    "memoryBytes": 1,
+    "started": "2026-01-01T00:00:00+00:00",
+    "finished": "2026-01-01T00:00:08+00:00",
+}
+WHOLE = {
+    "source": SOURCE,
+    "artifact": ARTIFACT,
+    "evaluation": EVALUATION,
+    "footprint": FOOTPRINT,
+    "sizing": SIZING,
+    "steps": [STEP],
+}
+
+
+def values(status: dict[str, Any]) -> dict[str, str]:
+    return {name: value for name, value, _ in report.lines(model(status))}
+
+
+def test_everything_that_is_known_has_a_line() -> None:
+    assert values(WHOLE) == {
+        "Weights before": "269 MB",
+        "Weights after": "134 MB",
+        "Perplexity ratio": "1.016 ± 0.002",
+        "Mean KL divergence": "0.011 ± 0.001",
+        "Top-token agreement": "0.95 ± 0.004",
+        "Memory estimated": "420 MiB",
+        "Memory measured": "360 MiB",
+        "Memory predicted": "450 MiB",
+        "Memory requested": "496 MiB",
+        "Generation": "41 tokens/s",
+        "Jobs": "8 s",
+    }
+
+
+def test_what_is_not_known_yet_is_left_out() -> None:
+    assert values({}) == {}
+    assert list(values({"source": SOURCE})) == ["Weights before"]
+
+
+def test_a_source_served_as_it_is_has_no_quality_to_compare() -> None:
+    as_it_is = {"revision": "r", "key": "k", "applicable": False}
+    assert "Perplexity ratio" not in values(WHOLE | {"evaluation": as_it_is})
