@@ -9,26 +9,33 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from qmodel.api.conditions import ConditionType
+from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.api.quantities import mebibytes
 from qmodel.api.status import StepProgress, StepStatus
 from qmodel.naming import child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.failures import OUT_OF_MEMORY, Failed, classify
+from qmodel.planner.failures import (
+    DISTURBED_RETRY,
+    OUT_OF_MEMORY,
+    TIMED_OUT,
+    UNWITNESSED,
+    Failed,
+    classify,
+)
 from qmodel.planner.model import (
     Container,
     JobState,
     ObservedJob,
-    ObservedPod,
     Remove,
     Step,
     WantJob,
 )
+from qmodel.planner.pod_trouble import pod_trouble, until_trouble
 from qmodel.worker.report import Report
 
-POD_TROUBLE_GRACE = timedelta(seconds=10)
-"""A pod that cannot start for less than this is only starting: volumes bind, images pull."""
+WITNESS_GRACE = timedelta(seconds=3)
+"""News of a Job's end may come before the news of how its pod ended; it counts whole seconds."""
 LONGEST_BACKOFF = timedelta(minutes=5)
 MEMORY_RETRY_FACTOR = 2
 """A step that was killed for memory is tried once more, with this many times as much."""
@@ -75,14 +82,22 @@ def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult])
     outdated = [Remove("Job", j.name, j.uid) for j in jobs if j.key != plan.key]
     if not current:
         return _start(ctx, plan, _next_attempt(ctx, plan)).adding(*outdated)
+    newest, record = current[-1], record_of(ctx, plan)
+    if record is not None and record.attempts > newest.attempt:
+        return _start(ctx, plan, record).adding(*outdated)
     outdated += [Remove("Job", j.name, j.uid) for j in current[:-1]]
-    return _follow(ctx, plan, current[-1], take).adding(*outdated)
+    return _follow(ctx, plan, newest, take).adding(*outdated)
 
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
     """Return what status holds of this step with these inputs."""
     found = ctx.status.step(plan.step)
     return found if found is not None and found.key == plan.key else None
+
+
+def suspended(condition: ConditionType) -> StageResult:
+    """Return the result of a step that may not begin."""
+    return stage.blocked(condition, "Suspended", "spec.suspend is true: no work is started")
 
 
 def _follow(
@@ -95,7 +110,12 @@ def _follow(
         reports = _reports(plan, job)
         if reports is not None:
             return _with_record(ctx, take(reports), _record(ctx, plan, job))
-    return _failed(ctx, plan, job, classify(job))
+    failed = classify(job)
+    if failed.reason in UNWITNESSED:
+        left = WITNESS_GRACE - (ctx.now - (job.finished or ctx.now))
+        if left > timedelta(0):
+            return _working(plan, _record(ctx, plan, job), left)
+    return _failed(ctx, plan, job, failed)
 
 
 def _reports(plan: StepPlan, job: ObservedJob) -> Reports | None:
@@ -132,16 +152,26 @@ def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) 
 def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     """Ask for a Job, unless work is suspended."""
     if ctx.model.spec.suspend:
-        return stage.blocked(
-            plan.condition, "Suspended", "spec.suspend is true: no work is started"
-        )
-    refusal = _refusal(ctx, plan, record.attempts)
+        return suspended(plan.condition)
     known = record_of(ctx, plan)
     if known is not None and known.finished is None and known.attempts == record.attempts:
-        record = known
+        record = known.model_copy(update={"image": plan.image})
     want = plan.build(_job_name(ctx, plan, record.attempts), record.attempts, record.memory_bytes)
-    result = refusal or stage.working(plan.condition, plan.running_reason, plan.running_message)
+    result = _refusal(ctx, plan, want.name) or _working(plan, record)
     return _with_record(ctx, replace(result, wishes=(want,)), record)
+
+
+def _working(
+    plan: StepPlan, record: StepStatus, requeue_after: timedelta | None = None
+) -> StageResult:
+    """Say what is being done; of a later attempt also which one, and why."""
+    message = plan.running_message
+    if record.attempts > 1 and record.last_reason is not None:
+        message += (
+            f"; attempt {record.attempts} with {mebibytes(record.memory_bytes)} memory, "
+            f"after {record.last_reason}: {record.last_message}"
+        )
+    return stage.working(plan.condition, plan.running_reason, message, requeue_after)
 
 
 def _job_name(ctx: Context, plan: StepPlan, attempt: int) -> str:
@@ -149,9 +179,8 @@ def _job_name(ctx: Context, plan: StepPlan, attempt: int) -> str:
     return child_name(ctx.model.name, plan.step, plan.key, str(attempt))
 
 
-def _refusal(ctx: Context, plan: StepPlan, attempt: int) -> StageResult | None:
+def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
     """Return what to say where the API server refused the Job."""
-    name = _job_name(ctx, plan, attempt)
     found = next((r for r in ctx.observed.refusals if r.kind == "Job" and r.name == name), None)
     if found is None:
         return None
@@ -159,41 +188,50 @@ def _refusal(ctx: Context, plan: StepPlan, attempt: int) -> StageResult | None:
 
 
 def _record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatus:
-    """Return the record of the observed attempt, which a crash may have kept out of status."""
+    """Return the record of the observed attempt, which a crash may have kept out of status.
+
+    What a later attempt is given is written before its Job is made, so it holds for this one.
+    """
     known = record_of(ctx, plan)
-    if known is None or known.attempts != job.attempt:
+    if known is None:
         known = _new_record(ctx, plan, job.attempt, plan.memory_bytes)
+    elif known.attempts != job.attempt:
+        known = _following(ctx, plan, known, job.attempt)
     finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
     return known.model_copy(update={"finished": finished})
+
+
+def _following(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:
+    """Return the record of a later attempt: what the last one taught stays visible."""
+    kept = {"last_reason": record.last_reason, "last_message": record.last_message}
+    return _new_record(ctx, plan, attempts, record.memory_bytes).model_copy(update=kept)
 
 
 def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     """Tell how a running Job is doing."""
     record = _record(ctx, plan, job)
-    trouble = _pod_trouble(ctx, plan, job.pod)
-    result = trouble or stage.working(plan.condition, plan.running_reason, plan.running_message)
-    reason = "" if result.verdict is None else result.verdict.reason
-    if reason in IMAGE_TROUBLE and record.image != plan.image:
-        result = result.adding(Remove("Job", job.name, job.uid))
+    trouble = pod_trouble(plan.condition, job.pod, ctx.now)
+    if trouble is None:
+        result = _working(plan, record, until_trouble(job.pod, ctx.now))
+    elif _may_pass_with_a_new_job(ctx, plan, record, trouble):
+        result = trouble.adding(Remove("Job", job.name, job.uid))
+    else:
+        result = trouble
     if job.progress_percent is not None:
         progress = StepProgress(step=plan.step, percent=job.progress_percent)
         result = replace(result, updates={**result.updates, "progress": progress})
     return _with_record(ctx, result, record)
 
 
-def _pod_trouble(ctx: Context, plan: StepPlan, pod: ObservedPod | None) -> StageResult | None:
-    """Return what keeps the pod from running, once it has lasted."""
-    if pod is None or not (pod.unschedulable or pod.waiting_reason):
-        return None
-    left = POD_TROUBLE_GRACE - (ctx.now - pod.created)
-    if left > timedelta(0):
-        return stage.working(plan.condition, plan.running_reason, plan.running_message, left)
-    if pod.unschedulable:
-        return stage.troubled(
-            plan.condition, "Unschedulable", f"pod {pod.name}: {pod.unschedulable}"
-        )
-    message = f"pod {pod.name}: {pod.waiting_message or pod.waiting_reason}"
-    return stage.troubled(plan.condition, pod.waiting_reason, message)
+def _may_pass_with_a_new_job(
+    ctx: Context, plan: StepPlan, record: StepStatus, trouble: StageResult
+) -> bool:
+    """Whether a pod that does not run would be another one now: other images, or an edited spec."""
+    reason = "" if trouble.verdict is None else trouble.verdict.reason
+    if reason in IMAGE_TROUBLE and record.image != plan.image:
+        return True
+    shown = ctx.status.condition(plan.condition)
+    return shown is not None and shown.observed_generation < ctx.model.generation
 
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
@@ -203,6 +241,8 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     )
     if failed.reason == OUT_OF_MEMORY:
         return _out_of_memory(ctx, plan, record, failed)
+    if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
+        failed = replace(failed, retry_after=DISTURBED_RETRY)
     if failed.retry_after is None or record.attempts >= failed.most_attempts:
         hint = f" Delete Job {job.name} to try again."
         return _with_record(
@@ -210,17 +250,38 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
         )
     due = (job.finished or ctx.now) + _backoff(failed.retry_after, record.attempts)
     if due <= ctx.now:
-        return _retry(ctx, plan, record, record.memory_bytes)
+        return _retry(ctx, plan, record)
     message = f"{failed.message} Attempt {record.attempts + 1} follows."
     result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
     return _with_record(ctx, result, record)
 
 
+def _was_stuck(ctx: Context, plan: StepPlan) -> bool:
+    """Whether the pod was last seen waiting for a node or an image, rather than working."""
+    shown = ctx.status.condition(plan.condition)
+    return (
+        shown is not None
+        and shown.status is ConditionStatus.UNKNOWN
+        and shown.reason != plan.running_reason
+    )
+
+
 def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Failed) -> StageResult:
-    """Give one larger try, then stop."""
+    """Give one larger try, then stop.
+
+    The larger memory is in status before the Job is made: a crash between the two must not make
+    the attempt forget how much it was given.
+    """
     larger = plan.memory_bytes * MEMORY_RETRY_FACTOR
     if record.memory_bytes < larger:
-        return _retry(ctx, plan, record, larger)
+        had, gets = mebibytes(record.memory_bytes), mebibytes(larger)
+        message = f"{failed.message} It had {had} and gets {gets}."
+        following = _following(ctx, plan, record, record.attempts + 1)
+        return _with_record(
+            ctx,
+            stage.troubled(plan.condition, OUT_OF_MEMORY, message, timedelta(0)),
+            following.model_copy(update={"memory_bytes": larger}),
+        )
     advice = f" Raise {plan.memory_field}." if plan.memory_field else ""
     message = (
         f"{plan.step} was killed for memory with {mebibytes(plan.memory_bytes)} and with "
@@ -229,20 +290,11 @@ def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Fai
     return _with_record(ctx, stage.blocked(plan.condition, OUT_OF_MEMORY, message.strip()), record)
 
 
-def _retry(ctx: Context, plan: StepPlan, record: StepStatus, memory_bytes: int) -> StageResult:
-    """Start the next attempt; the reason of the last one stays visible."""
-    following = _new_record(ctx, plan, record.attempts + 1, memory_bytes).model_copy(
-        update={"last_reason": record.last_reason, "last_message": record.last_message}
-    )
-    started = _start(ctx, plan, following)
-    if ctx.model.spec.suspend or started.verdict is None or started.verdict.warning:
-        return _with_record(ctx, started, record) if ctx.model.spec.suspend else started
-    message = (
-        f"{plan.running_message}; attempt {following.attempts} with {mebibytes(memory_bytes)} "
-        f"after {record.last_reason}: {record.last_message}"
-    )
-    verdict = replace(started.verdict, reason="Retrying", message=message, warning=True)
-    return replace(started, verdict=verdict)
+def _retry(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
+    """Start the next attempt."""
+    if ctx.model.spec.suspend:
+        return _with_record(ctx, suspended(plan.condition), record)
+    return _start(ctx, plan, _following(ctx, plan, record, record.attempts + 1))
 
 
 def _backoff(first: timedelta, attempts: int) -> timedelta:

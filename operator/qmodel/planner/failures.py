@@ -6,6 +6,11 @@ from datetime import timedelta
 from qmodel.planner.model import ContainerResult, ObservedJob, ObservedPod
 
 OUT_OF_MEMORY = "OOMKilled"
+TIMED_OUT = "TimedOut"
+POD_LOST = "PodLost"
+REPORT_MISSING = "ReportMissing"
+UNWITNESSED = frozenset({POD_LOST, REPORT_MISSING})
+"""Reasons that only say that nothing is known of how the pod ended."""
 DISTURBED_RETRY = timedelta(seconds=5)
 DISTURBED_ATTEMPTS = 6
 """An evicted, preempted or lost pod says nothing about the model; but not for ever."""
@@ -26,9 +31,9 @@ class Failed:
 def classify(job: ObservedJob) -> Failed:
     """Return why the Job failed, or why its success cannot be believed."""
     if job.failed_reason == "DeadlineExceeded":
-        return Failed("TimedOut", f"Job {job.name} ran past its time limit.")
+        return Failed(TIMED_OUT, f"Job {job.name} ran past its time limit.")
     if job.pod is None:
-        return _disturbed("PodLost", f"The pod of Job {job.name} disappeared.")
+        return _disturbed(POD_LOST, f"The pod of Job {job.name} disappeared.")
     ended = next((r for r in job.pod.results if _went_wrong(r)), None)
     if ended is not None and (ended.reason == OUT_OF_MEMORY or ended.report is not None):
         return _from_container(ended)
@@ -36,7 +41,7 @@ def classify(job: ObservedJob) -> Failed:
         return _disturbed(job.pod.pod_reason, job.pod.pod_message or "The pod was ended.")
     if ended is not None:
         return _from_container(ended)
-    return _disturbed("ReportMissing", _no_report(job.pod))
+    return _disturbed(REPORT_MISSING, _no_report(job.pod))
 
 
 def _went_wrong(result: ContainerResult) -> bool:

@@ -1,14 +1,17 @@
 """`Fetched`: the source's files on the volume, verified; no GPU is held meanwhile."""
 
+from datetime import timedelta
+
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import FetchedStatus, SourceStatus
 from qmodel.planner import context as stage
 from qmodel.planner import keys
-from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.attempts import Reports, StepPlan, attend, suspended
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.planner.storage import refused_claim
 from qmodel.sizing.estimate import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
 
@@ -24,6 +27,8 @@ def plan(ctx: Context) -> StageResult:
     fetched = ctx.status.fetched
     if fetched is not None and fetched.source_digest == source.source_digest:
         return _fetched(fetched)
+    if ctx.status.claim_uid is None:
+        return _no_volume(ctx)
     return attend(ctx, _step(ctx, source), lambda reports: _taken(source, reports))
 
 
@@ -32,8 +37,21 @@ def source_directory(source: SourceStatus) -> str:
     return f"{ARTIFACTS}/sources/{source.source_digest}"
 
 
+def _no_volume(ctx: Context) -> StageResult:
+    """Wait for the volume: its identity is part of what identifies the work on it."""
+    refused = refused_claim(ctx)
+    if refused is not None:
+        message = f"{refused.kind} {refused.name}: {refused.message}"
+        return stage.troubled(ConditionType.FETCHED, refused.reason, message)
+    if ctx.model.spec.suspend:
+        return suspended(ConditionType.FETCHED)
+    return stage.working(
+        ConditionType.FETCHED, "WaitingForVolume", "waits for its volume", timedelta(0)
+    )
+
+
 def _step(ctx: Context, source: SourceStatus) -> StepPlan:
-    key = keys.digest(ctx.model.spec.source.to_wire(), source.source_digest)
+    key = keys.digest(ctx.model.spec.source.to_wire(), source.source_digest, ctx.status.claim_uid)
     return StepPlan(
         step=Step.FETCH,
         condition=ConditionType.FETCHED,

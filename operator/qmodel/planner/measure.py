@@ -84,6 +84,7 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
     serving = ctx.model.spec.serving
     key = keys.digest(
         ctx.revision,
+        ctx.status.claim_uid,
         arguments_hash(ctx, ""),
         context_length(ctx.model, source),
         serving.concurrency,

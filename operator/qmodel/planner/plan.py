@@ -5,6 +5,7 @@ asks now; if not, it says what it needs. A stage sees the status as the stages b
 `Ready` sums the conditions up. Nothing here acts, waits or looks at a clock.
 """
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -39,6 +40,9 @@ STAGES: tuple[Stage, ...] = (
     size.plan,
     serve.plan,
 )
+
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}$")
+"""What a condition takes; kubelets and API servers need not keep to it."""
 
 _SETTLES = {
     Step.INSPECT: ConditionType.INSPECTED,
@@ -104,7 +108,7 @@ def _condition(
     return Condition(
         type=verdict.type,
         status=verdict.status,
-        reason=verdict.reason,
+        reason=verdict.reason if _REASON.match(verdict.reason) else "Unknown",
         message=verdict.message[:4096],
         observed_generation=generation,
         last_transition_time=since,

@@ -106,6 +106,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
     asked = spec.quantization.resources
     key = keys.digest(
         ctx.revision,
+        ctx.status.claim_uid,
         keys.evaluation_key(spec),
         None if asked is None else asked.to_wire(),
     )

@@ -41,8 +41,8 @@ def plan(ctx: Context) -> StageResult:
     if ctx.model.spec.suspend and candidate != serving:
         return _suspended(ctx, serving)
     if candidate is None:
-        verdict = stage.waiting(ConditionType.AVAILABLE, ConditionType.SIZED)
-        return verdict.adding(*_keep(ctx, serving))
+        result = stage.waiting(ConditionType.AVAILABLE, ConditionType.SIZED)
+        return result.adding(*_keep(ctx, serving), *_abandoned(ctx, serving))
     if serving is None or serving.revision == candidate.revision:
         return _roll(ctx, candidate)
     return _replace(ctx, serving, candidate)
@@ -92,18 +92,17 @@ def _keep(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
 def _roll(ctx: Context, candidate: Rollout) -> StageResult:
     """Bring up, or adjust, the only revision there is."""
     result = _state(ctx, candidate)
-    wishes = _keep(ctx, candidate)
-    obsolete = [
-        Remove("Deployment", d.name, d.uid)
-        for d in ctx.observed.deployments
-        if d.revision != candidate.revision and _service_is_at(ctx, candidate.revision)
-    ]
     updates = {
         **result.updates,
         "rollout": candidate,
         "serving_revision": candidate.revision,
     }
-    return StageResult(result.verdict, updates, (*wishes, *obsolete), result.requeue_after)
+    others = _others(ctx, candidate.revision)
+    if others and not _service_is_at(ctx, candidate.revision):
+        soon = result.requeue_after or timedelta(0)
+        return StageResult(result.verdict, updates, _keep(ctx, candidate), soon)
+    wishes = (*_keep(ctx, candidate), *others)
+    return StageResult(result.verdict, updates, wishes, result.requeue_after)
 
 
 def _replace(ctx: Context, serving: Rollout, candidate: Rollout) -> StageResult:
@@ -112,13 +111,31 @@ def _replace(ctx: Context, serving: Rollout, candidate: Rollout) -> StageResult:
     if found is not None and found.available:
         return _roll(ctx, candidate)
     result = _state(ctx, candidate)
-    wishes = (*_keep(ctx, serving), _deployment(ctx, candidate))
-    others = [
+    wishes = (
+        *_keep(ctx, serving),
+        _deployment(ctx, candidate),
+        *_others(ctx, serving.revision, candidate.revision),
+    )
+    return StageResult(result.verdict, result.updates, wishes, result.requeue_after)
+
+
+def _abandoned(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
+    """Return the removal of servers that were never handed over to and are no longer wanted.
+
+    What they hold may be what the next step waits for.
+    """
+    if serving is None or not _service_is_at(ctx, serving.revision):
+        return ()
+    return _others(ctx, serving.revision, ctx.revision)
+
+
+def _others(ctx: Context, *revisions: str | None) -> tuple[Wish, ...]:
+    """Return the removal of the servers of all other revisions."""
+    return tuple(
         Remove("Deployment", d.name, d.uid)
         for d in ctx.observed.deployments
-        if d.revision not in {serving.revision, candidate.revision}
-    ]
-    return StageResult(result.verdict, result.updates, (*wishes, *others), result.requeue_after)
+        if d.revision not in revisions
+    )
 
 
 def _service_is_at(ctx: Context, revision: str) -> bool:

@@ -8,13 +8,13 @@ from qmodel.api.status import StepStatus
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
-from qmodel.planner.model import ContainerResult, ObservedDeployment, ObservedPod
+from qmodel.planner.model import ContainerResult, ObservedDeployment
+from qmodel.planner.pod_trouble import pod_trouble, until_trouble
 
 SERVE = "serve"
 """Name of the record in `status.steps`."""
 SERVER_CONTAINER = "server"
 VERIFY_CONTAINER = "verify"
-_GRACE = timedelta(seconds=10)
 _MEMORY_FACTOR = 1.5
 
 
@@ -24,11 +24,14 @@ def trouble(found: ObservedDeployment, now: datetime) -> StageResult | None:
 
 
 def killed_for_memory(found: ObservedDeployment, since: str | None) -> bool:
-    """Whether a server that started after `since` (RFC 3339) was killed for memory."""
+    """Whether a server that was made since `since` (RFC 3339) was killed for memory.
+
+    Both count whole seconds, and the first server with more memory is made at once.
+    """
     return any(
         result.reason == OUT_OF_MEMORY
         for pod in found.pods
-        if since is None or pod.created > datetime.fromisoformat(since)
+        if since is None or pod.created >= datetime.fromisoformat(since)
         for result in pod.results
         if result.name == SERVER_CONTAINER
     )
@@ -79,17 +82,9 @@ def _is_crash(result: ContainerResult) -> bool:
 def _not_started(found: ObservedDeployment, now: datetime) -> StageResult | None:
     """Return what keeps a pod from starting, once it has lasted."""
     for pod in found.pods:
-        if not (pod.unschedulable or pod.waiting_reason):
-            continue
-        left = _GRACE - (now - pod.created)
-        if left > timedelta(0):
+        left = until_trouble(pod, now)
+        if left is not None and left > timedelta(0):
             message = f"starting the servers of {found.revision}"
             return stage.working(ConditionType.AVAILABLE, "Deploying", message, left)
-        return _stuck(pod)
-    return None
-
-
-def _stuck(pod: ObservedPod) -> StageResult:
-    reason = "Unschedulable" if pod.unschedulable else pod.waiting_reason
-    message = pod.unschedulable or pod.waiting_message or pod.waiting_reason
-    return stage.troubled(ConditionType.AVAILABLE, reason, f"pod {pod.name}: {message}")
+    shown = (pod_trouble(ConditionType.AVAILABLE, pod, now) for pod in found.pods)
+    return next((trouble for trouble in shown if trouble is not None), None)

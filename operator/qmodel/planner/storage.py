@@ -5,49 +5,71 @@ from qmodel.api.quantities import bytes_of
 from qmodel.api.serving import AccessMode, DeletionPolicy
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import artifact_bytes
-from qmodel.planner.model import WantClaim
+from qmodel.planner.model import ObservedClaim, Refusal, WantClaim
 from qmodel.sizing.estimate import volume_bytes
 
 
 def plan(ctx: Context) -> StageResult:
     """Want the volume from the moment that inspection allowed it."""
-    storage = ctx.model.spec.storage
-    if storage.existing_claim is not None or not _wanted(ctx):
+    if ctx.model.spec.storage.existing_claim is not None:
+        return StageResult(updates=_files_on(ctx, ctx.claim_name))
+    if not _wanted(ctx):
         return StageResult()
-    want = WantClaim(
+    found = observed_claim(ctx)
+    volume = None if found is None else found.uid
+    return StageResult(updates=_files_on(ctx, volume), wishes=(_claim(ctx, found),))
+
+
+def observed_claim(ctx: Context) -> ObservedClaim | None:
+    """Return the model's own claim, if it is there."""
+    found = ctx.observed.claim
+    return found if found is not None and found.name == ctx.claim_name else None
+
+
+def refused_claim(ctx: Context) -> Refusal | None:
+    """Return why the API server does not make the volume."""
+    kind = "PersistentVolumeClaim"
+    return next((r for r in ctx.observed.refusals if r.kind == kind), None)
+
+
+def _claim(ctx: Context, found: ObservedClaim | None) -> WantClaim:
+    storage = ctx.model.spec.storage
+    return WantClaim(
         name=ctx.claim_name,
-        size_bytes=_size_bytes(ctx),
+        size_bytes=_size_bytes(ctx, found),
         storage_class_name=storage.storage_class_name,
         access_mode=storage.access_mode or AccessMode.READ_WRITE_ONCE,
         owned=storage.deletion_policy is DeletionPolicy.DELETE,
     )
-    return StageResult(updates=_forget_lost_files(ctx), wishes=(want,))
 
 
 def _wanted(ctx: Context) -> bool:
     """Whether there is a volume already, or work that may begin needs one."""
-    if ctx.observed.claim is not None:
+    if observed_claim(ctx) is not None:
         return True
     return ctx.status.is_true(ConditionType.INSPECTED) and not ctx.model.spec.suspend
 
 
-def _size_bytes(ctx: Context) -> int:
-    """Return the size: as the user says, else as it is, else computed."""
-    if ctx.model.spec.storage.size is not None:
-        return bytes_of(ctx.model.spec.storage.size)
-    if ctx.observed.claim is not None:
-        return ctx.observed.claim.size_bytes
+def _size_bytes(ctx: Context, found: ObservedClaim | None) -> int:
+    """Return the size: as the user says, else as it is, else computed. A volume never shrinks."""
+    existing = 0 if found is None else found.size_bytes
+    asked = ctx.model.spec.storage.size
+    if asked is not None:
+        return max(bytes_of(asked), existing)
+    if found is not None:
+        return existing
     if ctx.source is None:
         message = "a volume is sized only after its source was inspected"
         raise ValueError(message)
     return volume_bytes(ctx.source, artifact_bytes(ctx.model.spec, ctx.source))
 
 
-def _forget_lost_files(ctx: Context) -> dict[str, object]:
-    """Return what to take out of status when the volume was replaced by an empty one."""
-    claim = ctx.observed.claim
+def _files_on(ctx: Context, volume: str | None) -> dict[str, object]:
+    """Return what status holds of the volume; what lay on another one is not on this.
+
+    The volume's identity is the uid of its claim; of a claim of the user, which is not watched,
+    its name.
+    """
     known = ctx.status.claim_uid
-    if claim is None or known == claim.uid:
-        return {}
-    lost = {"fetched": None, "artifact": None} if known is not None else {}
-    return {"claim_uid": claim.uid, **lost}
+    lost = {} if known in {None, volume} else {"fetched": None, "artifact": None}
+    return {"claim_uid": volume, **lost}
