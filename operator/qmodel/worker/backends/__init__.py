@@ -1,10 +1,15 @@
 """Engines that make artifacts; what they share is here, their libraries in their own modules."""
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+# Threads that spin while they wait take the time slices of those they wait for wherever cores
+# are shared: on two busy cores a batch took four times as long. Read when OpenMP is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 class LanguageModel(Protocol):

@@ -5,11 +5,11 @@ import re
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import llama_cpp
 
 from qmodel.api.quantization import GGUFType
-from qmodel.worker.backends import importance_matrix
 from qmodel.worker.backends.importance_matrix import Matrix
 from qmodel.worker.backends.llama_log import captured_log
 from qmodel.worker.errors import DiskFull, EngineFailed
@@ -48,10 +48,20 @@ def quantize(
     parameters.max_buf_size = SLAB_BYTES
     if matrix is not None:
         parameters.imatrix = ctypes.cast(
-            importance_matrix.native(matrix), ctypes.POINTER(llama_cpp.llama_model_imatrix_data)
+            _native(matrix), ctypes.POINTER(llama_cpp.llama_model_imatrix_data)
         )
     require_space(out.parent, _quantized_bytes(base, out, parameters))
     _call_quantizer(base, out, parameters, _tensors_of(progress))
+
+
+def _native(matrix: Matrix) -> Any:
+    """Return the matrix as llama.cpp's null-terminated array; it refers to `matrix`'s memory."""
+    entries = (llama_cpp.llama_model_imatrix_data * (len(matrix) + 1))()
+    for entry, (name, values) in zip(entries, matrix.items(), strict=False):
+        entry.name = name.encode()
+        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
+        entry.size = values.size
+    return entries
 
 
 def _call_quantizer(

@@ -4,14 +4,11 @@ llama-imatrix sums the squared activations that meet each column; the quantizer 
 errors by them.
 """
 
-import ctypes
 import re
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
@@ -81,16 +78,6 @@ def read(path: Path) -> Matrix:
         message = f"{path.name}: the importance matrix is cut off"
         raise EngineFailed(message) from error
     return matrix
-
-
-def native(matrix: Matrix) -> Any:
-    """Return the matrix as llama.cpp's null-terminated array; it refers to `matrix`'s memory."""
-    entries = (llama_cpp.llama_model_imatrix_data * (len(matrix) + 1))()
-    for entry, (name, values) in zip(entries, matrix.items(), strict=False):
-        entry.name = name.encode()
-        entry.data = values.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-        entry.size = values.size
-    return entries
 
 
 class _Chunks:

@@ -147,7 +147,7 @@ class LlamaModel:
         self._forget()
         sequences = [self.tokenize(opener) for opener in openers]
         last = [self._prompt(tokens, number) for number, tokens in enumerate(sequences)]
-        drawn = _sample(np.stack(last), random)
+        drawn = _sample(np.concatenate(last), random)
         alive = list(range(len(sequences)))
         while alive:
             for number, token in zip(alive, drawn, strict=True):
@@ -162,7 +162,7 @@ class LlamaModel:
 
     def _prompt(self, tokens: Sequence[int], sequence: int) -> npt.NDArray[np.float32]:
         cells = [(token, position, sequence) for position, token in enumerate(tokens)]
-        return self._decode(cells)[-1].copy()
+        return self._decode(cells)[-1:].copy()
 
     def _ends(self, tokens: Sequence[int]) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self._vocabulary, tokens[-1]))
@@ -192,5 +192,6 @@ class LlamaModel:
 
 def _sample(logits: npt.NDArray[np.float32], random: np.random.Generator) -> npt.NDArray[np.intp]:
     """Draw a token for each row at temperature 1, by the Gumbel-max trick."""
-    tokens: npt.NDArray[np.intp] = (logits + random.gumbel(size=logits.shape)).argmax(axis=1)
+    noise = -np.log(random.standard_exponential(size=logits.shape, dtype=np.float32))
+    tokens: npt.NDArray[np.intp] = (logits + noise).argmax(axis=1)
     return tokens

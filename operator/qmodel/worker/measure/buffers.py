@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 _BUFFER = re.compile(
-    r"\s(?P<name>[\w-]+)\s+(?P<kind>model|KV|RS|compute|output) buffer size\s*=\s*(?P<mib>[\d.]+) MiB"
+    r"\s(?P<name>[\w-]+)\s+(?P<kind>model|KV|RS|compute|output) buffer size"
+    r"\s*=\s*(?P<mib>[\d.]+) MiB"
 )
 _CACHE = re.compile(
     r"size\s*=\s*(?P<mib>[\d.]+) MiB \(\s*(?P<cells>\d+) cells,\s*\d+ layers,"

@@ -33,9 +33,7 @@ def run(task: MeasureTask, progress: Progress) -> Footprint:
             lambda waited: loading.at(waited / (waited + 10.0), "loading the model")
         )
         first_token = first_token_seconds(server)
-        speeds = fill(
-            server, task.context_length, task.concurrency, progress.part(0.3, 1.0)
-        )
+        speeds = fill(server, task.context_length, task.concurrency, progress.part(0.3, 1.0))
         peak = memory.bytes()
     buffers = server.buffers
     return Footprint(

@@ -77,9 +77,7 @@ def first_token_seconds(server: Server) -> float:
     return time.monotonic() - started
 
 
-def fill(
-    server: Server, context_length: int, concurrency: int, progress: ProgressPart
-) -> Speeds:
+def fill(server: Server, context_length: int, concurrency: int, progress: ProgressPart) -> Speeds:
     """Fill every slot to its last token at once, then take the speed of generation.
 
     Raises

@@ -6,6 +6,7 @@ mark, which counts them: it says up to half as much again as a limit has to be.
 
 import os
 import threading
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -123,7 +124,7 @@ def _members(folder: Path) -> set[int]:
 
 
 def _status(pid: int) -> dict[str, int]:
-    """Return the sizes in /proc/PID/status, in bytes."""
+    """Return the sizes in /proc/PID/status, in bytes; a process that ended has none."""
     lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     sizes = (line.removesuffix(" kB").split(":") for line in lines if line.endswith(" kB"))
-    return {name: int(value) * 1024 for name, value in sizes}
+    return defaultdict(int, {name: int(value) * 1024 for name, value in sizes})

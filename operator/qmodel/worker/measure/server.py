@@ -48,18 +48,14 @@ class Server:
     def __enter__(self) -> Self:
         """Start the process; it is not yet ready."""
         self._kills = out_of_memory_kills()
-        try:
-            self._process = subprocess.Popen(  # noqa: S603  argv, never a shell line
-                self._argv,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-            )
-        except OSError as error:
-            message = f"{self._argv[0]} cannot be started: {error}"
-            raise EngineFailed(message) from error
+        self._process = subprocess.Popen(  # noqa: S603  argv, never a shell line
+            self._argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
         self._reader = threading.Thread(target=self._read_log, name="server-log", daemon=True)
         self._reader.start()
         return self
@@ -78,6 +74,8 @@ class Server:
             self._process.kill()
             self._process.wait()
         self._reader.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
     @property
     def pid(self) -> int:
@@ -160,10 +158,20 @@ def _is_ready(client: httpx.Client) -> bool:
 
 
 def engine_version(program: str) -> str:
-    """Return what the server says of its version, on one line."""
-    done = subprocess.run(  # noqa: S603  argv, never a shell line
-        [program, "--version"], capture_output=True, text=True, timeout=60, check=False
-    )
+    """Return what the server says of its version, on one line.
+
+    Raises
+    ------
+    EngineFailed
+        If it cannot be started at all.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603  argv, never a shell line
+            [program, "--version"], capture_output=True, text=True, timeout=60, check=False
+        )
+    except OSError as error:
+        message = f"{program} cannot be started: {error}"
+        raise EngineFailed(message) from error
     lines = (done.stdout + done.stderr).splitlines()
     found = next((line for line in lines if line.startswith("version:")), "version: unknown")
     return found.removeprefix("version:").strip()

@@ -1,4 +1,4 @@
-"""Makes `/artifacts/<revision>`: the model file, its manifest, and what it was made from.
+"""Step `quantize` makes `/artifacts/<revision>`: the model file and where it came from.
 
 Whatever is killed when: the folder appears whole or not at all, and a second run returns what a
 first one stored.
@@ -16,11 +16,11 @@ from pydantic import JsonValue, ValidationError
 
 from qmodel.api.quantization import Method
 from qmodel.worker.backends.llamacpp import LlamaCpp
+from qmodel.worker.calibration import calibration_text
 from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
 from qmodel.worker.files import remove, staged, write_atomically
 from qmodel.worker.manifest import MANIFEST, Manifest, verify, write_manifest
 from qmodel.worker.progress import Progress
-from qmodel.worker.quantize.calibration import calibration_text
 from qmodel.worker.report import Artifact
 from qmodel.worker.resources import peak_bytes
 from qmodel.worker.store import base_store

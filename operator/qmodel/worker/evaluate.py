@@ -1,4 +1,4 @@
-"""Runs both models over the same tokens, side by side, and keeps the result with the artifact.
+"""Step `evaluate` runs both models over the same tokens and keeps the result with the artifact.
 
 The artifact is loaded back from the volume after its manifest was verified, with its weights in
 memory as the server holds them; the unquantized model is mapped, so that the kernel can take its
@@ -6,20 +6,18 @@ pages back.
 """
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from pydantic import ValidationError
 
-from qmodel.worker.backends import LanguageModel
 from qmodel.worker.backends.llamacpp import LlamaCpp
-from qmodel.worker.errors import ArtifactDamaged, EngineFailed
-from qmodel.worker.evaluate.quality import PassageSums, summarize
-from qmodel.worker.evaluate.text import EvaluationText, evaluation_text, sequences
+from qmodel.worker.errors import ArtifactDamaged
 from qmodel.worker.files import write_atomically
 from qmodel.worker.manifest import Manifest, verify
-from qmodel.worker.progress import Progress, ProgressPart
+from qmodel.worker.progress import Progress
+from qmodel.worker.quality.comparison import compare
+from qmodel.worker.quality.measures import summarize
+from qmodel.worker.quality.text import EvaluationText, evaluation_text, sequences
 from qmodel.worker.report import Evaluation
 from qmodel.worker.resources import peak_bytes
 from qmodel.worker.store import base_store
@@ -56,39 +54,6 @@ def run(task: EvaluateTask, progress: Progress) -> Evaluation:
     )
     write_atomically(directory / EVALUATION, evaluation.model_dump_json(by_alias=True).encode())
     return evaluation
-
-
-def compare(
-    base: LanguageModel,
-    quantized: LanguageModel,
-    tokens: Sequence[Sequence[int]],
-    progress: ProgressPart,
-) -> list[PassageSums]:
-    """Return the sums of each sequence; the logits of one block are all that is held."""
-    total, done = sum(map(len, tokens)), 0
-    sums = []
-    for sequence in tokens:
-        sums.append(_compare_one(base, quantized, sequence))
-        done += len(sequence)
-        progress.at(done / total, f"{done} of {total} tokens compared")
-    return sums
-
-
-def _compare_one(
-    base: LanguageModel, quantized: LanguageModel, sequence: Sequence[int]
-) -> PassageSums:
-    """Return the sums over all positions but the last, whose following token is unknown."""
-    sums, targets = PassageSums(), np.asarray(sequence[1:])
-    blocks = zip(base.logits(sequence), quantized.logits(sequence), strict=True)
-    for base_logits, logits in blocks:
-        following = targets[: len(logits)]
-        targets = targets[len(logits) :]
-        try:
-            sums.add(base_logits[: len(following)], logits[: len(following)], following)
-        except ValueError as error:
-            message = f"the models cannot be compared: {error}"
-            raise EngineFailed(message) from error
-    return sums
 
 
 def model_file(directory: Path, manifest: Manifest) -> Path:
