@@ -106,6 +106,8 @@ REFUSED: list[tuple[str, Prepare, type[StepError], str]] = [
     ("hidden size", config(hidden_size=32), SourceInvalid,
      "hidden_size 32, but model.embed_tokens"),
     ("vocabulary", config(vocab_size=129), SourceInvalid, "vocab_size 129"),
+    ("smaller vocabulary", shapes(model__embed_tokens__weight=[4096, 64]), SourceInvalid,
+     "vocab_size 128, but model.embed_tokens.weight is 4096 x 64"),
     ("layers missing", config(num_hidden_layers=3), SourceInvalid, "num_hidden_layers 3"),
     ("layers too many", config(num_hidden_layers=1), SourceInvalid, "num_hidden_layers 1"),
     ("kv heads", config(num_key_value_heads=4), SourceInvalid, r"4 x 16, but model.layers.0"),

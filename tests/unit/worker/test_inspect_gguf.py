@@ -168,9 +168,10 @@ def test_truncated_data(tmp_path: Path) -> None:
 
 LAYOUTS: list[tuple[str, dict[str, Any], Callable[[int], list[str]], tuple[int, ...]]] = [
     ("grouped heads", gguf_metadata(), lambda _: ["attn_k"], (2, 0, 0, 0, 2, 16, 16)),
-    ("no kv heads stated", gguf_metadata(**{"attention.head_count_kv": 0}),
+    ("no kv heads stated", gguf_metadata("llama", **{"attention.head_count_kv": 0}),
      lambda _: ["attn_k"], (2, 0, 0, 0, 4, 16, 16)),
-    ("own widths", gguf_metadata(**{"attention.key_length": 192, "attention.value_length": 128}),
+    ("own widths", gguf_metadata("llama",
+     **{"attention.key_length": 192, "attention.value_length": 128}),
      lambda _: ["attn_k"], (2, 0, 0, 0, 2, 192, 128)),
     ("gemma3 window by its period", gguf_metadata("gemma3", block_count=26,
      **{"attention.sliding_window": 512}), lambda _: ["attn_k"], (4, 22, 512, 0, 2, 16, 16)),

@@ -253,6 +253,12 @@ def test_the_right_token_opens_a_gated_repository(hub: Hub, tmp_path: Path) -> N
     assert all(entry.is_authenticated for entry in hub.log if "_cdn" not in entry.path)
 
 
+def test_an_endpoint_with_a_slash_at_its_end(hub: Hub) -> None:
+    slashed = source(hub).model_copy(update={"endpoint": hub.url + "/"})
+    assert look(slashed) == look(source(hub))
+    assert all("//" not in entry.path for entry in hub.log)
+
+
 def test_nobody_listens(hub: Hub) -> None:
     gone = source(hub).model_copy(update={"endpoint": "http://127.0.0.1:9"})
     with pytest.raises(HubUnavailable, match="does not answer"):

@@ -21,9 +21,14 @@ _EXTRA_LAYERS = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_l
 """Layers beyond the stated number that predict further tokens."""
 _VARYING = re.compile(
     r"(?:^|_)(?:global|swa|sliding)_(?:head_dim|num_|v_head)|num_global_key_value_heads"
-    r"|block_configs|kv_lora_rank|attention_other_setting|word_embed_proj_dim|linear_attn_config"
+    r"|block_configs|kv_lora_rank|attention_other_setting|linear_attn_config"
 )
 """Keys of models whose layers differ: one width does not hold for all."""
+
+_FACTORED = ("word_embed_proj_dim", "embedding_size")
+"""Keys of models whose embedding is narrower than their layers."""
+_MOST_PADDING = 1024
+"""Rows that only round the vocabulary up."""
 
 
 def check_tokenizer(source: Source) -> None:
@@ -62,7 +67,7 @@ def check_config(config: Config, tensors: Mapping[str, Tensor]) -> None:
     """
     varying = any(_VARYING.search(key) for key in config.text)
     embedding = min((name for name in tensors if _EMBEDDING.fullmatch(name)), key=len, default=None)
-    if embedding is not None and not varying:
+    if embedding is not None and not any(key in config.text for key in _FACTORED):
         _check_embedding(config, tensors[embedding])
     layers = layer_numbers(tensors, SAFETENSORS_LAYER)
     _check_layers(config, layers)
@@ -74,11 +79,11 @@ def check_config(config: Config, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _check_embedding(config: Config, tensor: Tensor) -> None:
-    """Check vocabulary and width; rows that only pad the vocabulary are right."""
+    """Check the vocabulary and the width."""
     rows, width = tensor.shape if len(tensor.shape) == 2 else (0, 0)  # noqa: PLR2004  a matrix
     if width != config.hidden_size:
         _refuse("hidden_size", config.hidden_size, tensor)
-    if rows < config.vocabulary_size:
+    if not 0 <= rows - config.vocabulary_size < _MOST_PADDING:
         _refuse("vocab_size", config.vocabulary_size, tensor)
 
 

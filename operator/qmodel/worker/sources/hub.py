@@ -40,7 +40,7 @@ class HubRepository:
     hint = "spec.source.huggingFace.file"
 
     def __init__(self, task: HubSource) -> None:
-        self._task = task
+        self._task = task.model_copy(update={"endpoint": task.endpoint.rstrip("/")})
         self._token = _token(task)
         self.name = task.repository
         self.commit, self.files = self._listing()
