@@ -4,6 +4,7 @@ Pydantic speaks JSON Schema; the API server takes its structural subset. Default
 that a stored spec stays as its author wrote it and a later default reaches old resources too.
 """
 
+import json
 import sys
 from copy import deepcopy
 from typing import Any
@@ -140,7 +141,7 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
     if "const" in flat:
         result["enum"] = [flat["const"]]
     if "description" in result:
-        result["description"] = " ".join(result["description"].split())
+        result["description"] = _explained(flat)
     if "properties" in result:
         result["properties"] = {
             name: _structural(each, definitions) for name, each in flat["properties"].items()
@@ -149,6 +150,15 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         result["items"] = _structural(flat["items"], definitions)
     _translate_map(flat, result, definitions)
     return dict(sorted(result.items(), key=_place))
+
+
+def _explained(flat: Schema) -> str:
+    """Return a description on one line, with the default that the schema does not carry."""
+    text = " ".join(flat["description"].split())
+    default = flat.get("default")
+    if default is None or isinstance(default, (dict, list)) or default == "":
+        return text
+    return f"{text} Default: {json.dumps(default).strip(chr(34))}."
 
 
 def _place(item: tuple[str, Any]) -> int:

@@ -1,0 +1,59 @@
+{{/* Name of every object: the release's, with the chart's where the release does not say it. */}}
+{{- define "qmodel.name" -}}
+{{- if contains .Chart.Name .Release.Name -}}
+{{- .Release.Name | trunc 53 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 53 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "qmodel.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "qmodel.name" .) -}}
+{{- end -}}
+
+{{/* Labels that never change: the Deployment selects its pods by them. */}}
+{{- define "qmodel.selector" -}}
+app.kubernetes.io/name: qmodel
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: operator
+{{- end -}}
+
+{{- define "qmodel.labels" -}}
+{{ include "qmodel.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/* An image as one reference; takes the image and the chart's version. */}}
+{{- define "qmodel.image" -}}
+{{- $tag := .image.tag | default .version -}}
+{{- printf "%s:%s" .image.repository $tag -}}
+{{- end -}}
+
+{{/* What the operator may do where it looks after models. Nothing with Secrets. */}}
+{{- define "qmodel.rules" -}}
+- apiGroups: [qmodel.dev]
+  resources: [quantizedmodels]
+  verbs: [get, list, watch]
+- apiGroups: [qmodel.dev]
+  resources: [quantizedmodels/status]
+  verbs: [patch]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, delete]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [services, persistentvolumeclaims]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [list, watch]
+- apiGroups: [""]
+  resources: [pods/log]
+  verbs: [get]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create]
+{{- end -}}

@@ -1,0 +1,164 @@
+"""Chart and manifests: what helm renders, that kustomize says the same, and that it is taken."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cluster import binaries, target
+from cluster.commands import ClusterError, run
+from qmodel.api.crd import NAME
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts" / "quantized-model-operator"
+RELEASE = "quantized-model-operator"
+NAMESPACE = "qmodel-system"
+Objects = dict[tuple[str, str], dict[str, Any]]
+
+
+def rendered(*settings: str) -> Objects:
+    """Return what the chart makes of these settings, by kind and name."""
+    words = [binaries.helm(), "template", RELEASE, CHART, "--namespace", NAMESPACE]
+    for setting in settings:
+        words += ["--set", setting]
+    return by_name(run(words))
+
+
+def by_name(text: str) -> Objects:
+    """Return the objects of a YAML stream by kind and name."""
+    documents = [d for d in yaml.safe_load_all(text) if d]
+    return {(d["kind"], d["metadata"]["name"]): d for d in documents}
+
+
+def kustomized(folder: str) -> Objects:
+    """Return what kustomize makes of a folder."""
+    return by_name(target.kubectl(["kustomize", str(ROOT / "manifests" / folder)]))
+
+
+def without_helm(objects: Objects) -> Objects:
+    """Return the objects without what only helm reads."""
+    for each in objects.values():
+        each["metadata"].get("labels", {}).pop("app.kubernetes.io/managed-by", None)
+        annotations = each["metadata"].get("annotations", {})
+        annotations.pop("helm.sh/resource-policy", None)
+        if not annotations:
+            each["metadata"].pop("annotations", None)
+    return objects
+
+
+def operator_of(objects: Objects) -> dict[str, Any]:
+    """Return the operator's container."""
+    deployment = objects["Deployment", RELEASE]
+    container: dict[str, Any] = deployment["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+def environment_of(objects: Objects) -> dict[str, str]:
+    """Return the operator's environment, as far as it is literal."""
+    return {e["name"]: e["value"] for e in operator_of(objects)["env"] if "value" in e}
+
+
+def rules_of(objects: Objects) -> list[dict[str, Any]]:
+    """Return every rule that the operator is bound to."""
+    bound = [
+        objects[each["roleRef"]["kind"], each["roleRef"]["name"]]
+        for each in objects.values()
+        if each["kind"] in {"RoleBinding", "ClusterRoleBinding"}
+    ]
+    return [rule for role in bound for rule in role["rules"]]
+
+
+def test_kustomize_makes_the_same_objects_as_the_chart() -> None:
+    base = kustomized("base")
+    assert base.pop(("Namespace", NAMESPACE))
+    assert base == without_helm(rendered())
+
+
+def test_the_sample_overlay_changes_images_and_endpoint() -> None:
+    overlay = kustomized("samples/overlay")
+    assert operator_of(overlay)["image"].startswith("registry.example.com/")
+    environment = environment_of(overlay)
+    assert environment["HF_ENDPOINT"] == "https://hub.example.com"
+    assert environment["QMODEL_IMAGE_LLAMACPP"].startswith("registry.example.com/")
+
+
+def test_the_operator_has_no_verb_on_secrets_and_no_wildcard() -> None:
+    for objects in (rendered(), rendered("namespaces={a,b}", "replicas=2")):
+        rules = rules_of(objects)
+        assert rules
+        for rule in rules:
+            words = [*rule["apiGroups"], *rule["resources"], *rule["verbs"]]
+            assert not {"*", "secrets", "escalate", "bind", "impersonate"} & set(words)
+
+
+def test_namespaces_make_roles_there_and_no_cluster_role_but_for_nodes() -> None:
+    objects = rendered("namespaces={team-a,team-b}")
+    roles = {each["metadata"]["namespace"] for (kind, _), each in objects.items() if kind == "Role"}
+    bindings = [o["roleRef"]["name"] for (k, _), o in objects.items() if k == "ClusterRoleBinding"]
+    assert roles <= {"team-a", "team-b"}
+    assert bindings == [f"{RELEASE}-nodes"]
+    assert operator_of(objects)["args"] == ["--namespace=team-a", "--namespace=team-b"]
+
+
+def test_several_replicas_elect_a_leader() -> None:
+    objects = rendered("replicas=2")
+    assert operator_of(objects)["args"] == ["--leader-elect"]
+    assert ("Role", f"{RELEASE}-leader") in objects
+    assert ("Role", f"{RELEASE}-leader") not in rendered()
+
+
+def test_images_are_repository_and_tag() -> None:
+    objects = rendered("images.llamacpp.repository=example.com/llama", "images.llamacpp.tag=v7")
+    environment = environment_of(objects)
+    assert environment["QMODEL_IMAGE_LLAMACPP"] == "example.com/llama:v7"
+    assert environment["QMODEL_IMAGE_OPERATOR"] == "qmodel/operator:0.1.0"
+
+
+def test_the_operators_pod_carries_its_component() -> None:
+    template = rendered("podLabels.app\\.kubernetes\\.io/component=mine")["Deployment", RELEASE]
+    labels = template["spec"]["template"]["metadata"]["labels"]
+    assert labels["app.kubernetes.io/component"] == "operator"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("nonsense=1", "nonsense"),
+        ("replicas=-1", "replicas"),
+        ("hub.endpoint=http://hub.example.com", "allowInsecure"),
+        ("hub.endpoint=hub.example.com", "endpoint"),
+        ("images.pullPolicy=Sometimes", "pullPolicy"),
+        ("namespaces={Not-A-Namespace}", "namespaces"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(setting: str, said: str) -> None:
+    with pytest.raises(ClusterError, match=said):
+        rendered(setting)
+
+
+def test_the_definition_is_kept_on_uninstall() -> None:
+    definition = rendered()["CustomResourceDefinition", NAME]
+    assert definition["metadata"]["annotations"] == {"helm.sh/resource-policy": "keep"}
+    assert ("CustomResourceDefinition", NAME) not in rendered("crd.install=false")
+
+
+@pytest.mark.parametrize("made", [rendered, lambda: kustomized("base")], ids=["helm", "kustomize"])
+def test_the_api_server_takes_every_object(made: Callable[[], Objects]) -> None:
+    objects = made()
+    namespaced = [o for o in objects.values() if o["kind"] != "Namespace"]
+    for each in namespaced:
+        if "namespace" in each["metadata"]:
+            each["metadata"]["namespace"] = "default"
+    told = target.kubectl(
+        ["apply", "--dry-run=server", "--server-side", "--force-conflicts", "-f", "-"],
+        stdin=yaml.safe_dump_all(namespaced),
+    )
+    assert told.count("serverside-applied") == len(namespaced)
+
+
+@pytest.mark.parametrize("sample", sorted((ROOT / "manifests" / "samples").glob("*.yaml")))
+def test_the_api_server_takes_every_sample(sample: Path) -> None:
+    told = target.kubectl(["apply", "--dry-run=server", "-n", "default", "-f", str(sample)])
+    assert "server dry run" in told
