@@ -18,6 +18,7 @@ COMPONENTS = (
     "kubelet",
     "kubectl",
     "volume-provisioner",
+    "cluster-dns",
 )
 BUILD_SECONDS = 3600
 

@@ -13,7 +13,7 @@ from cluster.commands import ClusterError, run, succeeds, wait_until
 from cluster.settings import CONTAINERD_SOCKET, LINK, STATE
 
 ORDER = (
-    "coredns",
+    "cluster-dns",
     "kwok",
     "kubelet",
     "kube-proxy",

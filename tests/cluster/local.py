@@ -8,6 +8,7 @@ from cluster import (
     binaries,
     cleanup,
     controlplane,
+    dns,
     node,
     prerequisites,
     processes,
@@ -20,6 +21,7 @@ LOCK = CACHE / "cluster.lock"
 BOOT = STATE / "boot"
 NODE_READY_SECONDS = 90
 PROCESSES = (
+    "cluster-dns",
     "containerd",
     "etcd",
     "kube-apiserver",
@@ -61,8 +63,9 @@ def _start(programs: Path) -> None:
     with step("node"):
         archives.ensure_pause()
         volumes.start(programs)
+        dns.start(programs)
         node.start_kubelet(programs)
-        kubectl(["apply", "-f", "-"], stdin=volumes.CLASSES)
+        kubectl(["apply", "-f", "-"], stdin=f"{volumes.CLASSES}---\n{dns.SERVICE}")
         wait_until("the node is Ready", _node_is_ready, NODE_READY_SECONDS)
 
 

@@ -9,7 +9,6 @@ HERE = Path(__file__).resolve().parent
 KUBERNETES_VERSION = "v1.36.4"
 KWOK_VERSION = "v0.8.0"
 HELM_VERSION = "v4.3.1"
-COREDNS_VERSION = "v1.14.2"
 
 NODE_NAME = "qmodel"
 LINK = "qmodel0"
@@ -21,6 +20,9 @@ NODE_ADDRESS = "10.97.0.1"
 SERVICE_RANGE = "10.96.0.0/16"
 API_SERVICE_ADDRESS = "10.96.0.1"
 DNS_SERVICE_ADDRESS = "10.96.0.10"
+DNS_PORT = 10053
+"""Not 53, which a name server of the machine may have taken on all addresses."""
+
 POD_RANGE = "10.98.0.0/16"
 API_PORT = 6443
 ETCD_PORT = 12379

@@ -43,6 +43,7 @@ var components = map[string]func(args []string){
 	}),
 	"kubectl":            kubectl,
 	"volume-provisioner": serve(provisionerCommand),
+	"cluster-dns":        serve(dnsCommand),
 }
 
 // serve runs a component's own command with its own exit code.
