@@ -8,7 +8,6 @@ import yaml
 
 from cluster import target
 from cluster.commands import ClusterError
-from qmodel.api.crd import NAME, custom_resource_definition, to_yaml
 
 MINIMAL: dict[str, Any] = {
     "apiVersion": "qmodel.dev/v1alpha1",
@@ -200,15 +199,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         )
     ),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _definition() -> None:
-    target.kubectl(
-        ["apply", "--server-side", "--force-conflicts", "-f", "-"],
-        stdin=to_yaml(custom_resource_definition()),
-    )
-    target.kubectl(["wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=30s"])
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:

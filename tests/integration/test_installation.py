@@ -20,7 +20,14 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 
 def rendered(*settings: str) -> Objects:
     """Return what the chart makes of these settings, by kind and name."""
-    words = [binaries.helm(), "template", RELEASE, CHART, "--namespace", NAMESPACE]
+    words: list[str | Path] = [
+        binaries.helm(),
+        "template",
+        RELEASE,
+        CHART,
+        "--namespace",
+        NAMESPACE,
+    ]
     for setting in settings:
         words += ["--set", setting]
     return by_name(run(words))
