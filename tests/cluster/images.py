@@ -82,9 +82,9 @@ def ensure(names: Sequence[str]) -> dict[str, str]:
 
 def _ensure(image: Image) -> str:
     started = time.monotonic()
-    with locked(IMAGES / f"{image.name}.lock"):
-        context = image.context()
-        reference = image.reference(context)
+    context = image.context()
+    reference = image.reference(context)
+    with locked(IMAGES / "build.lock"):  # two builds at once would make common layers twice
         build = buildah.Build(reference, REPOSITORY / image.dockerfile, image.stage, context)
         how = target.provide(build)
     say(f"  {reference}: {how}, {time.monotonic() - started:.1f} s")

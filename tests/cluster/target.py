@@ -114,16 +114,13 @@ def load(archive: Path) -> None:
 def _provide_here(image: buildah.Build) -> str:
     if archives.is_loaded(image.reference):
         return "loaded already"
-    archive = archives.path_of(image.reference)
-    if archive.exists():
-        archives.load([archive])
-        return "loaded from the cache"
-    say(f"  {image.reference}: building ...")
-    buildah.build(image)
-    buildah.export(image.reference, archive)
-    archives.remove_old(image.reference)
-    archives.load([archive])
-    return "built and loaded"
+    cached = archives.is_cached(image.reference)
+    if not cached:
+        say(f"  {image.reference}: building ...")
+        buildah.build(image)
+        archives.store(image.reference)
+    archives.provide(image.reference)
+    return "loaded from the cache" if cached else "built and loaded"
 
 
 def _docker_build(image: buildah.Build) -> None:
