@@ -82,11 +82,10 @@ def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult])
     outdated = [Remove("Job", j.name, j.uid) for j in jobs if j.key != plan.key]
     if not current:
         return _start(ctx, plan, _next_attempt(ctx, plan)).adding(*outdated)
-    newest, record = current[-1], record_of(ctx, plan)
-    if record is not None and record.attempts > newest.attempt:
-        return _start(ctx, plan, record).adding(*outdated)
-    outdated += [Remove("Job", j.name, j.uid) for j in current[:-1]]
-    return _follow(ctx, plan, newest, take).adding(*outdated)
+    result = _continue(ctx, plan, current[-1], take)
+    starts = any(isinstance(wish, WantJob) for wish in result.wishes)
+    ended = [Remove("Job", j.name, j.uid) for j in (current if starts else current[:-1])]
+    return replace(result, wishes=(*outdated, *result.wishes, *ended))
 
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
@@ -98,6 +97,16 @@ def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
 def suspended(condition: ConditionType) -> StageResult:
     """Return the result of a step that may not begin."""
     return stage.blocked(condition, "Suspended", "spec.suspend is true: no work is started")
+
+
+def _continue(
+    ctx: Context, plan: StepPlan, newest: ObservedJob, take: Callable[[Reports], StageResult]
+) -> StageResult:
+    """Start the attempt that was decided on before its Job was made, or follow the newest Job."""
+    record = record_of(ctx, plan)
+    if record is not None and record.attempts > newest.attempt:
+        return _start(ctx, plan, record)
+    return _follow(ctx, plan, newest, take)
 
 
 def _follow(

@@ -139,9 +139,21 @@ def _once_each(wishes: list[Wish]) -> tuple[Wish, ...]:
 
 
 def _needless_jobs(ctx: Context) -> list[Wish]:
-    """Return Jobs that still run for a condition that is settled without them."""
+    """Return running Jobs whose result nobody waits for."""
     return [
         Remove("Job", job.name, job.uid)
         for job in ctx.observed.jobs
-        if job.state is JobState.ACTIVE and ctx.status.is_true(_SETTLES[job.step])
+        if job.state is JobState.ACTIVE and _is_needless(ctx, job.step)
     ]
+
+
+def _is_needless(ctx: Context, step: Step) -> bool:
+    """Whether a step's condition is settled without it, or what it works on is replaced."""
+    if ctx.status.is_true(_SETTLES[step]):
+        return True
+    if step is Step.INSPECT:
+        return False
+    if ctx.source is None:
+        return True
+    files_come_anew = ctx.status.is_true(ConditionType.INSPECTED) and ctx.status.fetched is None
+    return step is not Step.FETCH and files_come_anew

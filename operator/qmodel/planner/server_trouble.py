@@ -1,6 +1,6 @@
 """Why servers do not answer, read from their pods; and one larger try after an OOM kill."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import mebibytes
@@ -81,10 +81,11 @@ def _is_crash(result: ContainerResult) -> bool:
 
 def _not_started(found: ObservedDeployment, now: datetime) -> StageResult | None:
     """Return what keeps a pod from starting, once it has lasted."""
-    for pod in found.pods:
-        left = until_trouble(pod, now)
-        if left is not None and left > timedelta(0):
-            message = f"starting the servers of {found.revision}"
-            return stage.working(ConditionType.AVAILABLE, "Deploying", message, left)
     shown = (pod_trouble(ConditionType.AVAILABLE, pod, now) for pod in found.pods)
-    return next((trouble for trouble in shown if trouble is not None), None)
+    lasting = next((trouble for trouble in shown if trouble is not None), None)
+    left = [until_trouble(pod, now) for pod in found.pods]
+    soonest = min((each for each in left if each is not None), default=None)
+    if lasting is not None or soonest is None:
+        return lasting
+    message = f"starting the servers of {found.revision}"
+    return stage.working(ConditionType.AVAILABLE, "Deploying", message, soonest)
