@@ -1,0 +1,186 @@
+"""What the demo does, in order."""
+
+import json
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from cluster import local
+from demo.commands import REPOSITORY, Commands, DemoError
+from demo.stages import stage
+
+CHART = "charts/quantized-model-operator"
+RELEASE = "quantized-model-operator"
+OPERATOR_NAMESPACE = "qmodel-system"
+HUB = REPOSITORY / "tests/demo/hub.yaml"
+HUB_NAMESPACE = "qmodel-demo"
+NAMESPACE = "demo"
+SAMPLE = REPOSITORY / "manifests/samples/smollm2.yaml"
+MODEL = "smollm2"
+QUESTION = "Complete: The capital of France is"
+BUILD_SECONDS = 3600
+READY_SECONDS = 900
+
+
+def up(console: Console) -> None:
+    """Go from nothing to a chat answer; whatever exists already is left as it is."""
+    console.print("From nothing to a chat answer of a model quantized before your eyes.\n")
+    with stage(console, "Cluster") as now:
+        Commands().harness("up", tell=now.tell, seconds=BUILD_SECONDS)
+        now.result = now.told
+    with cluster_commands() as commands:
+        images = _images(console, commands)
+        endpoint = _hub(console, commands, images["test-hub"])
+        _operator(console, commands, images, endpoint)
+        _model(console, commands)
+        console.print()
+        if commands.attached("watch", MODEL, "-n", NAMESPACE, f"--timeout={READY_SECONDS}s"):
+            message = (
+                "The model is not ready; `make demo` tries again, `make demo-down` removes it."
+            )
+            raise DemoError(message)
+        _chat(console, commands)
+
+
+def down(console: Console) -> None:
+    """Remove what `up` made; the cluster too, if this project started it."""
+    if not local.exists():
+        with cluster_commands() as commands:
+            _remove(console, commands)
+    with stage(console, "Cluster") as now:
+        Commands().harness("down", tell=now.tell)
+        now.result = now.told
+
+
+@contextmanager
+def cluster_commands() -> Iterator[Commands]:
+    """Give commands that speak to the cluster of demo and tests, whatever the current context."""
+    kubeconfig = Commands().harness("kubeconfig")
+    path = Commands().harness("tools").strip()
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "kubeconfig"
+        file.touch(mode=0o600)
+        file.write_text(kubeconfig)
+        yield Commands({"KUBECONFIG": str(file), "PATH": path})
+
+
+def _images(console: Console, commands: Commands) -> dict[str, str]:
+    """Build and load what is missing; returns the reference of each image."""
+    how: dict[str, list[str]] = {}
+
+    def take(line: str) -> None:
+        now.tell(line)
+        if done := re.fullmatch(r"\S+/([^/:]+):\S+: (.+), [\d.]+ s", line):
+            how.setdefault(done[2], []).append(done[1])
+
+    with stage(console, "Images") as now:
+        now.tell("what is not built yet takes about ten minutes, once")
+        printed = commands.harness("images", "--print-refs", tell=take, seconds=BUILD_SECONDS)
+        now.result = "; ".join(f"{', '.join(names)}: {done}" for done, names in how.items())
+    return dict(line.split("=", 1) for line in printed.splitlines())
+
+
+def _hub(console: Console, commands: Commands, image: str) -> str:
+    """Start the server that the model comes from; returns its address inside the cluster."""
+    with stage(console, "Model hub") as now:
+        now.tell("a server with SmolLM2-135M-Instruct that speaks the Hugging Face protocol")
+        manifest = HUB.read_text().replace("image: test-hub", f"image: {image}")
+        before = _generation(commands, HUB_NAMESPACE, "hub")
+        commands.kubectl("apply", "-f", "-", stdin=manifest)
+        commands.kubectl("rollout", "status", "deployment/hub", "-n", HUB_NAMESPACE)
+        address = commands.kubectl(
+            "get", "service", "hub", "-n", HUB_NAMESPACE, "-o=jsonpath={.spec.clusterIP}"
+        )
+        there = _already(before, _generation(commands, HUB_NAMESPACE, "hub"))
+        now.result = f"SmolLM2-135M-Instruct at http://{address}, in place of huggingface.co{there}"
+    return f"http://{address}"
+
+
+def _operator(console: Console, commands: Commands, images: dict[str, str], endpoint: str) -> None:
+    """Install the operator by its chart, or bring it to this version."""
+    names = {
+        "operator": "operator",
+        "llamacpp": "llamacpp",
+        "llamacppWorker": "llamacpp-worker",
+    }
+    settings = {"hub.endpoint": endpoint, "hub.allowInsecure": "true"}
+    for value, image in names.items():
+        repository, _, tag = images[image].rpartition(":")
+        settings |= {f"images.{value}.repository": repository, f"images.{value}.tag": tag}
+    with stage(console, "Operator") as now:
+        now.tell("helm upgrade --install")
+        before = _generation(commands, OPERATOR_NAMESPACE, RELEASE)
+        where = ["--namespace", OPERATOR_NAMESPACE, "--create-namespace"]
+        chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        wait = ["--wait", "--timeout", "180s"]
+        commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *wait])
+        there = _already(before, _generation(commands, OPERATOR_NAMESPACE, RELEASE))
+        now.result = f"{CHART} in namespace {OPERATOR_NAMESPACE}{there}"
+
+
+def _model(console: Console, commands: Commands) -> None:
+    """Apply the sample, in a namespace of its own."""
+    with stage(console, "Model") as now:
+        namespace = json.dumps(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+        )
+        commands.kubectl("apply", "-f", "-", stdin=namespace)
+        said = commands.kubectl("apply", "-n", NAMESPACE, "-f", str(SAMPLE)).strip()
+        now.result = f"kubectl apply -n {NAMESPACE} -f {SAMPLE.relative_to(REPOSITORY)}: {said}"
+
+
+def _chat(console: Console, commands: Commands) -> None:
+    """Ask, and show what was reached."""
+    answer = commands.qmodel("chat", MODEL, QUESTION, "-n", NAMESPACE).strip()
+    console.print("\n[bold]Question[/bold]  ", end="")
+    console.print(QUESTION, markup=False)
+    console.print("[bold]Answer[/bold]    ", end="")
+    console.print(answer, style="green", markup=False)
+    console.print()
+    commands.attached("report", MODEL, "-n", NAMESPACE)
+    console.print(
+        "\nGo on by yourself:\n"
+        "  make -s kubeconfig > /tmp/qmodel.yaml; export KUBECONFIG=/tmp/qmodel.yaml\n"
+        f"  kubectl get quantizedmodels -n {NAMESPACE} -o wide\n"
+        f"  .venv/bin/python -m qmodel.cli chat {MODEL} 'What is 2+2?' -n {NAMESPACE}\n"
+        "  make demo-down",
+    )
+
+
+def _remove(console: Console, commands: Commands) -> None:
+    """Take the demo out of a cluster that stays."""
+    with stage(console, "Model") as now:
+        commands.kubectl("delete", "namespace", NAMESPACE, HUB_NAMESPACE, "--ignore-not-found")
+        now.result = f"namespaces {NAMESPACE} and {HUB_NAMESPACE} removed"
+    with stage(console, "Operator") as now:
+        left = _models_left(commands)
+        if left:
+            now.result = f"left in place for {left} other QuantizedModels"
+            return
+        where = ["--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait"]
+        commands.run(["helm", "uninstall", RELEASE, *where])
+        definition = "crd/quantizedmodels.qmodel.dev"
+        commands.kubectl("delete", definition, "--ignore-not-found")
+        commands.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found")
+        now.result = "removed, with the definition of QuantizedModel"
+
+
+def _models_left(commands: Commands) -> int:
+    """Return how many QuantizedModels the cluster has."""
+    if not commands.kubectl("get", "crd", "quantizedmodels.qmodel.dev", "--ignore-not-found"):
+        return 0
+    return len(commands.kubectl("get", "quantizedmodels", "-A", "-o=name").split())
+
+
+def _generation(commands: Commands, namespace: str, name: str) -> str:
+    """Return the generation of a Deployment, empty where there is none."""
+    path = "-o=jsonpath={.metadata.generation}"
+    return commands.kubectl("get", "deployment", name, "-n", namespace, "--ignore-not-found", path)
+
+
+def _already(before: str, after: str) -> str:
+    return " (was there already)" if before == after else ""
