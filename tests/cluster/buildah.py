@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.commands import locked, run, step
+from cluster.commands import follow, locked, run, say, step, succeeds
 from cluster.settings import CACHE
 
 SUITE = "bookworm"
@@ -27,6 +27,10 @@ BASE = f"localhost/qmodel/base-python:{SUITE}-{_RECIPE}"
 ROOT = CACHE / "buildah"
 RUN_ROOT = Path("/run/qmodel/buildah")
 BUILD_SECONDS = 3600
+STEP_WITHIN = 12
+"""Length of `[2/3] STEP `, which opens buildah's line for a line of a Dockerfile."""
+
+LINE_LENGTH = 110
 PIP_SETTINGS = (
     "cert",
     "default_timeout",
@@ -39,19 +43,30 @@ TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 """Where pip finds the CPU build of torch when no setting says otherwise; PyPI has CUDA builds."""
 
 
+PROGRAM = (
+    "buildah",
+    "--storage-driver=overlay",
+    f"--root={ROOT / 'storage'}",
+    f"--runroot={RUN_ROOT}",
+)
+"""buildah with a storage of our own."""
+
+
 def buildah(words: Sequence[str | Path], timeout: float = 120) -> str:
-    """Run buildah on a storage of our own."""
-    storage = ["--storage-driver=overlay", f"--root={ROOT / 'storage'}", f"--runroot={RUN_ROOT}"]
-    scratch = ROOT / "scratch"  # also holds the cache mounts of RUN lines: pip's, the compiler's
+    """Run buildah; returns its output."""
+    return run([*PROGRAM, *words], timeout=timeout, environment=_scratch())
+
+
+def _scratch() -> dict[str, str]:
+    """Return the variable that puts temporary files, and the caches of RUN lines, into ours."""
+    scratch = ROOT / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
-    environment = {"TMPDIR": str(scratch)}
-    return run(["buildah", *storage, *words], timeout=timeout, environment=environment)
+    return {"TMPDIR": str(scratch)}
 
 
 def exists(reference: str) -> bool:
     """Tell whether the storage holds an image."""
-    images = json.loads(buildah(["images", "--json"]) or "null") or []
-    return any(reference in (image.get("names") or []) for image in images)
+    return succeeds([*PROGRAM, "inspect", "--type=image", reference], timeout=60)
 
 
 @dataclass(frozen=True)
@@ -82,8 +97,14 @@ def build(image: Build) -> None:
         ignored.write_text("**/__pycache__\n")
         words = ["build", "--isolation", "chroot", "--layers", f"--build-arg=BASE={BASE}"]
         mounts = [f"--volume={mount}" for mount in _mounts(folder)]
-        settings = [*words, *mounts, f"--ignorefile={ignored}"]
-        buildah([*settings, *image.words()], timeout=BUILD_SECONDS)
+        command = [*PROGRAM, *words, *mounts, f"--ignorefile={ignored}", *image.words()]
+        follow(command, _tell_step, timeout=BUILD_SECONDS, environment=_scratch())
+
+
+def _tell_step(line: str) -> None:
+    """Show the line of the Dockerfile that is being worked on."""
+    if "STEP " in line[:STEP_WITHIN]:
+        say(f"    {line[:LINE_LENGTH]}")
 
 
 def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> None:
@@ -134,10 +155,12 @@ def _mounts(folder: Path) -> list[str]:
     """Mounts for a build: certificates, pip's settings, and the wheels that they point to."""
     settings = pip_settings()
     mounts = ["/etc/ssl/certs:/etc/ssl/certs:ro"]
-    wheels = Path(settings.get("find-links", ""))
-    if wheels.is_absolute() and wheels.is_dir():
-        mounts.append(f"{wheels.resolve()}:/run/wheels:ro")
-        settings["find-links"] = "/run/wheels"
+    links = settings.get("find-links", "").split()
+    for number, wheels in enumerate(map(Path, links)):
+        if wheels.is_dir():
+            links[number] = f"/run/wheels/{number}"
+            mounts.append(f"{wheels.resolve()}:{links[number]}:ro")
+    settings["find-links"] = "\n".join(links)
     if Path(settings.get("cert", "/")).is_file():
         mounts.append(f"{settings['cert']}:/run/pip/ca.crt:ro")
         settings["cert"] = "/run/pip/ca.crt"
@@ -157,6 +180,14 @@ def pip_settings() -> dict[str, str]:
     for name in PIP_SETTINGS:
         if value := os.environ.get(f"PIP_{name.upper()}"):
             settings[name.replace("_", "-")] = value
-    if "find-links" not in settings and "index-url" not in settings:
+    links = [link for link in settings.get("find-links", "").split() if _offers_files(link)]
+    settings["find-links"] = " ".join(links)
+    if not links and "index-url" not in settings:
         settings.setdefault("extra-index-url", TORCH_CPU_INDEX)
     return settings
+
+
+def _offers_files(link: str) -> bool:
+    """Tell whether a place to find wheels is a URL, or a folder that holds any."""
+    folder = Path(link)
+    return not folder.is_absolute() or (folder.is_dir() and any(folder.glob("*.whl")))
