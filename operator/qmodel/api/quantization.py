@@ -185,7 +185,7 @@ class JobResources(ApiModel):
     """What the quantize Job's containers request; limits equal requests for memory."""
 
     cpu: Quantity | None = None
-    """CPU request; absent: 1."""
+    """CPU request; absent: 500m."""
     memory: Quantity | None = None
     """Memory request and limit; absent: estimated from the model."""
 

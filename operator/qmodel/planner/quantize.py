@@ -28,7 +28,7 @@ from qmodel.worker.task import (
     QuantizeTask,
 )
 
-DEFAULT_CPU = "1"
+DEFAULT_CPU = "500m"
 """CPU request of a quantize Job where the user names none."""
 
 
