@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from cluster.commands import locked, run, step
+from cluster.commands import follow, locked, run, say, step
 from cluster.settings import BINARIES, HELM_VERSION, HERE, KUBERNETES_VERSION, KWOK_VERSION
 
 SOURCE = HERE / "kubernetes"
@@ -21,6 +21,8 @@ COMPONENTS = (
     "cluster-dns",
 )
 BUILD_SECONDS = 3600
+PACKAGES_TOLD = 250
+"""After so many compiled packages a line is shown; all of Kubernetes has some 2,500."""
 
 
 def _go_version() -> str:
@@ -64,13 +66,28 @@ def _build_kubernetes(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     program = folder / "kubernetes"
     unfinished = folder / "unfinished"
-    command = ["go", "build", "-trimpath", "-ldflags", _version_flags(), "-o", str(unfinished), "."]
-    run(command, timeout=BUILD_SECONDS, environment={"CGO_ENABLED": "0"}, folder=SOURCE)
+    flags = ["-trimpath", "-ldflags", _version_flags()]
+    _go(["build", *flags, "-o", str(unfinished), "."], {}, SOURCE)
     for component in COMPONENTS:
         link = folder / component
         link.unlink(missing_ok=True)
         link.symlink_to(program.name)
     unfinished.rename(program)
+
+
+def _go(words: list[str], environment: dict[str, str], folder: Path | None = None) -> None:
+    """Run the Go tool, telling how many packages it has compiled."""
+    compiled = 0
+
+    def count(line: str) -> None:
+        nonlocal compiled
+        compiled += not line.startswith("go: ")
+        if compiled and compiled % PACKAGES_TOLD == 0:
+            say(f"    {compiled} packages compiled, now {line}")
+
+    command = ["go", words[0], "-v", *words[1:]]
+    environment = {"CGO_ENABLED": "0", **environment}
+    follow(command, count, timeout=BUILD_SECONDS, environment=environment, folder=folder)
 
 
 def _remove_others(folder: Path, pattern: str) -> None:
@@ -97,9 +114,8 @@ def _install(name: str, package: str) -> Path:
         if not (folder / name).exists():
             with step(f"building {name} {version} (once)"):
                 unfinished = folder.with_suffix(".unfinished")
-                environment = {"GOBIN": str(unfinished), "CGO_ENABLED": "0"}
-                command = ["go", "install", "-trimpath", "-ldflags", "-s -w", package]
-                run(command, timeout=BUILD_SECONDS, environment=environment)
+                flags = ["-trimpath", "-ldflags", "-s -w"]
+                _go(["install", *flags, package], {"GOBIN": str(unfinished)})
                 shutil.rmtree(folder, ignore_errors=True)
                 unfinished.rename(folder)
             _remove_others(folder, f"{name}-*")

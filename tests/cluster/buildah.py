@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import tempfile
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ BASE = f"localhost/qmodel/base-python:{SUITE}-{_RECIPE}"
 ROOT = CACHE / "buildah"
 RUN_ROOT = Path("/run/qmodel/buildah")
 BUILD_SECONDS = 3600
+ANSWER_SECONDS = 10
 STEP_WITHIN = 12
 """Length of `[2/3] STEP `, which opens buildah's line for a line of a Dockerfile."""
 
@@ -182,9 +184,21 @@ def pip_settings() -> dict[str, str]:
             settings[name.replace("_", "-")] = value
     links = [link for link in settings.get("find-links", "").split() if _offers_files(link)]
     settings["find-links"] = " ".join(links)
-    if not links and "index-url" not in settings:
-        settings.setdefault("extra-index-url", TORCH_CPU_INDEX)
+    if not links and not settings.keys() & {"index-url", "extra-index-url"}:
+        if _answers(TORCH_CPU_INDEX):
+            settings["extra-index-url"] = TORCH_CPU_INDEX
+        else:
+            say("    no source of torch's build for CPU: its build for CUDA, gigabytes, is taken")
     return settings
+
+
+def _answers(index: str) -> bool:
+    """Tell whether a package index can be reached; pip retries one that cannot for minutes."""
+    try:
+        with urllib.request.urlopen(index, timeout=ANSWER_SECONDS):  # noqa: S310  a constant
+            return True
+    except OSError:
+        return False
 
 
 def _offers_files(link: str) -> bool:

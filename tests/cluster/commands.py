@@ -5,7 +5,9 @@ import os
 import shlex
 import subprocess
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,6 +73,52 @@ def run(
         message = f"{shlex.join(words)}: exit status {done.returncode}\n{tail}"
         raise ClusterError(message)
     return done.stdout
+
+
+def follow(
+    command: Sequence[str | Path],
+    heed: Callable[[str], None],
+    *,
+    timeout: float,
+    environment: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> None:
+    """Run a program to its end, passing on each line that it writes.
+
+    Parameters
+    ----------
+    heed
+        Called with each line of stdout and stderr.
+    timeout
+        Seconds after which it is killed.
+
+    Raises
+    ------
+    ClusterError
+        It failed or took too long; with the last lines of what it wrote.
+    """
+    words = [str(word) for word in command]
+    tail: deque[str] = deque(maxlen=ERROR_LINES)
+    with subprocess.Popen(
+        words,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=folder,
+        env={**os.environ, **(environment or {})},
+    ) as process:
+        timer = threading.Timer(timeout, process.kill)
+        timer.start()
+        for line in process.stdout or ():
+            tail.append(line.rstrip())
+            heed(tail[-1])
+        timer.cancel()
+    if process.returncode != 0:
+        told = "\n".join(tail)
+        message = f"{shlex.join(words)}: exit status {process.returncode}\n{told}"
+        raise ClusterError(message)
 
 
 def succeeds(command: Sequence[str | Path], timeout: float = 10) -> bool:
