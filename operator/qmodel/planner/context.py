@@ -47,13 +47,14 @@ class Context:
     observed: Observed
     status: QuantizedModelStatus
     now: datetime
+    source_key: str
+    """`keys.source_key` of spec."""
 
     @property
     def source(self) -> SourceStatus | None:
         """The resolved source, if it was resolved from the source that spec names now."""
         found = self.status.source
-        current = keys.source_key(self.model.spec)
-        return found if found is not None and found.key == current else None
+        return found if found is not None and found.key == self.source_key else None
 
     @property
     def revision(self) -> str | None:

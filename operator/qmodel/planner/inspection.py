@@ -80,7 +80,7 @@ def _resolved(ctx: Context, reports: Reports) -> StageResult:
         return stage.blocked(
             ConditionType.INSPECTED, "ReportInvalid", "the inspect Job reported no inspection"
         )
-    source = SourceStatus(key=keys.source_key(ctx.model.spec), **found.model_dump())
+    source = SourceStatus(key=ctx.source_key, **found.model_dump())
     judged = _judged(ctx.model, source)
     return StageResult(judged.verdict, {"source": source})
 

@@ -7,6 +7,7 @@ asks now; if not, it says what it needs. A stage sees the status as the stages b
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
@@ -17,6 +18,7 @@ from qmodel.planner import (
     announcements,
     fetch,
     inspection,
+    keys,
     measure,
     quantize,
     serve,
@@ -68,13 +70,14 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
     status = model.status.model_copy(update={"progress": None})
     wishes: list[Wish] = []
     requeue: list[timedelta] = []
+    ctx = Context(model, observed, status, now, keys.source_key(model.spec))
     for stage in STAGES:
-        result = stage(Context(model, observed, status, now))
+        result = stage(ctx)
         status = _merge(status, result, model.generation, now)
+        ctx = replace(ctx, status=status)
         wishes.extend(result.wishes)
         if result.requeue_after is not None:
             requeue.append(result.requeue_after)
-    ctx = Context(model, observed, status, now)
     status = _merge(status, _ready(status), model.generation, now)
     status = summary.summarise(ctx, status)
     wishes.extend(_needless_jobs(ctx))

@@ -194,7 +194,7 @@ def test_another_source_stops_the_work_on_the_old_one() -> None:
     assert [j.step for j in world.jobs.values() if j.state == "Active"] == ["inspect"]
 
 
-def test_an_edited_recipe_replaces_the_running_job(ready: World) -> None:
+def test_an_edited_recipe_replaces_the_running_job() -> None:
     world = World(model())
     world.settle()
     world.complete("inspect")

@@ -5,9 +5,10 @@ the spec was edited, when a plan asked for it, or after a restart of the operato
 writes itself wakes nobody.
 """
 
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Self
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
@@ -48,7 +49,8 @@ class World(Children):
         self.statuses: list[QuantizedModelStatus] = []
         """Every status that was written."""
         self.announcements: list[Announcement] = []
-        self.passes = 0
+        self.wishes: list[int] = []
+        """How many wishes each pass had."""
         self.crash_at: tuple[int, int] | None = None
         """Lose the operator in this pass, after so many wishes, before it writes the status."""
         self.unavailable_at: tuple[int, int] | None = None
@@ -56,6 +58,19 @@ class World(Children):
         self._refusals: tuple[Refusal, ...] = ()
         self._awake = True
         self._due: datetime | None = None
+
+    def fork(self) -> Self:
+        """Return a world that goes its own way from here."""
+        twin = copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict | list):
+                setattr(twin, name, value.copy())
+        return twin
+
+    @property
+    def passes(self) -> int:
+        """How often it was planned."""
+        return len(self.wishes)
 
     @property
     def status(self) -> QuantizedModelStatus:
@@ -104,8 +119,8 @@ class World(Children):
     def _pass(self) -> None:
         """Plan once, do what is wished, write the status: the reconciler's order."""
         self._awake, self._due = False, None
-        self.passes += 1
         found = self._plan()
+        self.wishes.append(len(found.wishes))
         done = self._fulfil_all(found.wishes)
         if self.crash_at is not None and self.crash_at[0] == self.passes:
             self._awake = True

@@ -1,0 +1,170 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from qmodel.api.conditions import ConditionType
+from qmodel.planner.model import Images, JobState
+from unit.planner.values import INSTALLATION, failure, model
+from unit.planner.world import World
+
+STEPS = ["inspect", "fetch", "quantize", "measure"]
+NO_NODE = "0/1 nodes are available: 1 Insufficient memory."
+UPGRADED = replace(INSTALLATION, images=Images("operator:2", "llamacpp:2", "worker:2"))
+
+
+def at(step: str) -> World:
+    """Return a world in which that step's Job runs."""
+    world = World(model())
+    world.settle()
+    for each in STEPS[: STEPS.index(step)]:
+        world.complete(each)
+    return world
+
+
+def stuck(world: World, step: str, **why: str) -> None:
+    """Let the pod of a step's Job not come to run."""
+    job = world.active(step)
+    world.change(step, pod=replace(world.pod(job.name), phase="Pending", **why))
+
+
+def upgrade(world: World) -> None:
+    """Restart as another release."""
+    world.installation = UPGRADED
+    world.wake()
+
+
+def test_an_unschedulable_pod_is_shown_after_the_grace_and_recovers_by_itself() -> None:
+    world = at("quantize")
+    stuck(world, "quantize", unschedulable=NO_NODE)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown Quantizing"
+    world.advance(11)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown Unschedulable"
+    assert NO_NODE in world.message(ConditionType.QUANTIZED)
+    writes = len(world.statuses)
+    world.advance(10_000)
+    world.wake()
+    assert len(world.statuses) == writes
+    job = world.active("quantize")
+    world.change("quantize", pod=world.pod(job.name))
+    assert world.says(ConditionType.QUANTIZED) == "Unknown Quantizing"
+    world.run()
+    assert world.started == [f"{step} 1" for step in STEPS]
+
+
+def test_a_pod_that_waits_briefly_is_no_trouble() -> None:
+    world = at("quantize")
+    stuck(world, "quantize", waiting_reason="ImagePullBackOff")
+    world.advance(5)
+    world.change("quantize", pod=world.pod("p"))
+    assert all(a.type == "Normal" for a in world.announcements)
+
+
+def test_a_pod_that_found_no_node_until_its_job_timed_out_is_tried_again() -> None:
+    world = at("inspect")
+    stuck(world, "inspect", unschedulable=NO_NODE)
+    world.advance(600)
+    world.change(
+        "inspect",
+        state=JobState.FAILED,
+        finished=world.now,
+        failed_reason="DeadlineExceeded",
+        pod=None,
+    )
+    assert world.says(ConditionType.INSPECTED) == "Unknown TimedOut"
+    world.advance(6)
+    assert world.started == ["inspect 1", "inspect 2"]
+    world.run()
+    assert world.status.stage == "Ready"
+
+
+def test_an_edit_starts_a_pod_that_found_no_node_anew() -> None:
+    recipe = {"method": "GGUF", "gguf": {"type": "Q4_K_M"}}
+    world = World(model(quantization={**recipe, "nodeSelector": {"pool": "none"}}))
+    world.settle()
+    world.complete("inspect")
+    stuck(world, "fetch", unschedulable=NO_NODE)
+    world.advance(60)
+    assert world.says(ConditionType.FETCHED) == "Unknown Unschedulable"
+    world.edit(quantization={**recipe, "nodeSelector": {"pool": "models"}})
+    assert world.wish("fetch").node_selector == {"pool": "models"}
+    world.run()
+    assert world.status.stage == "Ready"
+
+
+def test_an_edit_leaves_a_pod_that_runs_alone() -> None:
+    world = at("quantize")
+    world.edit(quantization={"method": "GGUF", "nodeSelector": {"pool": "models"}})
+    world.run()
+    assert world.started == [f"{step} 1" for step in STEPS]
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_image_that_cannot_be_pulled_is_mended_by_an_upgrade(step: str) -> None:
+    world = at(step)
+    stuck(world, step, waiting_reason="ImagePullBackOff", waiting_message="no such image")
+    world.advance(11)
+    assert world.says(ConditionType.READY) == "Unknown ImagePullBackOff"
+    assert "no such image" in world.message(ConditionType.READY)
+    upgrade(world)
+    assert world.wish(step).containers[0].image.endswith(":2")
+    found = world.status.step(step)
+    assert found is not None
+    assert found.image.endswith(":2")
+    stuck(world, step, waiting_reason="ImagePullBackOff")
+    before = world.started.copy()
+    world.advance(60)
+    assert world.started == before
+    world.run()
+    assert world.status.stage == "Ready"
+    assert world.status.rollout is not None
+    assert world.status.rollout.image == "llamacpp:2"
+
+
+def test_an_upgrade_changes_nothing_that_is_healthy() -> None:
+    world = World(model())
+    world.run()
+    started, wishes, writes = world.started.copy(), world.deployment_wishes.copy(), world.statuses
+    upgrade(world)
+    assert world.started == started
+    assert world.deployment_wishes == wishes
+    assert world.statuses == writes
+    world.edit(serving={"replicas": 2, "contextLength": 2048})
+    world.run()
+    assert world.started == started
+    (want,) = world.deployment_wishes.values()
+    assert want.rollout.image == "llamacpp:1"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_an_upgrade_midway_lets_the_running_job_end(step: str) -> None:
+    world = at(step)
+    upgrade(world)
+    world.run()
+    assert world.started == [f"{each} 1" for each in STEPS]
+    assert world.status.stage == "Ready"
+    assert world.status.rollout is not None
+    assert world.status.footprint is not None
+    assert world.status.rollout.image == world.status.footprint.image
+    assert world.status.rollout.image == f"llamacpp:{1 if step == 'measure' else 2}"
+
+
+def test_what_is_measured_anew_after_an_upgrade_is_served_by_the_new_image() -> None:
+    world = World(model())
+    world.run()
+    upgrade(world)
+    world.edit(serving={"kvCacheType": "Q8_0"})
+    world.run()
+    assert world.started == [*(f"{step} 1" for step in STEPS), "measure 1"]
+    assert world.status.rollout is not None
+    assert world.status.rollout.image == "llamacpp:2"
+    assert world.status.stage == "Ready"
+
+
+def test_a_wait_survives_a_restart_of_the_operator() -> None:
+    world = at("inspect")
+    world.fail("inspect", report=failure("inspect", "HubUnavailable", retry=15))
+    world.now += timedelta(seconds=5)
+    upgrade(world)
+    world.advance(11)
+    assert world.started == ["inspect 1", "inspect 2"]

@@ -1,0 +1,156 @@
+from dataclasses import replace
+
+from qmodel.api.conditions import ConditionType
+from qmodel.planner.model import ContainerResult, ObservedPod
+from unit.planner.values import failure, model
+from unit.planner.world import World
+
+STEPS = ["inspect", "fetch", "quantize", "measure"]
+KILLED = ContainerResult("server", 137, "OOMKilled", None)
+CRASHED = ContainerResult("server", 1, "Error", None, "error: unknown argument")
+
+
+def deploying() -> World:
+    """Return a world whose servers are about to start."""
+    world = World(model())
+    world.settle()
+    for step in STEPS:
+        world.complete(step)
+    return world
+
+
+def server(world: World, *results: ContainerResult, **why: str) -> ObservedPod:
+    """Return a server's pod, created now."""
+    return replace(world.pod("server"), results=results, **why)
+
+
+def limit(world: World) -> int:
+    """Return the memory limit of the servers."""
+    (want,) = world.deployment_wishes.values()
+    return want.rollout.sizing.memory_bytes
+
+
+def test_a_server_that_crashes_is_shown_with_its_last_words_and_recovers() -> None:
+    world = deploying()
+    world.servers(server(world, CRASHED))
+    assert world.says(ConditionType.AVAILABLE) == "Unknown ServerCrashed"
+    assert "unknown argument" in world.message(ConditionType.AVAILABLE)
+    assert world.status.stage == "Deploying"
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_a_server_that_crashes_after_it_served_keeps_its_address() -> None:
+    world = World(model())
+    world.run()
+    world.servers(server(world, CRASHED))
+    assert world.says(ConditionType.READY) == "Unknown ServerCrashed"
+    assert world.service is not None
+    assert world.service.revision == world.status.revision
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_a_damaged_artifact_stops_and_says_what_to_do() -> None:
+    world = deploying()
+    report = failure("verify", "ArtifactDamaged", "model.gguf is not what the manifest says")
+    world.servers(server(world, ContainerResult("verify", 1, "Error", report)))
+    assert world.says(ConditionType.AVAILABLE) == "False ArtifactDamaged"
+    assert "delete the claim" in world.message(ConditionType.AVAILABLE)
+    world.claim = None
+    world.wake()
+    world.run()
+    assert world.status.stage == "Ready"
+    assert world.started == [*(f"{step} 1" for step in STEPS), "fetch 1", "quantize 1"]
+
+
+def test_a_server_killed_for_memory_gets_one_larger_try_and_serves() -> None:
+    world = deploying()
+    before = limit(world)
+    world.servers(server(world, KILLED))
+    assert limit(world) == int(before * 1.5)
+    world.serve()
+    assert world.status.stage == "Ready"
+    assert limit(world) == int(before * 1.5)
+    found = world.status.step("serve")
+    assert found is not None
+    assert found.last_reason == "OOMKilled"
+
+
+def test_a_server_killed_for_memory_twice_stops() -> None:
+    world = deploying()
+    before = limit(world)
+    old = server(world, KILLED)
+    world.advance(30)
+    world.servers(old)
+    world.servers(old, server(world))
+    assert world.status.stage == "Deploying"
+    world.servers(old, server(world, KILLED))
+    assert world.says(ConditionType.AVAILABLE) == "False OOMKilled"
+    assert limit(world) == int(before * 1.5)
+
+
+def test_another_sizing_counts_servers_killed_for_memory_anew() -> None:
+    world = deploying()
+    world.servers(server(world, KILLED))
+    raised = limit(world)
+    world.advance(60)
+    world.servers(server(world, KILLED))
+    assert world.says(ConditionType.AVAILABLE) == "False OOMKilled"
+    world.advance(60)
+    world.edit(serving={"contextLength": 1024})
+    world.serve()
+    assert world.status.stage == "Ready"
+    assert limit(world) < raised - 64 * 2**20
+
+
+def test_a_server_without_a_node_is_shown_after_the_grace() -> None:
+    world = deploying()
+    world.servers(server(world, unschedulable="0/1 nodes are available"))
+    assert world.says(ConditionType.AVAILABLE) == "Unknown Deploying"
+    world.advance(11)
+    assert world.says(ConditionType.AVAILABLE) == "Unknown Unschedulable"
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_lasting_trouble_of_one_server_is_not_hidden_by_a_new_one() -> None:
+    world = deploying()
+    old = server(world, waiting_reason="ImagePullBackOff")
+    world.servers(old)
+    world.advance(60)
+    world.servers(server(world, unschedulable="no node"), old)
+    assert world.says(ConditionType.AVAILABLE) == "Unknown ImagePullBackOff"
+
+
+def test_refused_servers_are_shown_and_made_once_they_are_allowed() -> None:
+    world = World(model())
+    world.settle()
+    world.refused = {"Deployment": "Forbidden"}
+    for step in STEPS:
+        world.complete(step)
+    assert world.says(ConditionType.AVAILABLE) == "Unknown Forbidden"
+    world.refused = {}
+    world.wake()
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_no_server_is_asked_for() -> None:
+    world = World(model(serving={"replicas": 0}))
+    world.run()
+    assert world.says(ConditionType.AVAILABLE) == "True ScaledToZero"
+    world.edit(serving={"replicas": 1})
+    assert world.status.stage == "Deploying"
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_a_deployment_that_somebody_deletes_comes_back() -> None:
+    world = World(model())
+    world.run()
+    world.deployments.clear()
+    world.wake()
+    assert len(world.deployments) == 1
+    world.serve()
+    assert world.status.stage == "Ready"
