@@ -16,6 +16,7 @@ from qmodel.planner.model import Announcement
 MAX_NOTE_CHARACTERS = 1000
 """The API server refuses more than 1,024 bytes."""
 
+_NOT_LAST = ".-"  # what a name may not end with
 _CONTROLLER = f"{GROUP}/operator"
 _INSTANCE = os.environ.get("HOSTNAME", socket.gethostname())[:128]
 
@@ -35,7 +36,10 @@ def _event(model: Model, announcement: Announcement, now: datetime) -> Object:
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.name,
-        "metadata": {"generateName": f"{model.name[:200]}.", "namespace": model.namespace},
+        "metadata": {
+            "generateName": f"{model.name[:200].rstrip(_NOT_LAST)}-",
+            "namespace": model.namespace,
+        },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": _CONTROLLER,
         "reportingInstance": _INSTANCE,

@@ -111,8 +111,9 @@ class ApiClient:
         async for line in self._stream("watch", scope.kind, path, params):
             event = json.loads(line)
             if event["type"] == "ERROR":
-                status = event["object"]
-                raise from_status(f"watch {path}", status["code"], json.dumps(status).encode())
+                code = event["object"]["code"]
+                request = f"watch {path}"
+                raise from_status(request, code, json.dumps(event["object"]).encode())
             yield event
 
     async def log(self, namespace: str, pod: str, container: str) -> AsyncIterator[bytes]:

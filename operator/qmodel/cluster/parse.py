@@ -234,14 +234,12 @@ def service(body: Object) -> ObservedService:
 
 
 def claim(body: Object) -> ObservedClaim:
-    """Return a volume's claim: the size that was asked for, or what it got if that is more."""
+    """Return a volume's claim with the size that was asked for; what it got may be more."""
     meta, status = body["metadata"], body.get("status", {})
-    asked = body["spec"]["resources"]["requests"]["storage"]
-    got = status.get("capacity", {}).get("storage", "0")
     return ObservedClaim(
         name=meta["name"],
         uid=meta["uid"],
-        size_bytes=max(bytes_of(asked), bytes_of(got)),
+        size_bytes=bytes_of(body["spec"]["resources"]["requests"]["storage"]),
         phase=status.get("phase", "Pending"),
     )
 

@@ -132,6 +132,8 @@ class Reconciler:
     def _remember(self, key: str, refusals: tuple[Refusal, ...]) -> bool:
         """Keep the refusals for the next pass, which a change of them brings at once."""
         if refusals != self._refusals.get(key, ()):
+            for refusal in refusals:
+                logger.warning("%s %s refused: %s", refusal.kind, refusal.name, refusal.message)
             self._refusals[key] = refusals
             self._queue.wake([key])
         return bool(refusals)

@@ -20,6 +20,7 @@ from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVI
 from qmodel.cluster.parse import InvalidModel, Object
 from qmodel.planner.model import (
     Installation,
+    JobState,
     Node,
     Observed,
     ObservedDeployment,
@@ -30,6 +31,8 @@ from qmodel.planner.model import (
 
 GONE_KEPT = 4096
 """Deleted objects that are remembered against late answers."""
+
+_ENDED = ("Succeeded", "Failed")
 
 Model = QuantizedModel | InvalidModel
 Keys = set[str]
@@ -149,11 +152,18 @@ class Store:
         return sorted(found.values(), key=lambda entry: entry.name)
 
     def _with_pod(self, entry: Entry) -> ObservedJob:
-        """Return a Job with its newest pod and its progress."""
+        """Return a Job with its newest pod and its progress.
+
+        A Job's end can be heard of before that of its pod, which another watch brings. Until the
+        pod's is known too, and with it the report, the Job counts as running.
+        """
         job: ObservedJob = entry.value
         pods: list[ObservedPod] = [e.value for e in self._of(POD, (entry.namespace, entry.uid))]
         newest = max(pods, key=lambda pod: pod.created, default=None)
-        return replace(job, pod=newest, progress_percent=self._progress.get(entry.uid))
+        is_pod_running = newest is not None and newest.phase not in _ENDED
+        state = JobState.ACTIVE if is_pod_running else job.state
+        percent = self._progress.get(entry.uid)
+        return replace(job, state=state, pod=newest, progress_percent=percent)
 
     def _with_pods(self, entry: Entry) -> ObservedDeployment:
         """Return a Deployment with its pods."""
