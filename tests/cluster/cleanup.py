@@ -124,7 +124,7 @@ def _remove_network(binaries: Path) -> None:
     for sandbox in (STATE / "containerd").glob("*cri/sandboxes/*"):
         for result in NETWORK_RESULTS.glob(f"*-{sandbox.name}-*"):
             result.unlink()
-    if Path(f"/sys/class/net/{LINK}").exists():
+    if node.has_link():
         run(["ip", "link", "delete", LINK])
     previous = STATE / "ip_forward"
     if previous.exists():

@@ -32,14 +32,19 @@ FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 def start_network() -> None:
     """Give this machine the node's address and let it forward between pods."""
-    if not Path(f"/sys/class/net/{LINK}").exists():
+    if not has_link():
         run(["ip", "link", "add", LINK, "type", "bridge"])
-        run(["ip", "address", "add", f"{NODE_ADDRESS}/32", "dev", LINK])
-        run(["ip", "link", "set", LINK, "up"])
+    run(["ip", "address", "replace", f"{NODE_ADDRESS}/32", "dev", LINK])
+    run(["ip", "link", "set", LINK, "up"])
     previous = STATE / "ip_forward"
     if not previous.exists():
         previous.write_text(FORWARDING.read_text())
     FORWARDING.write_text("1\n")
+
+
+def has_link() -> bool:
+    """Tell whether the link with the node's address exists."""
+    return succeeds(["ip", "link", "show", LINK])
 
 
 def start_containerd() -> None:

@@ -101,18 +101,14 @@ def identify(pid: int, name: str) -> Process | None:
 
 def wait_ready(process: Process, is_ready: Callable[[], bool], seconds: float) -> None:
     """Wait until a check passes; fail at once, with its last words, when the process ends."""
-
-    def settled() -> bool:
-        if not process.alive:
-            message = f"{process.name} ended; the last lines of its log:\n{log_tail(process.name)}"
-            raise ClusterError(message)
-        return is_ready()
-
     try:
-        wait_until(f"{process.name} is ready", settled, seconds)
+        wait_until(f"{process.name} is ready", lambda: not process.alive or is_ready(), seconds)
     except ClusterError as error:
-        message = f"{error}\n{log_tail(process.name)}"
+        message = f"{error}; the last lines of its log:\n{log_tail(process.name)}"
         raise ClusterError(message) from error
+    if not process.alive:
+        message = f"{process.name} ended; the last lines of its log:\n{log_tail(process.name)}"
+        raise ClusterError(message)
 
 
 def log_path(name: str) -> Path:
