@@ -192,6 +192,7 @@ class LlamaModel:
 
 def _sample(logits: npt.NDArray[np.float32], random: np.random.Generator) -> npt.NDArray[np.intp]:
     """Draw a token for each row at temperature 1, by the Gumbel-max trick."""
-    noise = -np.log(random.standard_exponential(size=logits.shape, dtype=np.float32))
+    # In double precision: in single precision zeros are drawn, whose infinite noise always wins.
+    noise = -np.log(random.standard_exponential(size=logits.shape))
     tokens: npt.NDArray[np.intp] = (logits + noise).argmax(axis=1)
     return tokens
