@@ -73,7 +73,7 @@ def ensure_pause() -> None:
     if is_loaded(node.PAUSE):
         return
     if not is_cached(node.PAUSE):
-        with step("making the pause image (once)"):
+        with buildah.building(), step("making the pause image (once)"):
             buildah.build_from_file(node.PAUSE, node.pause_program(), ["-P"])
             store(node.PAUSE)
     provide(node.PAUSE)

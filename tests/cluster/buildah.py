@@ -8,12 +8,13 @@ import os
 import shutil
 import tempfile
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.commands import follow, locked, run, say, step, succeeds
-from cluster.settings import CACHE
+from cluster.settings import CACHE, IMAGES
 
 SUITE = "bookworm"
 BASE_PACKAGES = ("python3", "python3-pip", "python3-venv", "ca-certificates")
@@ -26,6 +27,10 @@ UNNEEDED = ("usr/share/locale", "usr/share/man", "var/cache/apt/archives", "var/
 _RECIPE = hashlib.sha256(repr((BASE_PACKAGES, UNNEEDED)).encode()).hexdigest()[:8]
 BASE = f"localhost/qmodel/base-python:{SUITE}-{_RECIPE}"
 ROOT = CACHE / "buildah"
+SCRATCH = ROOT / "scratch"
+KEPT_SCRATCH = "buildah-cache"
+"""Where buildah keeps the cache mounts of RUN lines: pip's, the compiler's."""
+
 RUN_ROOT = Path("/run/qmodel/buildah")
 BUILD_SECONDS = 3600
 ANSWER_SECONDS = 10
@@ -59,11 +64,25 @@ def buildah(words: Sequence[str | Path], timeout: float = 120) -> str:
     return run([*PROGRAM, *words], timeout=timeout, environment=_scratch())
 
 
+@contextmanager
+def building() -> Iterator[None]:
+    """Hold the lock of all builds: two at once would make common layers twice.
+
+    Removes what a killed build left, gigabytes at times.
+    """
+    with locked(IMAGES / "build.lock"):
+        for path in SCRATCH.glob("*"):
+            if path.is_file():
+                path.unlink()
+            elif path.name != KEPT_SCRATCH:
+                shutil.rmtree(path)
+        yield
+
+
 def _scratch() -> dict[str, str]:
     """Return the variable that puts temporary files, and the caches of RUN lines, into ours."""
-    scratch = ROOT / "scratch"
-    scratch.mkdir(parents=True, exist_ok=True)
-    return {"TMPDIR": str(scratch)}
+    SCRATCH.mkdir(parents=True, exist_ok=True)
+    return {"TMPDIR": str(SCRATCH)}
 
 
 def exists(reference: str) -> bool:
@@ -129,17 +148,16 @@ def export(reference: str, archive: Path) -> None:
 
 def ensure_base() -> None:
     """Make the base image of our Dockerfiles, unless it exists."""
-    with locked(CACHE / "base.lock"):
-        if exists(BASE):
-            return
-        with step(f"making the base image {BASE} (once)"), tempfile.TemporaryDirectory() as scratch:
-            root = Path(scratch) / "root"
-            include = f"--include={','.join(BASE_PACKAGES)}"
-            run(["debootstrap", "--variant=minbase", include, SUITE, root], timeout=900)
-            for folder in (root / name for name in UNNEEDED):
-                shutil.rmtree(folder)
-                folder.mkdir()
-            _commit(root, BASE, ["--cmd", "python3"])
+    if exists(BASE):
+        return
+    with step(f"making the base image {BASE} (once)"), tempfile.TemporaryDirectory() as scratch:
+        root = Path(scratch) / "root"
+        include = f"--include={','.join(BASE_PACKAGES)}"
+        run(["debootstrap", "--variant=minbase", include, SUITE, root], timeout=900)
+        for folder in (root / name for name in UNNEEDED):
+            shutil.rmtree(folder)
+            folder.mkdir()
+        _commit(root, BASE, ["--cmd", "python3"])
 
 
 def _commit(root: Path, reference: str, settings: Sequence[str]) -> None:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import buildah, target
-from cluster.commands import ClusterError, locked, run, say
-from cluster.settings import IMAGES, REPOSITORY
+from cluster.commands import ClusterError, run, say
+from cluster.settings import REPOSITORY
 
 CONTEXT_SECONDS = 900
 TAG_DIGITS = 12
@@ -84,7 +84,7 @@ def _ensure(image: Image) -> str:
     started = time.monotonic()
     context = image.context()
     reference = image.reference(context)
-    with locked(IMAGES / "build.lock"):  # two builds at once would make common layers twice
+    with buildah.building():
         build = buildah.Build(reference, REPOSITORY / image.dockerfile, image.stage, context)
         how = target.provide(build)
     say(f"  {reference}: {how}, {time.monotonic() - started:.1f} s")
