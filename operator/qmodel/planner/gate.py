@@ -58,7 +58,7 @@ def _missed(gate: QualityGate, found: EvaluationStatus) -> list[str]:
         ("top-token agreement", found.top_token_agreement, least_agreement, "at least"),
     )
     return [
-        f"{name} is {value}, {bound} allowed is {limit}"
+        f"{name} is {value}, allowed is {bound} {limit}"
         for name, value, limit, bound in checks
         if value is not None and _misses(Decimal(value), limit, bound)
     ]

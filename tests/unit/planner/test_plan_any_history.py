@@ -1,0 +1,127 @@
+"""Whatever happens in whatever order: the invariants hold, and once all goes well it serves."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from qmodel.planner.model import ContainerResult, Images, JobState, ObservedJob
+from unit.planner.values import BAD_EVALUATION, INSTALLATION, failure, model
+from unit.planner.world import World
+
+Event = Callable[[World], None]
+
+RECIPE = {"method": "GGUF", "gguf": {"type": "Q4_K_M"}}
+TEXT = {"configMapRef": {"name": "mine", "key": "text"}}
+
+
+def of_a_job(act: Callable[[World, ObservedJob], None]) -> Event:
+    """Return what happens to the first running Job, if one runs."""
+
+    def event(world: World) -> None:
+        running = [j for j in world.jobs.values() if j.state is JobState.ACTIVE]
+        if running:
+            act(world, running[0])
+
+    return event
+
+
+def of_servers(*results: ContainerResult, **why: str) -> Event:
+    """Return what happens to the servers, if there is one Deployment of them."""
+
+    def event(world: World) -> None:
+        if len(world.deployments) == 1:
+            pod = replace(world.pod("server"), results=results, **why)
+            world.advance(20)
+            world.servers(pod)
+
+    return event
+
+
+def lose_the_volume(world: World) -> None:
+    world.claim = None
+    world.wake()
+
+
+def upgrade(world: World) -> None:
+    number = world.passes
+    images = Images(f"operator:{number}", f"llamacpp:{number}", f"worker:{number}")
+    world.installation = replace(INSTALLATION, images=images)
+    world.wake()
+
+
+def crash_in_the_next_pass(world: World) -> None:
+    world.crash_at = (world.passes + 1, 1)
+
+
+def no_api_server_in_the_next_pass(world: World) -> None:
+    world.unavailable_at = (world.passes + 1, 0)
+
+
+def delete_all_jobs(world: World) -> None:
+    world.jobs.clear()
+    world.wake()
+
+
+def stick(world: World, job: ObservedJob) -> None:
+    pod = replace(world.pod(job.name), unschedulable="no node")
+    world.change(job.step, pod=pod)
+    world.advance(20)
+
+
+EVENTS: dict[str, Event] = {
+    "complete": of_a_job(lambda w, j: w.complete(j.step)),
+    "complete badly": of_a_job(lambda w, j: w.complete(j.step, evaluation=BAD_EVALUATION)),
+    "killed for memory": of_a_job(lambda w, j: w.fail(j.step, "OOMKilled")),
+    "evicted": of_a_job(lambda w, j: w.end(j.step, JobState.FAILED, pod_reason="Evicted")),
+    "hub down": of_a_job(
+        lambda w, j: w.fail(j.step, report=failure(j.step, "HubUnavailable", retry=15))
+    ),
+    "stuck": of_a_job(stick),
+    "serve": World.serve,
+    "server killed for memory": of_servers(ContainerResult("server", 137, "OOMKilled", None)),
+    "server without image": of_servers(waiting_reason="ImagePullBackOff"),
+    "a minute": lambda w: w.advance(60),
+    "lose the volume": lose_the_volume,
+    "delete all jobs": delete_all_jobs,
+    "upgrade": upgrade,
+    "crash": crash_in_the_next_pass,
+    "no api server": no_api_server_in_the_next_pass,
+    "suspend": lambda w: w.edit(suspend=True),
+    "resume": lambda w: w.edit(suspend=False),
+    "recipe": lambda w: w.edit(quantization={"method": "GGUF", "gguf": {"type": "Q8_0"}}),
+    "recipe back": lambda w: w.edit(quantization=RECIPE),
+    "other source": lambda w: w.edit(source={"huggingFace": {"repository": "example/other"}}),
+    "stricter gate": lambda w: w.edit(qualityGate={"maxPerplexityRatio": "1.01"}),
+    "other text": lambda w: w.edit(qualityGate={"text": TEXT}),
+    "context": lambda w: w.edit(serving={"contextLength": 1024, "replicas": 2}),
+    "cache type": lambda w: w.edit(serving={"kvCacheType": "Q8_0"}),
+    "own claim": lambda w: w.edit(storage={"existingClaim": "mine"}),
+    "made claim": lambda w: w.edit(storage={}),
+}
+
+
+def mend(world: World) -> None:
+    """Do what a person does at last: accept the gate, resume, have what failed tried again."""
+    world.edit(suspend=False, qualityGate={"maxPerplexityRatio": "9"})
+    for name, job in list(world.jobs.items()):
+        if job.state is JobState.FAILED:
+            world.jobs.pop(name, None)
+    world.wake()
+    world.run()
+
+
+@settings(max_examples=80, deadline=None, derandomize=True)
+@given(st.lists(st.sampled_from(sorted(EVENTS)), min_size=5, max_size=25))
+def test_any_history_ends_well(history: list[str]) -> None:
+    world = World(model())
+    world.settle()
+    for name in history:
+        EVENTS[name](world)
+    mend(world)
+    assert world.status.stage == "Ready"
+    assert world.status.serving_revision == world.status.revision
+    assert [d.revision for d in world.deployments.values()] == [world.status.revision]
+    assert world.service is not None
+    assert world.service.revision == world.status.revision
