@@ -15,11 +15,15 @@ STRANGER = "hf_stranger"
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
 WHOLE_VOCABULARY = tiny.Shape(vocabulary=49152)
+LLAMA = "meta-llama/Meta-Llama-3-8B-Instruct"
+SAMPLE_GGUF = "HuggingFaceTB/SmolLM2-1.7B-Instruct-GGUF"
+"""Repositories that the sample manifests name; what is in them here is smaller."""
 SETTINGS = {
-    "tokens": {READER: ["test/gated"], STRANGER: []},
+    "tokens": {READER: ["test/gated", LLAMA], STRANGER: []},
     "repositories": {
         "test/tiny": {"refs": ["v1"]},
         "test/gated": {"gated": True},
+        LLAMA: {"gated": True},
         "test/bad-checksum": {"sha256": {"model.safetensors": "0" * 64}},
     },
 }
@@ -47,11 +51,23 @@ def real_gguf(out: Path) -> None:
     link(path, out / path.name)
 
 
+def two_gguf_files(out: Path) -> None:
+    """The same file under the name that a sample picks, beside one that it does not."""
+    for name in ("q4_k_m", "q8_0"):
+        link(source.gguf_file(), out / f"smollm2-1.7b-instruct-{name}.gguf")
+
+
 def random(out: Path) -> Path:
     """A random Llama that everything works on."""
     for name in TOKENIZER_FILES:
         link(checkpoint.make() / name, out / name)
     return tiny.write(out, WHOLE_VOCABULARY)
+
+
+def long_context(out: Path) -> None:
+    """The random Llama with the context of a large one."""
+    random(out)
+    change_config(out, max_position_embeddings=8192)
 
 
 def sharded(out: Path) -> None:
@@ -118,6 +134,8 @@ def climbing(out: Path) -> None:
 REPOSITORIES: dict[str, Callable[[Path], object]] = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": real,
     "HuggingFaceTB/SmolLM2-135M-Instruct-GGUF": real_gguf,
+    SAMPLE_GGUF: two_gguf_files,
+    LLAMA: long_context,
     "test/tiny": random,
     "test/sharded": sharded,
     "test/gated": random,
