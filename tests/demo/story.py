@@ -34,8 +34,8 @@ def up(console: Console) -> None:
         now.result = now.told
     with cluster_commands() as commands:
         images = _images(console, commands)
-        endpoint = _hub(console, commands, images["test-hub"])
-        _operator(console, commands, images, endpoint)
+        endpoint = install_hub(console, commands, images["test-hub"])
+        install_operator(console, commands, images, endpoint)
         _model(console, commands)
         console.print()
         if commands.attached("watch", MODEL, "-n", NAMESPACE, f"--timeout={READY_SECONDS}s"):
@@ -84,7 +84,7 @@ def _images(console: Console, commands: Commands) -> dict[str, str]:
     return dict(line.split("=", 1) for line in printed.splitlines())
 
 
-def _hub(console: Console, commands: Commands, image: str) -> str:
+def install_hub(console: Console, commands: Commands, image: str) -> str:
     """Start the server that the model comes from; returns its address inside the cluster."""
     with stage(console, "Model hub") as now:
         now.tell("a server with SmolLM2-135M-Instruct that speaks the Hugging Face protocol")
@@ -100,7 +100,7 @@ def _hub(console: Console, commands: Commands, image: str) -> str:
     return f"http://{address}"
 
 
-def _operator(console: Console, commands: Commands, images: dict[str, str], endpoint: str) -> None:
+def install_operator(console: Console, commands: Commands, images: dict[str, str], endpoint: str) -> None:
     """Install the operator by its chart, or bring it to this version."""
     names = {
         "operator": "operator",
