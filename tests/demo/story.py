@@ -100,7 +100,9 @@ def install_hub(console: Console, commands: Commands, image: str) -> str:
     return f"http://{address}"
 
 
-def install_operator(console: Console, commands: Commands, images: dict[str, str], endpoint: str) -> None:
+def install_operator(
+    console: Console, commands: Commands, images: dict[str, str], endpoint: str
+) -> None:
     """Install the operator by its chart, or bring it to this version."""
     names = {
         "operator": "operator",
