@@ -33,12 +33,12 @@ def _shown(row: Row) -> _Shown:
 
 
 def _line(row: Row, now: float) -> str:
-    seconds = row.seconds(now)
+    seconds = None if row.is_at_work else row.seconds(now)
     parts = [
         f"{row.kind.value:<10}",
         f"{row.state.value:<8}",
         "" if row.percent is None else f"{row.percent}%",
-        "" if seconds is None else f"{duration(seconds)}",
+        "" if seconds is None else duration(seconds),
         row.text,
     ]
     return "  ".join(part for part in parts if part)
