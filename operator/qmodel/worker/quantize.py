@@ -4,11 +4,7 @@ Whatever is killed when: the folder appears whole or not at all, and a second ru
 first one stored.
 """
 
-import os
-import re
-import shutil
 import time
-from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -18,12 +14,12 @@ from qmodel.api.quantization import Method
 from qmodel.worker.backends.llamacpp import LlamaCpp
 from qmodel.worker.calibration import calibration_text
 from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
-from qmodel.worker.files import remove, staged, write_atomically
+from qmodel.worker.files import staged, write_atomically
 from qmodel.worker.manifest import MANIFEST, Manifest, verify, write_manifest
-from qmodel.worker.progress import Progress
+from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.report import Artifact
 from qmodel.worker.resources import peak_bytes
-from qmodel.worker.store import base_store
+from qmodel.worker.store import base_store, link_model, make_room
 from qmodel.worker.task import QuantizeTask
 
 REPORT = "report.json"
@@ -34,18 +30,18 @@ CALIBRATION = "calibration.txt"
 def run(task: QuantizeTask, progress: Progress) -> Artifact:
     """Make the artifact, or return the report of the one that is there and undamaged."""
     directory = Path(task.directory)
-    if stored := _stored(directory, progress):
+    if stored := _stored(directory, progress.part(0.0, 0.02)):
         return stored
     started = time.monotonic()
-    make_room(task)
+    make_room(directory, task.keep_revisions, Path(task.source_directory).name)
     backend = LlamaCpp()
     base = backend.base(
-        Path(task.source_directory), base_store(directory), progress.part(0.0, 0.35)
+        Path(task.source_directory), base_store(directory), progress.part(0.02, 0.35)
     )
     with staged(directory) as folder:
         provenance = _provenance(task, backend)
         if task.method is Method.NONE:
-            model_file = _link_model(base, folder)
+            model_file = link_model(base, folder)
         else:
             model_file = _quantize(task, backend, base, folder, progress)
             provenance |= _calibration_provenance(folder)
@@ -57,24 +53,7 @@ def run(task: QuantizeTask, progress: Progress) -> Artifact:
     return artifact
 
 
-def make_room(task: QuantizeTask) -> None:
-    """Remove the artifacts, conversions and leftovers that nothing needs any more."""
-    directory = Path(task.directory)
-    kept = {directory.name, *task.keep_revisions}
-    for folder in directory.parent.iterdir() if directory.parent.exists() else ():
-        if folder.name.removesuffix(".partial") not in kept and _is_artifact(folder):
-            remove(folder)
-    store = base_store(directory)
-    for folder in store.iterdir() if store.exists() else ():
-        if folder.name != Path(task.source_directory).name:
-            remove(folder)
-
-
-def _is_artifact(folder: Path) -> bool:
-    return (folder / MANIFEST).exists() or folder.name.endswith(".partial")
-
-
-def _stored(directory: Path, progress: Progress) -> Artifact | None:
+def _stored(directory: Path, progress: ProgressPart) -> Artifact | None:
     """Return the stored report of an artifact whose every byte is as recorded."""
     try:
         artifact = Artifact.model_validate_json((directory / REPORT).read_bytes())
@@ -105,22 +84,6 @@ def _quantize(
     part = progress.part(begun, 0.95)
     backend.quantize(base, folder / name, task.gguf_type, matrix, task.threads, part)
     return name
-
-
-def _link_model(base: Path, folder: Path) -> str:
-    """Put the model's files into `folder` without taking their bytes twice, where possible."""
-    for part in _parts(base):
-        try:
-            os.link(part, folder / part.name)
-        except OSError:  # a filesystem without links, or another one
-            shutil.copyfile(part, folder / part.name)
-    return base.name
-
-
-def _parts(model: Path) -> Iterable[Path]:
-    """Return all files of a model, which may be split."""
-    split = re.fullmatch(r"(.+)-00001-of-(\d{5})\.gguf", model.name)
-    return sorted(model.parent.glob(f"{split[1]}-?????-of-{split[2]}.gguf")) if split else [model]
 
 
 def _provenance(task: QuantizeTask, backend: LlamaCpp) -> dict[str, JsonValue]:

@@ -1,8 +1,68 @@
-"""Where on the model's volume quantize and evaluate share what they make."""
+"""What lies on the model's volume: artifacts by revision, and conversions that steps share."""
 
+import os
+import re
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
+
+from qmodel.worker.files import PARTIAL, remove
+from qmodel.worker.manifest import MANIFEST
 
 
 def base_store(artifact: Path) -> Path:
     """Return the folder of converted, unquantized models beside an artifact's folder."""
     return artifact.parent / ".base"
+
+
+def make_room(artifact: Path, keep_revisions: Sequence[str], source: str) -> None:
+    """Remove the artifacts, conversions and leftovers that nothing needs any more.
+
+    Parameters
+    ----------
+    artifact
+        Folder of the artifact to be made.
+    keep_revisions
+        Other artifacts that must stay.
+    source
+        Name of the source's folder, whose conversion stays.
+    """
+    kept = {artifact.name, *keep_revisions}
+    for folder in _entries(artifact.parent):
+        if folder.name.removesuffix(PARTIAL) not in kept and _is_artifact(folder):
+            remove(folder)
+    for folder in _entries(base_store(artifact)):
+        if folder.name != source:
+            remove(folder)
+
+
+def link_model(model: Path, folder: Path) -> str:
+    """Put a model's files into `folder`, without taking their bytes twice where possible.
+
+    Returns
+    -------
+    str
+        Name of the file to load.
+    """
+    for part in model_parts(model):
+        try:
+            os.link(part, folder / part.name)
+        except OSError:  # a filesystem without links, or another one
+            shutil.copyfile(part, folder / part.name)
+    return model.name
+
+
+def model_parts(model: Path) -> list[Path]:
+    """Return all files of a model, which may be split."""
+    split = re.fullmatch(r"(.+)-00001-of-(\d{5})\.gguf", model.name)
+    if split is None:
+        return [model]
+    return sorted(model.parent.glob(f"{split[1]}-?????-of-{split[2]}.gguf"))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.exists() else []
+
+
+def _is_artifact(folder: Path) -> bool:
+    return (folder / MANIFEST).exists() or folder.name.endswith(PARTIAL)
