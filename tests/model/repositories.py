@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cluster.commands import locked
 from model import checkpoint, source, tensors, tiny
 
 READER = "hf_reader"
@@ -174,11 +175,17 @@ def image_context() -> Path:
     """Return the folder to build the test hub's image from, making what is missing."""
     makers = [Path(module.__file__ or "") for module in (checkpoint, tiny, tensors)]
     target = source.folder("hub", Path(__file__), *makers)
-    if not (target / "repositories").exists():
-        scratch = target / "partial"
-        shutil.rmtree(scratch, ignore_errors=True)
-        write(scratch).rename(target / "repositories")
-    shutil.rmtree(target / "hub", ignore_errors=True)
-    hub = source.HERE.parent / "hub"
-    shutil.copytree(hub, target / "hub", ignore=shutil.ignore_patterns("__pycache__"))
+    with locked(target.with_suffix(".lock")):
+        if not (target / "repositories").exists():
+            scratch = target / "partial"
+            shutil.rmtree(scratch, ignore_errors=True)
+            write(scratch).rename(target / "repositories")
+        hub = source.HERE.parent / "hub"
+        _synchronise(hub, target / "hub")
     return target
+
+
+def _synchronise(code: Path, target: Path) -> None:
+    """Make the folder hold the code and nothing else."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(code, target, ignore=shutil.ignore_patterns("__pycache__"))
