@@ -88,6 +88,8 @@ async def operate(settings: Settings) -> bool:
             registry=registry,
             settings=kopf_settings(),
             memo=kopf.Memo(machinery=machinery, credentials=credentials),
+            # Left out, kopf asks for the user's name, which a container's uid need not have.
+            identity=settings.identity,  # type: ignore[arg-type]  # kopf keeps the type to itself
             standalone=True,  # leadership is ours to decide, not kopf's peering's
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
