@@ -1,12 +1,11 @@
 """One step's Jobs: start, wait, read the reports, and answer every way that a Job can fail.
 
-Position follows from the observed Jobs. What a later attempt must know (how often, with how much
-memory, why the last one failed) stands in status, so that nothing is lost with a deleted Job; to
-delete the failed Job is how a person asks for another try.
+Position follows from the observed Jobs, and what was tried before from the record in status. To
+delete a failed Job is how a person asks for another try.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
@@ -28,10 +27,17 @@ from qmodel.planner.model import (
     JobState,
     ObservedJob,
     Remove,
-    Step,
     WantJob,
 )
 from qmodel.planner.pod_trouble import pod_trouble, until_trouble
+from qmodel.planner.step import (
+    StepPlan,
+    following_record,
+    next_attempt,
+    observed_record,
+    record_of,
+    with_record,
+)
 from qmodel.worker.report import Report
 
 WITNESS_GRACE = timedelta(seconds=3)
@@ -40,26 +46,6 @@ LONGEST_BACKOFF = timedelta(minutes=5)
 MEMORY_RETRY_FACTOR = 2
 """A step that was killed for memory is tried once more, with this many times as much."""
 IMAGE_TROUBLE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
-
-
-@dataclass(frozen=True, slots=True)
-class StepPlan:
-    """How one step is carried out and what its conditions say meanwhile."""
-
-    step: Step
-    condition: ConditionType
-    key: str
-    image: str
-    memory_bytes: int
-    """Memory of the first attempt."""
-    memory_field: str
-    """Field of spec that raises it, for the message; empty where there is none."""
-    running_reason: str
-    running_message: str
-    containers: tuple[Container, ...]
-    """Whose reports make the step complete."""
-    build: Callable[[str, int, int], WantJob]
-    """(name, attempt, memory in bytes) to the Job."""
 
 
 Reports = dict[Container, Report]
@@ -81,17 +67,11 @@ def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult])
     current = sorted((j for j in jobs if j.key == plan.key), key=lambda j: j.attempt)
     outdated = [Remove("Job", j.name, j.uid) for j in jobs if j.key != plan.key]
     if not current:
-        return _start(ctx, plan, _next_attempt(ctx, plan)).adding(*outdated)
+        return _start(ctx, plan, next_attempt(ctx, plan)).adding(*outdated)
     result = _continue(ctx, plan, current[-1], take)
     starts = any(isinstance(wish, WantJob) for wish in result.wishes)
     ended = [Remove("Job", j.name, j.uid) for j in (current if starts else current[:-1])]
     return replace(result, wishes=(*outdated, *result.wishes, *ended))
-
-
-def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
-    """Return what status holds of this step with these inputs."""
-    found = ctx.status.step(plan.step)
-    return found if found is not None and found.key == plan.key else None
 
 
 def suspended(condition: ConditionType) -> StageResult:
@@ -118,12 +98,12 @@ def _follow(
     if job.state is JobState.COMPLETE:
         reports = _reports(plan, job)
         if reports is not None:
-            return _with_record(ctx, take(reports), _record(ctx, plan, job))
+            return with_record(ctx, take(reports), observed_record(ctx, plan, job))
     failed = classify(job)
     if failed.reason in UNWITNESSED:
         left = WITNESS_GRACE - (ctx.now - (job.finished or ctx.now))
         if left > timedelta(0):
-            return _working(plan, _record(ctx, plan, job), left)
+            return _working(plan, observed_record(ctx, plan, job), left)
     return _failed(ctx, plan, job, failed)
 
 
@@ -138,26 +118,6 @@ def _reports(plan: StepPlan, job: ObservedJob) -> Reports | None:
     return found
 
 
-def _next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
-    """Return the record of the attempt to start when no Job of these inputs exists."""
-    record = record_of(ctx, plan)
-    ended = record is not None and record.finished is not None
-    attempts = 1 if record is None else record.attempts + ended
-    return _new_record(ctx, plan, attempts, plan.memory_bytes)
-
-
-def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) -> StepStatus:
-    """Return the record of a fresh attempt."""
-    return StepStatus(
-        name=plan.step,
-        key=plan.key,
-        attempts=attempts,
-        image=plan.image,
-        memory_bytes=memory_bytes,
-        started=ctx.now.isoformat(timespec="seconds"),
-    )
-
-
 def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     """Ask for a Job, unless work is suspended."""
     if ctx.model.spec.suspend:
@@ -165,9 +125,10 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     known = record_of(ctx, plan)
     if known is not None and known.finished is None and known.attempts == record.attempts:
         record = known.model_copy(update={"image": plan.image})
-    want = plan.build(_job_name(ctx, plan, record.attempts), record.attempts, record.memory_bytes)
+    name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
+    want = plan.build(name, record.attempts, record.memory_bytes)
     result = _refusal(ctx, plan, want.name) or _working(plan, record)
-    return _with_record(ctx, replace(result, wishes=(want,)), record)
+    return with_record(ctx, replace(result, wishes=(want,)), record)
 
 
 def _working(
@@ -183,11 +144,6 @@ def _working(
     return stage.working(plan.condition, plan.running_reason, message, requeue_after)
 
 
-def _job_name(ctx: Context, plan: StepPlan, attempt: int) -> str:
-    """Return the name of one attempt's Job."""
-    return child_name(ctx.model.name, plan.step, plan.key, str(attempt))
-
-
 def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
     """Return what to say where the API server refused the Job."""
     found = next((r for r in ctx.observed.refusals if r.kind == "Job" and r.name == name), None)
@@ -196,29 +152,9 @@ def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
     return stage.troubled(plan.condition, found.reason, f"Job {name}: {found.message}")
 
 
-def _record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatus:
-    """Return the record of the observed attempt, which a crash may have kept out of status.
-
-    What a later attempt is given is written before its Job is made, so it holds for this one.
-    """
-    known = record_of(ctx, plan)
-    if known is None:
-        known = _new_record(ctx, plan, job.attempt, plan.memory_bytes)
-    elif known.attempts != job.attempt:
-        known = _following(ctx, plan, known, job.attempt)
-    finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
-    return known.model_copy(update={"finished": finished})
-
-
-def _following(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:
-    """Return the record of a later attempt: what the last one taught stays visible."""
-    kept = {"last_reason": record.last_reason, "last_message": record.last_message}
-    return _new_record(ctx, plan, attempts, record.memory_bytes).model_copy(update=kept)
-
-
 def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     """Tell how a running Job is doing."""
-    record = _record(ctx, plan, job)
+    record = observed_record(ctx, plan, job)
     trouble = pod_trouble(plan.condition, job.pod, ctx.now)
     if trouble is None:
         result = _working(plan, record, until_trouble(job.pod, ctx.now))
@@ -229,7 +165,7 @@ def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     if job.progress_percent is not None:
         progress = StepProgress(step=plan.step, percent=job.progress_percent)
         result = replace(result, updates={**result.updates, "progress": progress})
-    return _with_record(ctx, result, record)
+    return with_record(ctx, result, record)
 
 
 def _may_pass_with_a_new_job(
@@ -245,7 +181,7 @@ def _may_pass_with_a_new_job(
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
     """Try again where that can help, else say what a person can do."""
-    record = _record(ctx, plan, job).model_copy(
+    record = observed_record(ctx, plan, job).model_copy(
         update={"last_reason": failed.reason, "last_message": failed.message}
     )
     if failed.reason == OUT_OF_MEMORY:
@@ -254,7 +190,7 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     if failed.retry_after is None or record.attempts >= failed.most_attempts:
         hint = f" Delete Job {job.name} to try again."
-        return _with_record(
+        return with_record(
             ctx, stage.blocked(plan.condition, failed.reason, failed.message + hint), record
         )
     due = (job.finished or ctx.now) + _backoff(failed.retry_after, record.attempts)
@@ -262,7 +198,7 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
         return _retry(ctx, plan, record)
     message = f"{failed.message} Attempt {record.attempts + 1} follows."
     result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
-    return _with_record(ctx, result, record)
+    return with_record(ctx, result, record)
 
 
 def _was_stuck(ctx: Context, plan: StepPlan) -> bool:
@@ -285,8 +221,8 @@ def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Fai
     if record.memory_bytes < larger:
         had, gets = mebibytes(record.memory_bytes), mebibytes(larger)
         message = f"{failed.message} It had {had} and gets {gets}."
-        following = _following(ctx, plan, record, record.attempts + 1)
-        return _with_record(
+        following = following_record(ctx, plan, record, record.attempts + 1)
+        return with_record(
             ctx,
             stage.troubled(plan.condition, OUT_OF_MEMORY, message, timedelta(0)),
             following.model_copy(update={"memory_bytes": larger}),
@@ -296,24 +232,17 @@ def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Fai
         f"{plan.step} was killed for memory with {mebibytes(plan.memory_bytes)} and with "
         f"{mebibytes(record.memory_bytes)}.{advice} {failed.message}"
     )
-    return _with_record(ctx, stage.blocked(plan.condition, OUT_OF_MEMORY, message.strip()), record)
+    return with_record(ctx, stage.blocked(plan.condition, OUT_OF_MEMORY, message.strip()), record)
 
 
 def _retry(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     """Start the next attempt."""
     if ctx.model.spec.suspend:
-        return _with_record(ctx, suspended(plan.condition), record)
-    return _start(ctx, plan, _following(ctx, plan, record, record.attempts + 1))
+        return with_record(ctx, suspended(plan.condition), record)
+    return _start(ctx, plan, following_record(ctx, plan, record, record.attempts + 1))
 
 
 def _backoff(first: timedelta, attempts: int) -> timedelta:
     """Return the pause before the next attempt: doubled each time, bounded."""
     doublings: int = 2 ** min(attempts - 1, 10)
     return min(first * doublings, LONGEST_BACKOFF)
-
-
-def _with_record(ctx: Context, result: StageResult, record: StepStatus) -> StageResult:
-    """Return the result with the step's record among the status updates."""
-    steps = [s for s in ctx.status.steps if s.name != record.name]
-    updates = {**result.updates, "steps": sorted([*steps, record], key=lambda s: s.name)}
-    return replace(result, updates=updates)

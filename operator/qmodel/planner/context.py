@@ -21,8 +21,6 @@ class Verdict:
     status: ConditionStatus
     reason: str
     message: str = ""
-    warning: bool = False
-    """Whether an Unknown is worth a Warning event, such as a retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +88,8 @@ def working(
 def troubled(
     kind: ConditionType, reason: str, message: str, requeue_after: timedelta | None = None
 ) -> StageResult:
-    """Return the result of a stage that waits for trouble to pass."""
-    verdict = Verdict(kind, ConditionStatus.UNKNOWN, reason, message, warning=True)
-    return StageResult(verdict, requeue_after=requeue_after)
+    """Return the result of a stage that waits for trouble to pass; its reason is an event."""
+    return working(kind, reason, message, requeue_after)
 
 
 def blocked(kind: ConditionType, reason: str, message: str) -> StageResult:

@@ -6,11 +6,12 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.status import FetchedStatus, SourceStatus
 from qmodel.planner import context as stage
 from qmodel.planner import keys
-from qmodel.planner.attempts import Reports, StepPlan, attend, suspended
+from qmodel.planner.attempts import Reports, attend, suspended
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.planner.step import StepPlan
 from qmodel.planner.storage import refused_claim
 from qmodel.sizing.estimate import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource

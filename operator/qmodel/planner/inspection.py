@@ -5,10 +5,11 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
 from qmodel.planner import keys
-from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.planner.step import StepPlan
 from qmodel.sizing.estimate import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 

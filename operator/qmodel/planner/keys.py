@@ -39,6 +39,9 @@ def revision(spec: QuantizedModelSpec, source_digest: str) -> str:
 
 
 def evaluation_key(spec: QuantizedModelSpec) -> str:
-    """Return what an evaluation depends on besides the artifact; the gate is not in it."""
-    text = spec.quality_gate.text
+    """Return what an evaluation depends on besides the artifact; the gate is not in it.
+
+    A source that is served as it is has nothing to evaluate on.
+    """
+    text = None if spec.quantization.method == "None" else spec.quality_gate.text
     return digest(None if text is None else text.to_wire())

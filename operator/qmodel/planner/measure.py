@@ -10,13 +10,14 @@ from qmodel.engines import llamacpp
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.accelerator import accelerators
-from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import measure_bytes, serve_bytes
 from qmodel.planner.inspection import context_length
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
+from qmodel.planner.step import StepPlan
 from qmodel.sizing.processors import SERVER_CPU, threads
 from qmodel.worker.task import MeasureTask
 

@@ -11,13 +11,14 @@ from qmodel.api.quantization import Method
 from qmodel.api.status import ArtifactStatus, EvaluationStatus, SourceStatus
 from qmodel.planner import context as stage
 from qmodel.planner import gate, keys
-from qmodel.planner.attempts import Reports, StepPlan, attend
+from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import quantize_bytes
 from qmodel.planner.fetch import source_directory
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import placement
 from qmodel.planner.sources import source_name
+from qmodel.planner.step import StepPlan
 from qmodel.sizing.processors import threads
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import (

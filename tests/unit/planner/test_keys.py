@@ -71,6 +71,12 @@ def test_the_gate_is_not_part_of_an_evaluation_but_its_text_is() -> None:
     assert keys.evaluation_key(spec(qualityGate={"text": TEXT})) != keys.evaluation_key(spec())
 
 
+def test_a_source_served_as_it_is_is_not_evaluated_on_any_text() -> None:
+    as_it_is = {"method": "None"}
+    text = spec(quantization=as_it_is, qualityGate={"text": TEXT})
+    assert keys.evaluation_key(text) == keys.evaluation_key(spec(quantization=as_it_is))
+
+
 def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert keys.digest({"a": 1, "b": 2}) == keys.digest({"b": 2, "a": 1})
     assert keys.digest("a", "b") != keys.digest("b", "a")

@@ -92,6 +92,9 @@ EVENTS: dict[str, Event] = {
     "resume": lambda w: w.edit(suspend=False),
     "recipe": lambda w: w.edit(quantization={"method": "GGUF", "gguf": {"type": "Q8_0"}}),
     "recipe back": lambda w: w.edit(quantization=RECIPE),
+    "as it is": lambda w: w.edit(quantization={"method": "None"}),
+    "gpu": lambda w: w.edit(accelerator={"type": "GPU"}),
+    "no gpu": lambda w: w.edit(accelerator={"type": "CPU"}),
     "other source": lambda w: w.edit(source={"huggingFace": {"repository": "example/other"}}),
     "stricter gate": lambda w: w.edit(qualityGate={"maxPerplexityRatio": "1.01"}),
     "other text": lambda w: w.edit(qualityGate={"text": TEXT}),
@@ -112,7 +115,7 @@ def mend(world: World) -> None:
     world.run()
 
 
-@settings(max_examples=80, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.sampled_from(sorted(EVENTS)), min_size=5, max_size=25))
 def test_any_history_ends_well(history: list[str]) -> None:
     world = World(model())

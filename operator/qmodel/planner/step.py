@@ -1,0 +1,86 @@
+"""One step's plan, and the record of its attempts in status.
+
+The record tells a later attempt what it must know: how often the step was tried, with how much
+memory, and why the last attempt failed. So nothing is lost with a deleted Job.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from qmodel.api.conditions import ConditionType
+from qmodel.api.status import StepStatus
+from qmodel.planner.context import Context, StageResult
+from qmodel.planner.model import Container, ObservedJob, Step, WantJob
+
+
+@dataclass(frozen=True, slots=True)
+class StepPlan:
+    """How one step is carried out and what its conditions say meanwhile."""
+
+    step: Step
+    condition: ConditionType
+    key: str
+    image: str
+    memory_bytes: int
+    """Memory of the first attempt."""
+    memory_field: str
+    """Field of spec that raises it, for the message; empty where there is none."""
+    running_reason: str
+    running_message: str
+    containers: tuple[Container, ...]
+    """Whose reports make the step complete."""
+    build: Callable[[str, int, int], WantJob]
+    """(name, attempt, memory in bytes) to the Job."""
+
+
+def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
+    """Return what status holds of this step with these inputs."""
+    found = ctx.status.step(plan.step)
+    return found if found is not None and found.key == plan.key else None
+
+
+def next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
+    """Return the record of the attempt to start when no Job of these inputs exists."""
+    record = record_of(ctx, plan)
+    ended = record is not None and record.finished is not None
+    attempts = 1 if record is None else record.attempts + ended
+    return _new_record(ctx, plan, attempts, plan.memory_bytes)
+
+
+def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) -> StepStatus:
+    """Return the record of a fresh attempt."""
+    return StepStatus(
+        name=plan.step,
+        key=plan.key,
+        attempts=attempts,
+        image=plan.image,
+        memory_bytes=memory_bytes,
+        started=ctx.now.isoformat(timespec="seconds"),
+    )
+
+
+def observed_record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatus:
+    """Return the record of the observed attempt, which a crash may have kept out of status.
+
+    What a later attempt is given is written before its Job is made, so it holds for this one.
+    """
+    known = record_of(ctx, plan)
+    if known is None:
+        known = _new_record(ctx, plan, job.attempt, plan.memory_bytes)
+    elif known.attempts != job.attempt:
+        known = following_record(ctx, plan, known, job.attempt)
+    finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
+    return known.model_copy(update={"finished": finished})
+
+
+def following_record(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:
+    """Return the record of a later attempt: what the last one taught stays visible."""
+    kept = {"last_reason": record.last_reason, "last_message": record.last_message}
+    return _new_record(ctx, plan, attempts, record.memory_bytes).model_copy(update=kept)
+
+
+def with_record(ctx: Context, result: StageResult, record: StepStatus) -> StageResult:
+    """Return the result with the step's record among the status updates."""
+    steps = [s for s in ctx.status.steps if s.name != record.name]
+    updates = {**result.updates, "steps": sorted([*steps, record], key=lambda s: s.name)}
+    return replace(result, updates=updates)
