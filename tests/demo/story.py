@@ -118,10 +118,23 @@ def install_operator(
         before = _generation(commands, OPERATOR_NAMESPACE, RELEASE)
         where = ["--namespace", OPERATOR_NAMESPACE, "--create-namespace"]
         chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        wait = ["--wait", "--timeout", "180s"]
-        commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *wait])
+        wait = ["--wait", "--timeout", "120s"]
+        try:
+            commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *wait])
+        except DemoError as error:
+            message = f"{error}\nWhat its pod says:\n{_log(commands)}"
+            raise DemoError(message) from error
         there = _already(before, _generation(commands, OPERATOR_NAMESPACE, RELEASE))
         now.result = f"{CHART} in namespace {OPERATOR_NAMESPACE}{there}"
+
+
+def _log(commands: Commands) -> str:
+    """Return the operator's last words, for a person who wonders why it does not start."""
+    words = ["logs", f"deployment/{RELEASE}", "-n", OPERATOR_NAMESPACE, "--tail=20"]
+    try:
+        return commands.kubectl(*words)
+    except DemoError as error:
+        return str(error)
 
 
 def _model(console: Console, commands: Commands) -> None:

@@ -15,10 +15,12 @@ Line = tuple[str, str, str]
 
 def table(model: QuantizedModel) -> Table:
     """Return the table; what is not known yet is left out."""
-    made = Table(title=f"{model.namespace}/{model.name}", title_justify="left", box=None)
-    made.add_column("", style="bold", no_wrap=True)
-    made.add_column("", justify="right", no_wrap=True)
-    made.add_column("", style="dim")
+    made = Table(
+        title=f"{model.namespace}/{model.name}", title_justify="left", box=None, show_header=False
+    )
+    made.add_column(style="bold", no_wrap=True)
+    made.add_column(justify="right", no_wrap=True)
+    made.add_column(style="dim")
     for line in lines(model):
         made.add_row(*line)
     return made
