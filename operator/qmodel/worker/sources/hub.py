@@ -133,7 +133,11 @@ def _token(task: HubSource) -> str | None:
     """Return the access token, if the task names one."""
     if task.token_file is None:
         return None
-    token = Path(task.token_file).read_text(encoding="utf-8", errors="replace").strip()
+    path = Path(task.token_file)
+    if not path.exists():
+        message = "spec.source.huggingFace.tokenSecretRef names a Secret or key that is not there"
+        raise AccessDenied(message)
+    token = path.read_text(encoding="utf-8", errors="replace").strip()
     if not re.fullmatch(r"[!-~]{1,1024}", token):
         message = (
             "the key of spec.source.huggingFace.tokenSecretRef holds no access token: it is"
