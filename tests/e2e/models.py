@@ -21,6 +21,8 @@ READY_SECONDS = 420
 """From nothing to an answer, several models at once on two cores."""
 VERDICT_SECONDS = 240
 """Until a bad model is told so."""
+SHORT_CONTEXT = 256
+"""Tokens; the least that the API allows."""
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
 SMOLLM2_GGUF = "HuggingFaceTB/SmolLM2-135M-Instruct-GGUF"
 TINY = "test/tiny"
@@ -30,12 +32,12 @@ LITTLE_CPU = {"cpu": "100m"}
 """So that several quantize on two cores at once."""
 
 
-def hub(repository: str, **more: Any) -> Object:
+def from_hub(repository: str, **more: Any) -> Object:
     """Return a source: a repository of the hub."""
     return {"huggingFace": {"repository": repository, **more}}
 
 
-def claim(name: str, path: str = "") -> Object:
+def from_claim(name: str, path: str = "") -> Object:
     """Return a source: a folder of a claim."""
     return {"persistentVolumeClaim": {"claimName": name, "path": path}}
 
@@ -43,13 +45,16 @@ def claim(name: str, path: str = "") -> Object:
 def spec(source: Object, kind: str | None = "Q8_0", **more: Any) -> Object:
     """Return a spec: a GGUF type, or None for a source that is served as it is.
 
-    The gate only warns: what a random model gets wrong is not what these tests are about.
+    Its context is short, which makes measuring short. The gate only warns: what a random model
+    gets wrong is not what these tests are about.
     """
+    serving = {"contextLength": SHORT_CONTEXT, **more.pop("serving", {})}
+    base = {"source": source, "serving": serving, "accelerator": {"type": "CPU"}}
     if kind is None:
-        return {"source": source, "quantization": {"method": "None"}, **more}
+        return {**base, "quantization": {"method": "None"}, **more}
     quantization = {"method": "GGUF", "gguf": {"type": kind}, "resources": LITTLE_CPU}
     gate = {"onFailure": "Warn"}
-    return {"source": source, "quantization": quantization, "qualityGate": gate, **more}
+    return {**base, "quantization": quantization, "qualityGate": gate, **more}
 
 
 class Models:
