@@ -48,9 +48,9 @@ _SMALL_BLOCKS: dict[GGUFType, float] = {
 
 _LARGE_BLOCKS: dict[GGUFType, tuple[float, float]] = {
     GGUFType.Q6_K: (6.57, _Q8_0),
-    GGUFType.Q5_K_M: (5.70, 6.8),
-    GGUFType.Q5_K_S: (5.57, 6.2),
-    GGUFType.Q4_K_M: (4.90, 6.5),
+    GGUFType.Q5_K_M: (5.70, 6.4),
+    GGUFType.Q5_K_S: (5.57, 6.1),
+    GGUFType.Q4_K_M: (4.90, 6.0),
     GGUFType.Q4_K_S: (4.67, 5.7),
     GGUFType.Q3_K_L: (4.31, 5.8),
     GGUFType.Q3_K_M: (4.00, 5.3),

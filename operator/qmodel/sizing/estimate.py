@@ -21,22 +21,26 @@ FETCH_BYTES = 512 * MIB
 """The same and a few download buffers; page cache of the files is reclaimed."""
 WORKER_BYTES = 128 * MIB
 """The worker beside the server that it measures."""
-CONVERTER_BYTES = 768 * MIB
-"""Importing torch, transformers and the converter."""
-CONVERTER_COPIES = 3
-"""The largest tensor as read, as float32 and as written."""
+CONVERTER_BYTES = 512 * MIB
+"""Importing torch, transformers and the converter: 300 MiB, measured, and room for work."""
 QUANTIZER_BYTES = 256 * MIB
 """Python with the bindings, and llama.cpp's work buffers."""
-QUANTIZER_COPIES = 2
-"""The largest tensor as float32 and as written."""
-EVALUATOR_BYTES = 384 * MIB
-"""Python with the bindings, the tokens and two contexts."""
-LOGITS_CHUNK_TOKENS = 512
-"""Positions whose logits are compared at once, for both models."""
+TENSOR_COPIES = 2
+"""The largest tensor in float32 terms: half as read, one as float32, half as written."""
+EVALUATOR_BYTES = 128 * MIB
+"""Python with the bindings and numpy."""
+EVALUATION_CONTEXT_TOKENS = 2048
+EVALUATION_BATCH_TOKENS = 128
+"""What the worker evaluates with: positions whose logits are held and compared at once."""
+LOGIT_BYTES = 40
+"""One logit of both models: as computed and as output (16), and compared in double precision."""
 SERVER_BYTES = 48 * MIB
 """The server beyond its buffers: 28 to 57 MiB, its vocabulary aside."""
-VOCABULARY_BYTES_PER_TOKEN = 256
-"""Texts, scores and merges of one token."""
+SMALL_TENSORS_SHARE = 1.005
+"""Norms and biases stay in float32, and every tensor is aligned."""
+VOCABULARY_FILE_BYTES = 64
+VOCABULARY_BYTES = 256
+"""Texts, scores and merges of one token, in a file and in a process."""
 ACTIVATION_WIDTHS = 20
 """Hidden widths alive at once for a token: the residual, attention, and a feed-forward layer."""
 FILE_SYSTEM_SHARE_PERCENT = 10
@@ -56,7 +60,7 @@ def estimate_artifact_bytes(
     embedding = min(inspection.vocabulary_size * inspection.hidden_size, inspection.parameters)
     bits = weight_bits(gguf_type, inspection.hidden_size)
     total = embedding * bits.output + (inspection.parameters - embedding) * bits.mix
-    return round(total / 8) + _vocabulary_bytes(inspection)
+    return round(total / 8 * SMALL_TENSORS_SHARE) + inspection.vocabulary_size * VOCABULARY_FILE_BYTES
 
 
 def estimate_serve_bytes(
@@ -114,20 +118,24 @@ def volume_bytes(inspection: Inspection, artifact_bytes: int) -> int:
 
 
 def _quantize_bytes(inspection: Inspection) -> int:
-    """Return the larger of converting and quantizing, which follow one another."""
+    """Return what converting takes; quantizing, which follows, takes less.
+
+    It depends on the largest tensor and not on the file, which is worked through in pieces.
+    """
     largest = inspection.vocabulary_size * inspection.hidden_size * _FLOAT_BYTES
-    vocabulary = _vocabulary_bytes(inspection)
-    converting = CONVERTER_BYTES + CONVERTER_COPIES * largest
-    quantizing = QUANTIZER_BYTES + QUANTIZER_COPIES * largest
-    return max(converting, quantizing) + vocabulary
+    own = QUANTIZER_BYTES if inspection.format == "gguf" else CONVERTER_BYTES
+    return own + TENSOR_COPIES * largest + _vocabulary_bytes(inspection)
 
 
 def _evaluate_bytes(inspection: Inspection, artifact_bytes: int) -> int:
     """Return both models with their contexts, and the logits that are compared."""
     base = inspection.parameters * _BASE_WEIGHT_BYTES
-    logits = 2 * LOGITS_CHUNK_TOKENS * inspection.vocabulary_size * _FLOAT_BYTES
-    contexts = 2 * _compute_bytes(inspection, LOGITS_CHUNK_TOKENS, 1)
-    return EVALUATOR_BYTES + base + artifact_bytes + 2 * logits + contexts
+    logits = EVALUATION_BATCH_TOKENS * inspection.vocabulary_size * LOGIT_BYTES
+    cache = kv_cache_bytes(
+        inspection.kv, EVALUATION_CONTEXT_TOKENS, 1, KVCacheType.F16, EVALUATION_BATCH_TOKENS
+    )
+    vocabularies = 2 * _vocabulary_bytes(inspection)
+    return EVALUATOR_BYTES + base + artifact_bytes + logits + 2 * cache + vocabularies
 
 
 def _compute_bytes(inspection: Inspection, context_length: int, concurrency: int) -> int:
@@ -139,5 +147,5 @@ def _compute_bytes(inspection: Inspection, context_length: int, concurrency: int
 
 
 def _vocabulary_bytes(inspection: Inspection) -> int:
-    """Return what the vocabulary takes in a file or a process."""
-    return inspection.vocabulary_size * VOCABULARY_BYTES_PER_TOKEN
+    """Return what the vocabulary takes in a process."""
+    return inspection.vocabulary_size * VOCABULARY_BYTES
