@@ -60,7 +60,8 @@ def estimate_artifact_bytes(
     embedding = min(inspection.vocabulary_size * inspection.hidden_size, inspection.parameters)
     bits = weight_bits(gguf_type, inspection.hidden_size)
     total = embedding * bits.output + (inspection.parameters - embedding) * bits.mix
-    return round(total / 8 * SMALL_TENSORS_SHARE) + inspection.vocabulary_size * VOCABULARY_FILE_BYTES
+    vocabulary_bytes = inspection.vocabulary_size * VOCABULARY_FILE_BYTES
+    return round(total / 8 * SMALL_TENSORS_SHARE) + vocabulary_bytes
 
 
 def estimate_serve_bytes(
