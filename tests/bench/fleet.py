@@ -5,7 +5,6 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
-from cluster import target
 from qmodel.api.base import GROUP, KIND, VERSION
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.errors import NotFound
@@ -46,7 +45,6 @@ async def prepare(client: ApiClient, models: int) -> None:
 
 async def clean(client: ApiClient) -> None:
     """Take everything away."""
-    await remove_models(client)
     for scope in (Scope(NAMESPACE), Scope(VOLUME, None, STORAGE_CLASS), Scope(CLASS)):
         found = [body for body in await _listed(client, scope) if _is_ours(body)]
         await _in_parallel(lambda body, kind=scope.kind: delete(client, kind, body), found)

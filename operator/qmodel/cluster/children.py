@@ -7,6 +7,7 @@ refused, never adopted. A Job is only ever created: its template cannot change, 
 has a new name.
 """
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -15,12 +16,20 @@ from qmodel.cluster import entries
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.drift import has_drifted
 from qmodel.cluster.entries import Entry
-from qmodel.cluster.errors import AlreadyExists, Conflict, NotFound, Refused
-from qmodel.cluster.kinds import JOB, WRITTEN, Kind
+from qmodel.cluster.errors import AlreadyExists, Conflict, NameTaken, NotFound, Refused
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, SERVICE, WRITTEN, Kind
 from qmodel.cluster.parse import Object
 from qmodel.cluster.store import Store
 from qmodel.naming import DESIRED_ANNOTATION, VERSION_ANNOTATION
-from qmodel.planner.model import Refusal, Remove, Wish
+from qmodel.planner.model import (
+    Refusal,
+    Remove,
+    WantClaim,
+    WantDeployment,
+    WantJob,
+    WantService,
+    Wish,
+)
 from qmodel.settings import OPERATOR_VERSION
 
 Build = Callable[[QuantizedModel, Any, str], Object]
@@ -45,47 +54,48 @@ class Children:
         self._store = store
         self._build = build
 
-    async def fulfil(self, model: QuantizedModel, wish: Wish) -> Refusal | None:
+    async def fulfil(self, model: QuantizedModel, wish: Wish) -> bool:
         """Do what a wish asks for, if it is not so already.
 
         Returns
         -------
-        Refusal or None
-            Why the API server will not do it; None if it is done.
+        bool
+            Whether anything was written.
 
         Raises
         ------
+        qmodel.cluster.errors.Refused
+            If the API server, or the owner of an object with that name, will not have it.
         qmodel.cluster.errors.Unavailable
             If it may succeed later.
         """
         if isinstance(wish, Remove):
-            return await self._remove(model, wish)
+            await self._remove(model, wish)
+            return True
         manifest = self._build(model, wish, OPERATOR_VERSION)
         kind = WRITTEN[manifest["kind"]]
-        known = self._store.child(model, kind, manifest["metadata"]["name"])
-        try:
-            if known is None:
-                return await self._create(model, kind, manifest)
-            if kind is not JOB and _needs_apply(known, manifest):
-                await self._apply(known, manifest)
-        except Refused as error:
-            return _refusal(kind.name, manifest["metadata"]["name"], error)
-        return None
+        known = self._store.child(model, kind, wish.name)
+        if known is None:
+            await self._create(model, kind, manifest)
+            return True
+        if kind is JOB or not _needs_apply(known, manifest):
+            return False
+        await self._apply(known, manifest)
+        return True
 
-    async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> Refusal | None:
+    async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> None:
         """Create an object; if one of that name exists, take it in if it is ours."""
-        name = manifest["metadata"]["name"]
         try:
             self._store.put(kind, await self._client.create(kind, model.namespace, manifest))
-        except AlreadyExists:
+        except AlreadyExists as error:
+            name = manifest["metadata"]["name"]
             found = await self._client.get(kind, model.namespace, name)
-            if entries.owner(kind, found) != model.uid:
-                return _name_taken(kind, name, found)
-            self._store.put(kind, found)
             known = entries.read(kind, found)
-            if kind is not JOB and known is not None:
+            if known is None or entries.owner(kind, found) != model.uid:
+                raise _name_taken(kind, name, found) from error
+            self._store.put(kind, found)
+            if kind is not JOB:
                 await self._apply(known, manifest)
-        return None
 
     async def _apply(self, known: Entry, manifest: Object) -> None:
         """Apply our fields to the very object that was observed."""
@@ -97,15 +107,25 @@ class Children:
             raise
         self._store.put(known.kind, answer)
 
-    async def _remove(self, model: QuantizedModel, wish: Remove) -> Refusal | None:
+    async def _remove(self, model: QuantizedModel, wish: Remove) -> None:
         """Delete the very object that was observed; if it is gone already, so be it."""
-        try:
+        with contextlib.suppress(Conflict, NotFound):
             await self._client.delete(WRITTEN[wish.kind], model.namespace, wish.name, wish.uid)
-        except (Conflict, NotFound):
-            return None
-        except Refused as error:
-            return _refusal(wish.kind, wish.name, error)
-        return None
+        self._store.forget(wish.uid)
+
+
+def refusal(wish: Wish, error: Refused) -> Refusal:
+    """Return what the planner is told of a wish that was refused: the API server's own words."""
+    kind = wish.kind if isinstance(wish, Remove) else _KINDS[type(wish)].name
+    return Refusal(kind=kind, name=wish.name, reason=error.reason, message=error.message)
+
+
+_KINDS: dict[type, Kind] = {
+    WantJob: JOB,
+    WantClaim: CLAIM,
+    WantDeployment: DEPLOYMENT,
+    WantService: SERVICE,
+}
 
 
 def _needs_apply(known: Entry, manifest: Object) -> bool:
@@ -121,15 +141,10 @@ def _needs_apply(known: Entry, manifest: Object) -> bool:
     return is_from_this_version and has_drifted(manifest["spec"], known.spec)
 
 
-def _refusal(kind: str, name: str, error: Refused) -> Refusal:
-    """Return the API server's own words."""
-    return Refusal(kind=kind, name=name, reason=error.reason, message=error.message)
-
-
-def _name_taken(kind: Kind, name: str, found: Object) -> Refusal:
+def _name_taken(kind: Kind, name: str, found: Object) -> NameTaken:
     """Say whose object bears the name that we need."""
     message = (
         f"{kind.name} {name} exists and belongs to {entries.owner_in_words(found)}; "
         "delete or rename it, or give this model another name"
     )
-    return Refusal(kind=kind.name, name=name, reason="NameTaken", message=message)
+    return NameTaken(f"create {kind.plural}/{name}", 409, NameTaken.__name__, message)

@@ -78,6 +78,11 @@ def server_group(deployment: Entry) -> Group:
     return deployment.namespace, f"{deployment.group[1]}/{deployment.name}"
 
 
+def is_job_pod(pod: Entry) -> bool:
+    """Whether a pod belongs to a Job, not to a server."""
+    return "/" not in pod.group[1]
+
+
 def owner(kind: Kind, body: Object) -> str:
     """Return the uid of the model that a child belongs to, or nothing."""
     meta = body["metadata"]

@@ -4,6 +4,7 @@
      ├─ Refused            the API server will not do it: a person or another writer must act
      │   ├─ NotFound
      │   ├─ AlreadyExists
+     │   ├─ NameTaken       an object of our name belongs to another
      │   ├─ Conflict        the object is not the one that was observed, or no longer is
      │   ├─ Forbidden
      │   └─ Gone            a watch starts from a version that the API server has forgotten
@@ -50,6 +51,10 @@ class NotFound(Refused):
 
 class AlreadyExists(Refused):
     """An object of that name exists."""
+
+
+class NameTaken(Refused):
+    """An object of that name belongs to another; the message says to whom."""
 
 
 class Conflict(Refused):

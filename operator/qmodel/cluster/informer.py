@@ -35,6 +35,8 @@ class Informer:
         Called with the models that a change concerns.
     scope
         What to follow.
+    heard
+        Called with the uid of every object that there is news of, once the store has it.
     optional
         Whether to do without where RBAC forbids it.
     """
@@ -46,12 +48,14 @@ class Informer:
         wake: Callable[[Keys], None],
         scope: Scope,
         *,
+        heard: Callable[[str], None] | None = None,
         optional: bool = False,
     ) -> None:
         self._client = client
         self._store = store
         self._wake = wake
         self._scope = scope
+        self._heard = heard
         self._optional = optional
         self.listed = asyncio.Event()
         """Set once the store holds everything that there is of this kind."""
@@ -100,7 +104,7 @@ class Informer:
             version = page["metadata"]["resourceVersion"]
             for body in page["items"]:
                 uids.add(body["metadata"]["uid"])
-                self._wake(self._store.put(self.kind, body))
+                self.take_in(None, body)
         self._wake(self._store.retain(self._scope, uids, int(version)))
         self.failing_since = None
         self.listed.set()
@@ -125,6 +129,8 @@ class Informer:
             self._wake(self._store.drop(meta["uid"], int(meta["resourceVersion"])))
         elif change != "BOOKMARK":
             self._wake(self._store.put(self.kind, body))
+        if self._heard is not None and change != "BOOKMARK":
+            self._heard(meta["uid"])
 
     async def _wait(self, error: ApiError, seconds: float) -> None:
         """Wait before the next try; from the first failure on, health counts the time."""

@@ -6,7 +6,7 @@ nothing acts on half a picture; and nothing is read or written before this repli
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from qmodel.cluster.children import Build, Children
@@ -45,16 +45,15 @@ class Machinery:
         self._queue = WorkQueue()
         self._progress = ProgressFollower(client, self._store, self._queue.wake)
         children = Children(client, self._store, build)
-        self._reconciler = Reconciler(
-            client, self._store, self._queue, children, self._progress, plan
-        )
+        self._reconciler = Reconciler(client, self._store, self._queue, children, plan)
         self._models = self._informers(MODEL, "")
         self._others = [
             *(
                 informer
-                for kind in (JOB, POD, DEPLOYMENT, SERVICE, CLAIM)
+                for kind in (JOB, DEPLOYMENT, SERVICE, CLAIM)
                 for informer in self._informers(kind, MODEL_UID_LABEL)
             ),
+            *self._informers(POD, MODEL_UID_LABEL, heard=self._progress.pod_changed),
             Informer(client, self._store, self._queue.wake, Scope(NODE), optional=True),
         ]
         self._health = HealthServer(self._others, self._store)
@@ -92,13 +91,13 @@ class Machinery:
         """Take in what kopf saw of a QuantizedModel."""
         self._models[0].take_in(change, body)
 
-    def _informers(self, kind: Kind, selector: str) -> list[Informer]:
+    def _informers(
+        self, kind: Kind, selector: str, heard: Callable[[str], None] | None = None
+    ) -> list[Informer]:
         """Return what follows a kind in every namespace that is served."""
-        namespaces = self._settings.namespaces or (None,)
-        return [
-            Informer(self._client, self._store, self._queue.wake, Scope(kind, namespace, selector))
-            for namespace in namespaces
-        ]
+        scopes = [Scope(kind, name, selector) for name in self._settings.namespaces or (None,)]
+        wake = self._queue.wake
+        return [Informer(self._client, self._store, wake, scope, heard=heard) for scope in scopes]
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a part in the background; if it ends, everything ends."""

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from qmodel.cluster.client import ApiClient
-from qmodel.cluster.entries import Entry
+from qmodel.cluster.entries import Entry, is_job_pod
 from qmodel.cluster.errors import ApiError
 from qmodel.cluster.store import Keys, Store
 from qmodel.worker.report import ProgressLine
@@ -49,46 +49,50 @@ class ProgressFollower:
         self._client = client
         self._store = store
         self._wake = wake
-        self._tasks: dict[tuple[str, str], asyncio.Task[None]] = {}
+        self._tasks: dict[str, dict[str, asyncio.Task[None]]] = {}
         """By pod and container; a finished task stays until its pod is gone."""
+        self._slots = asyncio.Semaphore(MAX_FOLLOWED)
 
-    def follow(self, pod: Entry, job_uid: str) -> None:
+    def pod_changed(self, uid: str) -> None:
         """Follow the container of a Job's pod that runs now, if it is not followed yet."""
-        key = (pod.uid, pod.running)
-        if not pod.running or key in self._tasks or self._is_full():
-            return
-        self._tasks[key] = asyncio.create_task(self._follow(pod, job_uid))
+        pod = self._store.entry(uid)
+        if pod is None:
+            for task in self._tasks.pop(uid, {}).values():
+                task.cancel()
+        elif pod.running and is_job_pod(pod):
+            tasks = self._tasks.setdefault(uid, {})
+            if pod.running not in tasks:
+                tasks[pod.running] = asyncio.create_task(self._follow(pod))
 
     async def stop(self) -> None:
         """End all tasks."""
-        for task in self._tasks.values():
+        tasks = [task for tasks in self._tasks.values() for task in tasks.values()]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _is_full(self) -> bool:
-        """Whether as many logs are followed as may be; forgets those of pods that are gone."""
-        for key in [key for key in self._tasks if self._store.entry(key[0]) is None]:
-            self._tasks.pop(key).cancel()
-        return sum(not task.done() for task in self._tasks.values()) >= MAX_FOLLOWED
-
-    async def _follow(self, pod: Entry, job_uid: str) -> None:
-        """Read one container's log to its end."""
+    async def _follow(self, pod: Entry) -> None:
+        """Read one container's log to its end, if it runs for a while."""
         await asyncio.sleep(SETTLE_SECONDS)
-        current = self._store.entry(pod.uid)
-        if current is None or current.running != pod.running:
-            return
+        async with self._slots:
+            current = self._store.entry(pod.uid)
+            if current is None or current.running != pod.running:
+                return
+            try:
+                await self._read(pod)
+            except ApiError as error:
+                logger.debug("No progress of %s/%s: %s", pod.namespace, pod.name, error)
+
+    async def _read(self, pod: Entry) -> None:
+        """Tell the store of each step of progress."""
         told_percent, told_at = 0, -INTERVAL_SECONDS
         loop = asyncio.get_running_loop()
-        try:
-            async for line in self._client.log(pod.namespace, pod.name, pod.running):
-                percent = coarse_percent(line)
-                if percent is None or percent == told_percent:
-                    continue
-                if loop.time() - told_at >= INTERVAL_SECONDS:
-                    told_percent, told_at = percent, loop.time()
-                    self._wake(self._store.progress(job_uid, percent))
-        except ApiError as error:
-            logger.debug("No progress of %s/%s: %s", pod.namespace, pod.name, error)
+        async for line in self._client.log(pod.namespace, pod.name, pod.running):
+            percent = coarse_percent(line)
+            is_due = loop.time() - told_at >= INTERVAL_SECONDS
+            if percent is not None and percent != told_percent and is_due:
+                told_percent, told_at = percent, loop.time()
+                self._wake(self._store.progress(pod.group[1], percent))
 
 
 def coarse_percent(line: bytes) -> int | None:

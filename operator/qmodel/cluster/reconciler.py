@@ -16,19 +16,21 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.cluster import invalid
 from qmodel.cluster.announce import announce
-from qmodel.cluster.children import Children
+from qmodel.cluster.children import Children, refusal
 from qmodel.cluster.client import ApiClient
-from qmodel.cluster.errors import Conflict, NotFound, Unavailable
+from qmodel.cluster.errors import Conflict, NotFound, Refused, Unavailable
 from qmodel.cluster.kinds import MODEL
 from qmodel.cluster.parse import InvalidModel
-from qmodel.cluster.progress import ProgressFollower
 from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.store import Model, Store
 from qmodel.metrics import RECONCILE_SECONDS, RECONCILES
-from qmodel.planner.model import Announcement, JobState, Observed, Plan, Refusal, Wish
+from qmodel.planner.model import Announcement, Observed, Plan, Refusal, Wish
 
 Planner = Callable[[QuantizedModel, Observed, datetime], Plan]
 """`qmodel.planner.plan.plan`."""
+
+MAX_ROUNDS = 4
+"""Plans of one pass; a planner that always wants more must not keep the others waiting."""
 
 WORKERS = 8
 """Models that are worked on at once: enough to keep the API server busy while answers travel."""
@@ -41,9 +43,8 @@ class Reconciler:
 
     Parameters
     ----------
-    client, store, queue, children, progress
-        Who talks to the API server, what is known, what to look at, who writes the children, who
-        follows the logs of running steps.
+    client, store, queue, children
+        Who talks to the API server, what is known, what to look at, who writes the children.
     plan
         Decides.
     """
@@ -54,14 +55,12 @@ class Reconciler:
         store: Store,
         queue: WorkQueue,
         children: Children,
-        progress: ProgressFollower,
         plan: Planner,
     ) -> None:
         self._client = client
         self._store = store
         self._queue = queue
         self._children = children
-        self._progress = progress
         self._plan = plan
         self._refusals: dict[str, tuple[Refusal, ...]] = {}
 
@@ -111,46 +110,47 @@ class Reconciler:
         if isinstance(model, InvalidModel):
             await self._write_status(model, invalid.status(model, datetime.now(UTC)), ())
             return False
-        observed = self._store.observed(model, self._refusals.get(key, ()))
-        plan = self._plan(model, observed, datetime.now(UTC))
-        self._follow_logs(observed)
-        refusals, unavailable = await self._fulfil(model, plan.wishes)
+        plan, unavailable = await self._carry_out(model)
         await self._write_status(model, plan.status, plan.announcements)
         if unavailable is not None:
             raise unavailable
         if plan.requeue_after is not None:
             self._queue.wake_after(key, plan.requeue_after.total_seconds())
-        return self._remember(key, refusals)
+        return key in self._refusals
 
-    def _follow_logs(self, observed: Observed) -> None:
-        """Have the progress of running steps read from their logs."""
-        for job in observed.jobs:
-            pod = self._store.entry(job.pod.uid) if job.pod is not None else None
-            if job.state is JobState.ACTIVE and pod is not None:
-                self._progress.follow(pod, job.uid)
+    async def _carry_out(self, model: QuantizedModel) -> tuple[Plan, Unavailable | None]:
+        """Plan and write the children until nothing is left to write; return the last plan.
 
-    def _remember(self, key: str, refusals: tuple[Refusal, ...]) -> bool:
-        """Keep the refusals for the next pass, which a change of them brings at once."""
-        if refusals != self._refusals.get(key, ()):
-            for refusal in refusals:
-                logger.warning("%s %s refused: %s", refusal.kind, refusal.name, refusal.message)
-            self._refusals[key] = refusals
-            self._queue.wake([key])
-        return bool(refusals)
+        What was just written is known at once. Planning on it in the same pass spares the status
+        write that would tell of the wish, before the one that tells of the child.
+        """
+        for _ in range(MAX_ROUNDS):
+            refusals = self._refusals.get(model.uid, ())
+            observed = self._store.observed(model, refusals)
+            plan = self._plan(model, observed, datetime.now(UTC))
+            try:
+                wrote = await self._fulfil(model, plan.wishes)
+            except Unavailable as error:
+                return plan, error
+            if not wrote and refusals == self._refusals.get(model.uid, ()):
+                return plan, None
+        self._queue.wake([model.uid])
+        return plan, None
 
-    async def _fulfil(
-        self, model: QuantizedModel, wishes: Sequence[Wish]
-    ) -> tuple[tuple[Refusal, ...], Unavailable | None]:
-        """Do all wishes that can be done; return what was refused, and what may succeed later."""
+    async def _fulfil(self, model: QuantizedModel, wishes: Sequence[Wish]) -> bool:
+        """Do all wishes that can be done, keep what was refused; return whether any was."""
+        wrote = False
         refusals: list[Refusal] = []
         for wish in wishes:
             try:
-                refusal = await self._children.fulfil(model, wish)
-            except Unavailable as error:
-                return tuple(refusals), error
-            if refusal is not None:
-                refusals.append(refusal)
-        return tuple(refusals), None
+                wrote |= await self._children.fulfil(model, wish)
+            except Refused as error:
+                logger.warning("%s/%s: %s", model.namespace, model.name, error)
+                refusals.append(refusal(wish, error))
+        self._refusals.pop(model.uid, None)
+        if refusals:
+            self._refusals[model.uid] = tuple(refusals)
+        return wrote
 
     async def _write_status(
         self,

@@ -184,6 +184,8 @@ class Store:
         self._groups[entry.kind.name, entry.group][entry.uid] = entry
         if known is not None and known.looks_like(entry):
             return set()
+        if entry.kind is POD and not self._is_news(entry, known):
+            return set()
         if entry.kind is NODE:
             self._nodes = None
         return self._concerned(entry)
@@ -192,9 +194,25 @@ class Store:
         """Forget an object and say whom that concerns."""
         concerned = self._concerned(entry)
         self._forget(entry)
+        if entry.kind is POD and not self._is_awaited(entry):
+            return set()
         if entry.kind is NODE:
             self._nodes = None
         return concerned
+
+    def _is_news(self, pod: Entry, known: Entry | None) -> bool:
+        """Whether a pod got into trouble or out of it, or its end was waited for.
+
+        That a pod was made, scheduled and started says nothing that its Job or Deployment does
+        not: to plan then would be half of all passes.
+        """
+        before = () if known is None else _trouble(known.value)
+        return self._is_awaited(pod) or _trouble(pod.value) != before
+
+    def _is_awaited(self, pod: Entry) -> bool:
+        """Whether the Job of a pod was heard to have ended before the pod was."""
+        job = self._entries.get(pod.group[1])
+        return job is not None and job.value.state is not JobState.ACTIVE
 
     def _forget(self, entry: Entry) -> None:
         """Remove an object from all indices."""
@@ -215,6 +233,13 @@ class Store:
             job = self._entries.get(entry.group[1])
             return {job.group[1] if job is not None else entry.group[1].partition("/")[0]}
         return {entry.group[1]}
+
+
+def _trouble(pod: ObservedPod) -> tuple[object, ...]:
+    """Return what is wrong with a pod; nothing for a healthy one."""
+    failed = tuple(result for result in pod.results if result.exit_code)
+    found = (pod.unschedulable, pod.waiting_reason, pod.waiting_message, pod.pod_reason, failed)
+    return found if any(found) else ()
 
 
 def _with_status(value: Model, status: QuantizedModelStatus) -> Model:
