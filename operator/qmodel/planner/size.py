@@ -23,7 +23,7 @@ def plan(ctx: Context) -> StageResult:
     serving = ctx.model.spec.serving
     length = context_length(ctx.model, source)
     kv_type = serving.kv_cache_type
-    predicted = predict_peak_bytes(footprint, source.kv, length, serving.concurrency, kv_type)
+    predicted = predict_peak_bytes(footprint, source, length, serving.concurrency, kv_type)
     sizing = Sizing(
         context_length=length,
         concurrency=serving.concurrency,
