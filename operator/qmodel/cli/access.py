@@ -57,6 +57,9 @@ class Access(Protocol):
     def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         """Send one chat completion request to the model; returns the server's answer."""
 
+    def close(self) -> None:
+        """End every stream."""
+
 
 def current_namespace() -> str:
     """Return the namespace of the current context."""
@@ -83,7 +86,8 @@ def connect() -> "Cluster":
         try:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            message = f"no cluster: {error}. Set KUBECONFIG to the file that kubectl uses."
+            why = str(error).rstrip(".")
+            message = f"no cluster: {why}. Set KUBECONFIG to the file that kubectl uses."
             raise AccessError(message) from error
     return Cluster(client.ApiClient())
 
@@ -95,6 +99,14 @@ class Cluster:
         self._api = api
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
+        self._open: set[Watch] = set()
+        self._closing = False
+
+    def close(self) -> None:
+        """End every stream, so that whoever reads one comes to an end."""
+        self._closing = True
+        for watch in tuple(self._open):
+            watch.stop()  # type: ignore[no-untyped-call]
 
     def model(self, namespace: str, name: str) -> QuantizedModel:
         """Return the model as it is now."""
@@ -113,7 +125,7 @@ class Cluster:
         chosen = f"metadata.name={name}"
         words = (GROUP, VERSION, namespace, PLURAL)
         what = f"watching QuantizedModel {name}"
-        for event in _stream(what, listing, *words, field_selector=chosen):
+        for event in self._stream(what, listing, *words, field_selector=chosen):
             yield None if event["type"] == "DELETED" else _model(event["object"])
 
     def running(self, namespace: str, uid: str) -> Iterator[RunningContainer]:
@@ -121,7 +133,7 @@ class Cluster:
         seen: set[RunningContainer] = set()
         listing = self._core.list_namespaced_pod
         chosen = f"{MODEL_UID_LABEL}={uid},{STEP_LABEL}"
-        for event in _stream("watching pods", listing, namespace, label_selector=chosen):
+        for event in self._stream("watching pods", listing, namespace, label_selector=chosen):
             fresh = [each for each in _running(event["object"]) if each not in seen]
             seen.update(fresh)
             yield from fresh
@@ -130,7 +142,9 @@ class Cluster:
         """Yield the lines of a log until the container ends."""
         reading = self._core.read_namespaced_pod_log
         what = f"log of pod {container.pod}"
-        yield from _stream(what, reading, container.pod, namespace, container=container.container)
+        yield from self._stream(
+            what, reading, container.pod, namespace, container=container.container
+        )
 
     def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         """Send one chat completion request through the API server's proxy to the model's Service.
@@ -155,6 +169,22 @@ class Cluster:
             raise AccessError(message)
         answer: dict[str, Any] = json.loads(text)
         return answer
+
+    def _stream(
+        self, what: str, function: Callable[..., Any], *words: str, **chosen: str
+    ) -> Iterator[Any]:
+        """Yield what the API server sends: events of a listing, lines of a log."""
+        watch = Watch(return_type="object")  # type: ignore[no-untyped-call]
+        self._open.add(watch)
+        try:
+            for item in watch.stream(function, *words, **chosen):  # type: ignore[no-untyped-call]
+                if self._closing:
+                    return
+                yield item
+        except (ApiException, HTTPError) as error:
+            raise _told(error, what) from error
+        finally:
+            self._open.discard(watch)
 
 
 def require_answering(model: QuantizedModel) -> None:
@@ -183,15 +213,6 @@ def _model(body: Any) -> QuantizedModel:
     except ValidationError as error:
         message = f"{meta['name']} is not as this version of qmodel knows it: {error}"
         raise AccessError(message) from error
-
-
-def _stream(what: str, function: Callable[..., Any], *words: str, **chosen: str) -> Iterator[Any]:
-    """Yield what the API server sends: events of a listing, lines of a log."""
-    watch = Watch(return_type="object")  # type: ignore[no-untyped-call]
-    try:
-        yield from watch.stream(function, *words, **chosen)  # type: ignore[no-untyped-call]
-    except (ApiException, HTTPError) as error:
-        raise _told(error, what) from error
 
 
 def _running(pod: dict[str, Any]) -> list[RunningContainer]:

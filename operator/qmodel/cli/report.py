@@ -5,6 +5,7 @@ from datetime import datetime
 
 from rich.table import Table
 
+from qmodel.api.quantities import mebibytes as quantity
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelStatus, Sizing
 from qmodel.cli.durations import duration
@@ -84,7 +85,7 @@ def _memory(found: FootprintStatus, sizing: Sizing | None) -> Iterator[Line]:
         return
     load = f"{sizing.concurrency} x {sizing.context_length} tokens"
     yield "Memory predicted", mebibytes(sizing.predicted_peak_bytes), f"for {load}"
-    yield "Memory requested", mebibytes(sizing.memory_bytes), "the server's request and limit"
+    yield "Memory requested", quantity(sizing.memory_bytes), "request and limit of one server"
 
 
 def _speed(found: FootprintStatus) -> Iterator[Line]:

@@ -25,6 +25,7 @@ from qmodel.cli.plain import PlainBoard
 from qmodel.worker.report import ProgressLine
 
 FRAMES_PER_SECOND = 8
+STOP_SECONDS = 2
 UNOBSERVED_SECONDS = 15
 """An operator that runs takes a model up within a second or two."""
 _UNOBSERVED = (
@@ -58,6 +59,7 @@ class Feed:
         self._name = name
         self._news: queue.Queue[News] = queue.Queue()
         self._uid = ""
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin to follow the model; its pods follow once its identity is known."""
@@ -97,9 +99,16 @@ class Feed:
         except AccessError:
             return
 
-    @staticmethod
-    def _background(work: Callable[[], None]) -> None:
-        threading.Thread(target=work, daemon=True).start()
+    def stop(self) -> None:
+        """Let go of everything: a thread that still reads when the interpreter ends aborts it."""
+        self._access.close()
+        for thread in self._threads:
+            thread.join(STOP_SECONDS)
+
+    def _background(self, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=work, daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
 
 def progress_line(text: str) -> ProgressLine | None:
@@ -135,7 +144,10 @@ class Watch:
         board = Board()
         self.feed.start()
         run = self._run_live if self.console.is_terminal else self._run_plain
-        outcome = run(board)
+        try:
+            outcome = run(board)
+        finally:
+            self.feed.stop()
         self._conclude(board, outcome)
         return outcome
 

@@ -72,6 +72,7 @@ class ScriptedAccess:
         self.logs = logs or {}
         self.error = error
         self.requests: list[dict[str, Any]] = []
+        self.closed = False
 
     def model(self, namespace: str, name: str) -> QuantizedModel:
         found = self.models[-1]
@@ -95,3 +96,6 @@ class ScriptedAccess:
     def chat(self, _model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         self.requests.append(request)
         return {"choices": [{"message": {"content": " Paris.\n"}}]}
+
+    def close(self) -> None:
+        self.closed = True

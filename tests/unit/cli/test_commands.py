@@ -144,6 +144,6 @@ def test_running_containers_are_told_once(
             "containerStatuses": [{"name": "evaluate", "state": {"running": {}}}],
         },
     }
-    monkeypatch.setattr(cluster_access, "_stream", lambda *_, **__: [{"object": pod}] * 2)
+    monkeypatch.setattr(cluster, "_stream", lambda *_, **__: [{"object": pod}] * 2)
     found = list(cluster.running("demo", "uid"))
     assert found == [cluster_access.RunningContainer("p", "evaluate")]

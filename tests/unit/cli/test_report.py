@@ -104,7 +104,7 @@ def test_everything_that_is_known_has_a_line() -> None:
         "Memory estimated": "420 MiB",
         "Memory measured": "360 MiB",
         "Memory predicted": "450 MiB",
-        "Memory requested": "496 MiB",
+        "Memory requested": "496Mi",
         "Generation": "41 tokens/s",
         "Jobs": "8 s",
     }

@@ -66,8 +66,10 @@ def test_time_over_says_where_it_stands() -> None:
 
 
 def test_a_deleted_model_ends_the_watch() -> None:
-    outcome, text = run(ScriptedAccess([model(status(1)), None]))
+    access = ScriptedAccess([model(status(1)), None])
+    outcome, text = run(access)
     assert outcome is Exit.FAILED
+    assert access.closed
     assert "deleted" in text
 
 
