@@ -34,7 +34,11 @@ def is_cached(reference: str) -> bool:
 def store(reference: str) -> None:
     """Put an image that buildah has into the cache; drop old versions of it from both."""
     LAYOUT.mkdir(parents=True, exist_ok=True)
-    buildah.buildah(["push", reference, f"oci:{LAYOUT}:{reference}"], timeout=EXPORT_SECONDS)
+    # Layers stay uncompressed: only so does the layout tell by its digest that it has one, and
+    # buildah's own push would compress all of a gigabyte again at each change.
+    copy = ["skopeo", "copy", "--dest-oci-accept-uncompressed-layers"]
+    paths = [buildah.storage_path(reference), f"oci:{LAYOUT}:{reference}"]
+    run([*copy, *paths], timeout=EXPORT_SECONDS)
     name = reference.rpartition(":")[0]
     versions = [r for r in _references() if r.rpartition(":")[0] == name]
     for old in versions[:-KEPT]:

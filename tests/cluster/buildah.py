@@ -64,6 +64,11 @@ def buildah(words: Sequence[str | Path], timeout: float = 120) -> str:
     return run([*PROGRAM, *words], timeout=timeout, environment=_scratch())
 
 
+def storage_path(reference: str) -> str:
+    """Return where the storage has an image, as skopeo names it."""
+    return f"containers-storage:[overlay@{ROOT / 'storage'}+{RUN_ROOT}]{reference}"
+
+
 @contextmanager
 def building() -> Iterator[None]:
     """Hold the lock of all builds: two at once would make common layers twice.

@@ -14,6 +14,7 @@ PROGRAMS = {
     "mkfs.ext4": "e2fsprogs",
     "openssl": "openssl",
     "buildah": "buildah",
+    "skopeo": "skopeo",
     "debootstrap": "debootstrap",
     "catatonit": "catatonit",
     "/usr/lib/cni/ptp": "containernetworking-plugins",
