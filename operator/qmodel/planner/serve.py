@@ -124,9 +124,7 @@ def _abandoned(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
 
     What they hold may be what the next step waits for.
     """
-    if serving is None or not _service_is_at(ctx, serving.revision):
-        return ()
-    return _others(ctx, serving.revision, ctx.revision)
+    return () if serving is None else _others(ctx, serving.revision, ctx.revision)
 
 
 def _others(ctx: Context, *revisions: str | None) -> tuple[Wish, ...]:

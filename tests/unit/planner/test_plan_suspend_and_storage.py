@@ -4,7 +4,7 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.planner.model import WantClaim
-from unit.planner.values import model
+from unit.planner.values import failure, model
 from unit.planner.world import World
 
 Q8 = {"method": "GGUF", "gguf": {"type": "Q8_0"}}
@@ -156,6 +156,19 @@ def test_a_volume_deleted_midway_is_made_again_and_filled_again(done: int) -> No
     assert world.status.claim_uid == world.claim.uid
     assert [j.step for j in world.jobs.values() if j.state == "Active"] == ["fetch"]
     world.run()
+    assert world.status.stage == "Ready"
+
+
+def test_a_measurement_that_failed_on_a_lost_volume_is_made_on_the_new_one() -> None:
+    world = World(model())
+    world.settle()
+    for step in STEPS[:3]:
+        world.complete(step)
+    world.fail("measure", report=failure("measure", "EngineFailed"))
+    world.claim = None
+    world.wake()
+    world.run()
+    assert world.started == [*ALL, *ALL[1:]]
     assert world.status.stage == "Ready"
 
 
