@@ -31,7 +31,7 @@ class Commands:
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         paths = f"{REPOSITORY / 'operator'}:{REPOSITORY / 'tests'}"
-        self._environment = {**os.environ, "PYTHONPATH": paths, **(variables or {})}
+        self.environment = {**os.environ, "PYTHONPATH": paths, **(variables or {})}
 
     def run(
         self,
@@ -70,7 +70,7 @@ class Commands:
                 stderr=subprocess.PIPE,
                 text=True,
                 cwd=REPOSITORY,
-                env=self._environment,
+                env=self.environment,
             ) as process,
         ):
             alarm = threading.Timer(seconds, process.kill)
@@ -101,7 +101,7 @@ class Commands:
         """Run the project's own command line on this terminal; returns its exit status."""
         command = [sys.executable, "-m", "qmodel.cli", *words]
         return subprocess.run(
-            command, cwd=REPOSITORY, env=self._environment, check=False
+            command, cwd=REPOSITORY, env=self.environment, check=False
         ).returncode
 
     def qmodel(self, *words: str, seconds: float = 300) -> str:

@@ -1,17 +1,15 @@
 """One cluster, one hub, one operator installed by the chart; a namespace for each module."""
 
-import io
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from cluster import binaries, images, target
 from cluster.commands import ClusterError
-from demo import story
 from demo.commands import Commands
 from e2e.hub import HubControl
+from e2e.install import install_hub, install_operator
 from e2e.kube import Kube
 from e2e.models import CORE, Models, fresh_name
 
@@ -51,13 +49,13 @@ def commands(kubeconfig: Path) -> Commands:
 @pytest.fixture(scope="session")
 def endpoint(commands: Commands, references: dict[str, str]) -> str:
     """Return the address of the hub, which runs in the cluster."""
-    return story.install_hub(_quiet(), commands, references["test-hub"])
+    return install_hub(commands, references["test-hub"])
 
 
 @pytest.fixture(scope="session")
 def operator(commands: Commands, references: dict[str, str], endpoint: str) -> None:
     """Install the operator as the demo does."""
-    story.install_operator(_quiet(), commands, references, endpoint)
+    install_operator(commands, references, endpoint)
 
 
 @pytest.fixture(scope="session")
@@ -78,7 +76,3 @@ def models(kube: Kube, operator: None) -> Iterator[Models]:
     kube.apply(f"{CORE}/namespaces/{namespace}", body)
     yield Models(kube, namespace)
     kube.delete(f"{CORE}/namespaces/{namespace}")
-
-
-def _quiet() -> Console:
-    return Console(file=io.StringIO())

@@ -140,6 +140,18 @@ class Models:
         model = self.wait_for(name, kind, "Unknown", reason, seconds)
         return str(condition(model, kind)["message"])
 
+    def wait_for_words(
+        self, name: str, kind: str, words: str, seconds: float = VERDICT_SECONDS
+    ) -> str:
+        """Wait until a condition's message has these words; return the message."""
+        found = self.kube.wait(
+            self.path(MODELS, PLURAL, name),
+            lambda model: words in condition(model, kind)["message"],
+            seconds,
+            f"{kind} with {words!r}",
+        )
+        return str(condition(found, kind)["message"])
+
     def wait_status(
         self, name: str, holds: Callable[[Object], object], seconds: float, what: str
     ) -> Object:

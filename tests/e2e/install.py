@@ -1,0 +1,22 @@
+"""Hub and operator, brought as the demo brings them, without its talk."""
+
+import io
+
+from rich.console import Console
+
+from demo import story
+from demo.commands import Commands
+
+
+def install_hub(commands: Commands, image: str) -> str:
+    """Start the test hub; return its address inside the cluster."""
+    return story.install_hub(_quiet(), commands, image)
+
+
+def install_operator(commands: Commands, images: dict[str, str], endpoint: str) -> None:
+    """Install the operator by its chart, or bring it to these images and endpoint."""
+    story.install_operator(_quiet(), commands, images, endpoint)
+
+
+def _quiet() -> Console:
+    return Console(file=io.StringIO())
