@@ -1,7 +1,8 @@
 """The CustomResourceDefinition, from the pydantic models.
 
 Pydantic speaks JSON Schema; the API server takes its structural subset. Defaults are left out, so
-that a stored spec stays as its author wrote it and a later default reaches old resources too.
+that a stored spec stays as its author wrote it and a later default reaches old resources too. Only
+the number of replicas has one: the scale subresource fails where that field is absent.
 """
 
 import json
@@ -13,6 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from qmodel.api.base import GROUP, KIND, PLURAL, VERSION
+from qmodel.api.serving import Serving
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
 
@@ -114,10 +116,18 @@ def _root() -> Schema:
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
             "metadata": {"type": "object"},
-            "spec": structural_schema(QuantizedModelSpec),
+            "spec": _with_replicas(structural_schema(QuantizedModelSpec)),
             "status": _without_rules(structural_schema(QuantizedModelStatus)),
         },
     }
+
+
+def _with_replicas(spec: Schema) -> Schema:
+    """Return the schema of spec with the default that `kubectl scale` needs."""
+    serving = spec["properties"]["serving"]
+    serving["default"] = {}
+    serving["properties"]["replicas"]["default"] = Serving().replicas
+    return spec
 
 
 def _without_rules(schema: Schema) -> Schema:

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from qmodel.api.base import ApiModel
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.quantization import NodeSelector, Tolerations
-from qmodel.api.serving import AcceleratorType, EnvVar, KVCacheType, PodTemplate
+from qmodel.api.serving import AcceleratorType, EnvVar, PodTemplate
 from qmodel.worker.report import Artifact, Footprint, Inspection
 
 
@@ -65,6 +65,10 @@ class FootprintStatus(Footprint):
     revision: str
     image: str
     """Image that it was measured in, and that serves."""
+    argv: list[str]
+    """Command line that it was measured with, and that serves but for its context."""
+    key: str
+    """Hash of the part of spec, and the accelerator, that it was measured for."""
     estimated_peak_bytes: PositiveInt
     """What was expected before it was measured, so that the error is on record."""
 
@@ -106,13 +110,11 @@ class Rollout(ApiModel):
     revision: str
     image: str
     """Image of the engine that this revision was measured and rolled out with."""
-    model_file: str
-    """Path of the model on the volume."""
     claim_name: str
+    argv: list[str]
+    """The server's whole command line."""
     sizing: Sizing
-    kv_cache_type: KVCacheType
     accelerator: AcceleratorStatus
-    extra_args: list[str] = Field(default_factory=list)
     env: list[EnvVar] = Field(default_factory=list)
     pod_template: PodTemplate = Field(default_factory=PodTemplate)
     startup_seconds: PositiveInt

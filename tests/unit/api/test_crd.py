@@ -25,7 +25,7 @@ EVERYTHING = [*walk(SPEC, "spec"), *walk(STATUS, "status")]
 
 @pytest.mark.parametrize(("path", "schema"), EVERYTHING, ids=[path for path, _ in EVERYTHING])
 def test_every_field_is_structural(path: str, schema: dict[str, Any]) -> None:
-    foreign = {"$ref", "anyOf", "allOf", "default", "title", "const", "$defs", "exclusiveMinimum"}
+    foreign = {"$ref", "anyOf", "allOf", "title", "const", "$defs", "exclusiveMinimum"}
     assert not foreign & schema.keys(), path
     assert schema["type"] in {"object", "array", "string", "integer", "number", "boolean"}
 
@@ -46,6 +46,11 @@ def test_everything_that_users_write_is_bounded_and_explained(
         assert {"minimum", "maximum"} <= schema.keys(), path
     if not path.endswith("[]"):
         assert schema.get("description"), path
+
+
+def test_only_what_the_scale_subresource_reads_has_a_default() -> None:
+    defaults = {path: schema["default"] for path, schema in EVERYTHING if "default" in schema}
+    assert defaults == {"spec.serving": {}, "spec.serving.replicas": 1}
 
 
 def test_only_source_and_method_are_required() -> None:
