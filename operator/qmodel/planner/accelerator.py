@@ -21,8 +21,8 @@ def plan(ctx: Context) -> StageResult:
     if ctx.status.accelerator is not None and ctx.status.accelerator.key == key:
         return StageResult()
     need_bytes = serve_bytes(ctx.model, source, artifact_bytes(ctx.model.spec, source))
-    chosen = choose_accelerator(wanted, ctx.observed.nodes, need_bytes)
-    return StageResult(updates={"accelerator": chosen.model_copy(update={"key": key})})
+    chosen = choose_accelerator(wanted, ctx.observed.nodes, need_bytes, key)
+    return StageResult(updates={"accelerator": chosen})
 
 
 def accelerators(chosen: AcceleratorStatus) -> Accelerators | None:

@@ -4,14 +4,12 @@ GPUs are looked up by the node's allocatable extended resource; their memory is 
 GPU feature discovery (or a person) labelled the node with it.
 """
 
-import json
 from collections.abc import Iterable
 from decimal import Decimal
 
 from qmodel.api.quantities import parse_quantity
 from qmodel.api.serving import Accelerator, AcceleratorType
 from qmodel.api.status import AcceleratorStatus
-from qmodel.naming import short_hash
 from qmodel.planner.model import Node
 
 GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
@@ -22,15 +20,13 @@ _SHOWN_NODES = 5
 """Nodes that a message names."""
 
 
-def accelerator_key(wanted: Accelerator) -> str:
-    """Return what a choice depends on: all that spec says of the accelerator."""
-    return short_hash(json.dumps(wanted.to_wire(), sort_keys=True))
-
-
 def choose_accelerator(
-    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int
+    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int, key: str
 ) -> AcceleratorStatus:
     """Return the accelerator of the Jobs that need one and of the server.
+
+    A GPU that is asked for by name is taken even where no node has it: an autoscaler may add the
+    node. The reason then says what is missing.
 
     Parameters
     ----------
@@ -40,65 +36,55 @@ def choose_accelerator(
         All nodes of the cluster.
     need_bytes
         Estimated memory of one server.
+    key
+        Identifies what this is chosen for.
     """
-    match wanted.type:
-        case AcceleratorType.CPU:
-            return _cpu(wanted, "spec.accelerator.type is CPU")
-        case AcceleratorType.GPU:
-            return _gpu(wanted, nodes, "spec.accelerator.type is GPU")
-        case AcceleratorType.AUTO:
-            return _automatic(wanted, nodes, need_bytes)
-
-
-def largest_allocatable(nodes: Iterable[Node], resource: str) -> Decimal:
-    """Return the most of a resource that one schedulable node can give; 0 where none has it."""
-    found = (parse_quantity(n.allocatable.get(resource, "0")) for n in nodes if n.schedulable)
-    return max(found, default=Decimal(0))
-
-
-def problem(wanted: Accelerator, nodes: tuple[Node, ...]) -> str | None:
-    """Return why no node can give the GPUs that are asked for, or None.
-
-    It is no reason to stop: an autoscaler may add the node.
-    """
-    if wanted.type is not AcceleratorType.GPU or _with_gpus(wanted, nodes):
-        return None
-    asked = f"{wanted.count} x {wanted.resource_name}"
-    where = f" on nodes labelled {_selector_text(wanted)}" if wanted.node_selector else ""
-    return f"no schedulable node offers {asked}{where}; {_offers(wanted.resource_name, nodes)}"
-
-
-def _cpu(wanted: Accelerator, reason: str) -> AcceleratorStatus:
-    """Return the choice of no accelerator."""
-    return AcceleratorStatus(key=accelerator_key(wanted), type=AcceleratorType.CPU, reason=reason)
-
-
-def _gpu(wanted: Accelerator, nodes: Iterable[Node], reason: str) -> AcceleratorStatus:
-    """Return the choice of GPUs as they are asked for."""
+    found, reason = wanted.type, f"spec.accelerator.type is {wanted.type}"
+    if wanted.type is AcceleratorType.AUTO:
+        found, reason = _automatic(wanted, nodes, need_bytes)
+    if found is AcceleratorType.CPU:
+        return AcceleratorStatus(key=key, type=found, reason=reason)
     return AcceleratorStatus(
-        key=accelerator_key(wanted),
-        type=AcceleratorType.GPU,
+        key=key,
+        type=found,
         resource_name=wanted.resource_name,
         count=wanted.count,
         node_selector=_node_selector(wanted, nodes),
         tolerations=wanted.tolerations or [],
-        reason=reason,
+        reason="; ".join([reason, *_missing(wanted, nodes)]),
     )
 
 
-def _automatic(wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int) -> AcceleratorStatus:
+def _automatic(
+    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int
+) -> tuple[AcceleratorType, str]:
     """Take GPUs where some node's known GPU memory holds the estimate, else the CPU."""
-    having = _with_gpus(wanted, nodes)
-    if not having:
-        asked = f"{wanted.count} x {wanted.resource_name}"
-        return _cpu(wanted, f"Auto: no schedulable node offers {asked}")
-    largest = max(_gpu_memory_bytes(node, wanted.count) for node in having)
+    missing = _missing(wanted, nodes)
+    if missing:
+        return AcceleratorType.CPU, f"Auto: {missing[0]}"
+    largest = max(_gpu_memory_bytes(n, wanted.count) for n in _with_gpus(wanted, nodes))
     need = f"the estimate of {need_bytes // _MIB} MiB"
     if largest == 0:
-        return _cpu(wanted, f"Auto: no GPU node publishes its memory as {GPU_MEMORY_LABEL}")
+        reason = f"Auto: no GPU node publishes its memory as {GPU_MEMORY_LABEL}"
+        return AcceleratorType.CPU, reason
     if largest < need_bytes:
-        return _cpu(wanted, f"Auto: {need} exceeds the largest GPU memory, {largest // _MIB} MiB")
-    return _gpu(wanted, nodes, f"Auto: {need} fits {largest // _MIB} MiB of GPU memory")
+        reason = f"Auto: {need} exceeds the largest GPU memory, {largest // _MIB} MiB"
+        return AcceleratorType.CPU, reason
+    return AcceleratorType.GPU, f"Auto: {need} fits {largest // _MIB} MiB of GPU memory"
+
+
+def _missing(wanted: Accelerator, nodes: tuple[Node, ...]) -> list[str]:
+    """Return what no node can give, and what the nodes have instead; empty if one can."""
+    if _with_gpus(wanted, nodes):
+        return []
+    where = f" on nodes labelled {_selector_text(wanted)}" if wanted.node_selector else ""
+    asked = f"no schedulable node offers {wanted.count} x {wanted.resource_name}{where}"
+    return [f"{asked}: {_offers(wanted.resource_name, nodes)}"]
+
+
+def _allocatable(node: Node, resource: str) -> Decimal:
+    """Return how much of a resource a node can give; a cordoned one gives nothing."""
+    return parse_quantity(node.allocatable.get(resource, "0")) if node.schedulable else Decimal(0)
 
 
 def _with_gpus(wanted: Accelerator, nodes: Iterable[Node]) -> list[Node]:
@@ -108,7 +94,7 @@ def _with_gpus(wanted: Accelerator, nodes: Iterable[Node]) -> list[Node]:
         node
         for node in nodes
         if selector <= node.labels.items()
-        and largest_allocatable([node], wanted.resource_name) >= wanted.count
+        and _allocatable(node, wanted.resource_name) >= wanted.count
     ]
 
 
@@ -125,7 +111,7 @@ def _node_selector(wanted: Accelerator, nodes: Iterable[Node]) -> dict[str, str]
     the volume where no GPU is.
     """
     selector = dict(wanted.node_selector or {})
-    having = [n for n in nodes if largest_allocatable([n], wanted.resource_name) > 0]
+    having = [n for n in nodes if _allocatable(n, wanted.resource_name) > 0]
     if having and all(n.labels.get(GPU_PRESENT_LABEL) == "true" for n in having):
         selector[GPU_PRESENT_LABEL] = "true"
     return selector

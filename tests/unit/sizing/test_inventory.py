@@ -9,8 +9,6 @@ from qmodel.sizing.inventory import (
     GPU_MEMORY_LABEL,
     GPU_PRESENT_LABEL,
     choose_accelerator,
-    largest_allocatable,
-    problem,
 )
 
 GIB = 2**30
@@ -29,7 +27,7 @@ WANTS_GPU = Accelerator(type=AcceleratorType.GPU)
 
 
 def test_cpu_is_cpu_whatever_the_cluster_has() -> None:
-    chosen = choose_accelerator(Accelerator(type=AcceleratorType.CPU), (node(),), GIB)
+    chosen = choose_accelerator(Accelerator(type=AcceleratorType.CPU), (node(),), GIB, "k")
     assert (chosen.type, chosen.count, chosen.resource_name) == (AcceleratorType.CPU, 0, None)
 
 
@@ -42,7 +40,7 @@ def test_gpu_is_taken_as_asked_even_where_no_node_has_it() -> None:
         node_selector={"pool": "gpu"},
         tolerations=tolerations,
     )
-    chosen = choose_accelerator(wanted, (PLAIN,), GIB)
+    chosen = choose_accelerator(wanted, (PLAIN,), GIB, "k")
     assert chosen.type is AcceleratorType.GPU
     assert (chosen.resource_name, chosen.count) == ("amd.com/gpu", 2)
     assert chosen.node_selector == {"pool": "gpu"}
@@ -62,47 +60,43 @@ def test_gpu_is_taken_as_asked_even_where_no_node_has_it() -> None:
 def test_auto_takes_a_gpu_only_where_the_estimate_fits(
     nodes: tuple[Node, ...], need_bytes: int, chosen: AcceleratorType, said: str
 ) -> None:
-    found = choose_accelerator(Accelerator(), nodes, need_bytes)
+    found = choose_accelerator(Accelerator(), nodes, need_bytes, "k")
     assert found.type is chosen
     assert said in found.reason
 
 
 def test_auto_adds_up_the_memory_of_the_asked_number() -> None:
     wanted = Accelerator(count=2)
-    found = choose_accelerator(wanted, (node(gpus=2),), 40 * GIB)
+    found = choose_accelerator(wanted, (node(gpus=2),), 40 * GIB, "k")
     assert (found.type, found.count) == (AcceleratorType.GPU, 2)
 
 
 def test_auto_keeps_to_the_node_selector() -> None:
     wanted = Accelerator(node_selector={"pool": "b"})
-    assert choose_accelerator(wanted, (node(),), GIB).type is AcceleratorType.CPU
+    assert choose_accelerator(wanted, (node(),), GIB, "k").type is AcceleratorType.CPU
     there = node(labels={"pool": "b"})
-    assert choose_accelerator(wanted, (there,), GIB).type is AcceleratorType.GPU
+    assert choose_accelerator(wanted, (there,), GIB, "k").type is AcceleratorType.GPU
 
 
 def test_the_first_pod_is_kept_near_the_gpus() -> None:
     present = {GPU_PRESENT_LABEL: "true"}
     labelled = node(labels=present)
-    assert choose_accelerator(WANTS_GPU, (PLAIN, labelled), GIB).node_selector == present
-    assert choose_accelerator(WANTS_GPU, (node("b"), labelled), GIB).node_selector == {}
-
-
-def test_the_key_follows_the_wish() -> None:
-    first = choose_accelerator(Accelerator(), (), GIB)
-    assert first.key == choose_accelerator(Accelerator(), (node(),), 2 * GIB).key
-    assert first.key != choose_accelerator(Accelerator(count=2), (), GIB).key
+    assert choose_accelerator(WANTS_GPU, (PLAIN, labelled), GIB, "k").node_selector == present
+    assert choose_accelerator(WANTS_GPU, (node("b"), labelled), GIB, "k").node_selector == {}
 
 
 def test_a_missing_gpu_is_named_with_what_the_nodes_have() -> None:
     wanted = Accelerator(type=AcceleratorType.GPU, count=4)
-    assert problem(wanted, (node("a"), node("b", gpus=2))) == (
-        "no schedulable node offers 4 x nvidia.com/gpu; they have a: 1, b: 2"
+    chosen = choose_accelerator(wanted, (node("a"), node("b", gpus=2)), GIB, "k")
+    assert chosen.reason == (
+        "spec.accelerator.type is GPU; "
+        "no schedulable node offers 4 x nvidia.com/gpu: they have a: 1, b: 2"
     )
-    assert "no node has nvidia.com/gpu at all" in (problem(wanted, (PLAIN,)) or "")
-    assert problem(WANTS_GPU, (node(),)) is None
-    assert problem(Accelerator(), (PLAIN,)) is None
+    chosen = choose_accelerator(WANTS_GPU, (PLAIN,), GIB, "k")
+    assert "no node has nvidia.com/gpu at all" in chosen.reason
 
 
-def test_the_largest_node_counts() -> None:
-    assert largest_allocatable((node("a"), node("b", gpus=4), PLAIN), GPU) == 4
-    assert largest_allocatable((), GPU) == 0
+def test_a_gpu_that_is_there_needs_no_more_words() -> None:
+    chosen = choose_accelerator(WANTS_GPU, (node(),), GIB, "k")
+    assert chosen.reason == "spec.accelerator.type is GPU"
+    assert chosen.key == "k"
