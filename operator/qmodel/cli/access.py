@@ -6,9 +6,10 @@ may not read pods or logs still follows a model: the operator writes coarse prog
 
 import json
 import logging
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -24,11 +25,22 @@ from qmodel.api.status import QuantizedModelStatus
 from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
 
 CHAT_SECONDS = 300
+RECONNECTS = 30
+RECONNECT_SECONDS = 1.0
 _NOT_FOUND = 404
+_GONE = 410
+"""The API server no longer knows the version that a watch would go on from."""
+_SERVER_ERROR = 500
+
+T = TypeVar("T")
 
 
 class AccessError(Exception):
     """Something a person has to know; the message says what to do."""
+
+
+class AccessInterruptedError(AccessError):
+    """The cluster stopped answering; it may answer again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +112,11 @@ class Cluster:
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._open: set[Watch] = set()
-        self._closing = False
+        self._closing = threading.Event()
 
     def close(self) -> None:
         """End every stream, so that whoever reads one comes to an end."""
-        self._closing = True
+        self._closing.set()
         for watch in tuple(self._open):
             watch.stop()  # type: ignore[no-untyped-call]
 
@@ -120,6 +132,9 @@ class Cluster:
 
     def changes(self, namespace: str, name: str) -> Iterator[QuantizedModel | None]:
         """Yield the model at every change, first as it is; None when it is deleted."""
+        return self._again(lambda: self._changes(namespace, name))
+
+    def _changes(self, namespace: str, name: str) -> Iterator[QuantizedModel | None]:
         yield self.model(namespace, name)
         listing = self._custom.list_namespaced_custom_object
         chosen = f"metadata.name={name}"
@@ -133,7 +148,9 @@ class Cluster:
         seen: set[RunningContainer] = set()
         listing = self._core.list_namespaced_pod
         chosen = f"{MODEL_UID_LABEL}={uid},{STEP_LABEL}"
-        for event in self._stream("watching pods", listing, namespace, label_selector=chosen):
+        what = "watching pods"
+        events = self._again(lambda: self._stream(what, listing, namespace, label_selector=chosen))
+        for event in events:
             fresh = [each for each in _running(event["object"]) if each not in seen]
             seen.update(fresh)
             yield from fresh
@@ -170,6 +187,23 @@ class Cluster:
         answer: dict[str, Any] = json.loads(text)
         return answer
 
+    def _again(self, follow: Callable[[], Iterator[T]]) -> Iterator[T]:
+        """Follow anew what is interrupted, such as by a restart of the API server.
+
+        What was never followed is not tried again: then the cluster is not there.
+        """
+        tries = 0
+        while not self._closing.is_set():
+            try:
+                for item in follow():
+                    tries = RECONNECTS
+                    yield item
+            except AccessInterruptedError:
+                if not tries:
+                    raise
+                tries -= 1
+                self._closing.wait(RECONNECT_SECONDS)
+
     def _stream(
         self, what: str, function: Callable[..., Any], *words: str, **chosen: str
     ) -> Iterator[Any]:
@@ -178,7 +212,7 @@ class Cluster:
         self._open.add(watch)
         try:
             for item in watch.stream(function, *words, **chosen):  # type: ignore[no-untyped-call]
-                if self._closing:
+                if self._closing.is_set():
                     return
                 yield item
         except (ApiException, HTTPError) as error:
@@ -229,11 +263,12 @@ def _running(pod: dict[str, Any]) -> list[RunningContainer]:
 def _told(error: ApiException | HTTPError, what: str) -> AccessError:
     """Return the error as a person reads it."""
     if isinstance(error, HTTPError):
-        return AccessError(f"{what}: the cluster does not answer ({error})")
+        return AccessInterruptedError(f"{what}: the cluster does not answer ({error})")
     if error.status == _NOT_FOUND:
         return AccessError(f"{what}: not found")
     try:
         reason = json.loads(error.body or "{}").get("message", error.reason)
     except ValueError:
         reason = error.body or error.reason
-    return AccessError(f"{what}: {reason}")
+    passing = error.status == _GONE or (error.status or 0) >= _SERVER_ERROR
+    return (AccessInterruptedError if passing else AccessError)(f"{what}: {reason}")

@@ -1,5 +1,6 @@
 import io
 import json
+from collections.abc import Iterator
 from typing import Any, Never
 
 import pytest
@@ -144,6 +145,41 @@ def test_running_containers_are_told_once(
             "containerStatuses": [{"name": "evaluate", "state": {"running": {}}}],
         },
     }
-    monkeypatch.setattr(cluster, "_stream", lambda *_, **__: [{"object": pod}] * 2)
+
+    def stream(*_: Any, **__: Any) -> Iterator[dict[str, Any]]:
+        yield from [{"object": pod}] * 2
+        cluster.close()
+
+    monkeypatch.setattr(cluster, "_stream", stream)
     found = list(cluster.running("demo", "uid"))
     assert found == [cluster_access.RunningContainer("p", "evaluate")]
+
+
+def test_an_interrupted_watch_begins_anew(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def stream(*_: Any, **__: Any) -> Iterator[dict[str, Any]]:
+        tries.append(1)
+        if len(tries) == 1:
+            message = "too old resource version"
+            raise cluster_access.AccessInterruptedError(message)
+        yield {"type": "DELETED"}
+        cluster.close()
+
+    monkeypatch.setattr(cluster_access, "RECONNECT_SECONDS", 0)
+    monkeypatch.setattr(cluster, "model", lambda *_: model())
+    monkeypatch.setattr(cluster, "_stream", stream)
+    assert list(cluster.changes("demo", "smollm2")) == [model(), model(), None]
+
+
+def test_a_cluster_that_never_answered_is_not_asked_again(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Never:
+        raise ApiException(status=503, body="{}", reason="Service Unavailable")
+
+    monkeypatch.setattr(cluster._custom, "get_namespaced_custom_object", refuse)
+    with pytest.raises(cluster_access.AccessInterruptedError, match="Service Unavailable"):
+        list(cluster.changes("demo", "smollm2"))

@@ -46,6 +46,8 @@ EVALUATION = {
 FOOTPRINT = {
     "revision": "r",
     "image": "i",
+    "key": "k",
+    "argv": ["llama-server"],
     "argumentsHash": "a",
     "contextLength": 2048,
     "concurrency": 2,
