@@ -30,8 +30,10 @@ def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kube(kubeconfig: Path) -> Kube:
-    return Kube(str(kubeconfig))
+def kube(kubeconfig: Path) -> Iterator[Kube]:
+    found = Kube(str(kubeconfig))
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,10 @@ class Kube:
             base_url=found.host, verify=tls, headers=headers, timeout=CALL_SECONDS
         )
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
     def call(
         self,
         verb: str,
@@ -87,7 +91,8 @@ class Kube:
         return found
 
     def apply(self, path: str, body: Object) -> Object:
-        """Make or change an object by server-side apply."""
+        """Make or change an object by server-side apply; its name is the path's last part."""
+        body = {**body, "metadata": {**body.get("metadata", {}), "name": path.rpartition("/")[2]}}
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
         kind = "application/apply-patch+yaml"
         found: Object = self.call("PATCH", path, body, kind, query)
