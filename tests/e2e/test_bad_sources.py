@@ -26,7 +26,6 @@ GATED = "test/gated"
 TOKEN_FIELD = "spec.source.huggingFace.tokenSecretRef"  # noqa: S105  a field
 TOKENS = {"reader": READER, "stranger": STRANGER, "unknown": "hf_nobody_knows_it"}
 BYSTANDER = "bystander"
-DOWN_SECONDS = 20
 DOWN = "test/sharded"
 LIMITED_PATH = "/api/models/test/tiny/revision/v1"
 INTERRUPTED_AFTER = 40_000_000
@@ -124,7 +123,7 @@ def applied(models: Models, hub: HubControl) -> Iterator[None]:
     for name, token in TOKENS.items():
         secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": token}}
         models.kube.apply(models.path(CORE, "secrets", name), secret)
-    hub.add("status", f"/{DOWN}", status=503, seconds=DOWN_SECONDS)
+    hub.clear()
     hub.add("status", LIMITED_PATH, status=429, retry_after=3, times=2)
     hub.add("interrupt", f"_cdn/{SMOLLM2_GGUF}", after_bytes=INTERRUPTED_AFTER, times=1)
     models.apply(BYSTANDER, spec({"huggingFace": {"repository": TINY}}))
@@ -138,7 +137,6 @@ def applied(models: Models, hub: HubControl) -> Iterator[None]:
 
 def _apply_recovering(models: Models) -> None:
     sources = {
-        "hub-down": {"repository": DOWN},
         "hub-busy": {"repository": TINY, "revision": "v1"},
         "gated-right-token": {"repository": GATED, "tokenSecretRef": {"name": "reader"}},
         "damaged-on-the-way": {"repository": "test/bad-checksum"},
@@ -169,20 +167,8 @@ def test_the_refusal_is_one_warning_event(models: Models, name: str) -> None:
     bad = BAD[name]
     models.refused(name, "Inspected", bad.reason)
     told = [(event["type"], event["reason"]) for event in models.events(name)]
-    assert told == [("Warning", bad.reason)]
-
-
-@pytest.mark.usefixtures("applied")
-def test_a_hub_that_is_down_is_waited_for(models: Models) -> None:
-    path = "hub-down"
-    message = models.troubled(path, "Inspected", "HubUnavailable")
-    assert DOWN in message
-    assert "503" in message
-    model = models.wait_for(path, "Inspected", "True")
-    record = step_status(model["status"], "inspect")
-    assert record["attempts"] > 1
-    assert record["lastReason"] == "HubUnavailable"
-    models.delete(path)
+    # So many at once wait for their turn on a small node.
+    assert [each for each in told if each[1] != "Unschedulable"] == [("Warning", bad.reason)]
 
 
 @pytest.mark.usefixtures("applied")
@@ -225,9 +211,24 @@ def test_an_interrupted_body_is_continued(models: Models, hub: HubControl) -> No
     models.delete("interrupted")
 
 
+def test_a_hub_that_is_down_is_waited_for(models: Models, hub: HubControl) -> None:
+    name = "hub-down"
+    hub.add("status", f"/{DOWN}", status=503)
+    models.apply(name, spec({"huggingFace": {"repository": DOWN}}))
+    message = models.troubled(name, "Inspected", "HubUnavailable")
+    assert DOWN in message
+    assert "503" in message
+    hub.clear()
+    model = models.wait_for(name, "Inspected", "True", seconds=120)
+    record = step_status(model["status"], "inspect")
+    assert record["attempts"] > 1
+    assert record["lastReason"] == "HubUnavailable"
+    models.delete(name)
+
+
 @pytest.mark.usefixtures("applied")
 def test_a_good_model_beside_them_is_not_disturbed(models: Models) -> None:
     status = models.wait_ready(BYSTANDER)
     assert {step["attempts"] for step in status["steps"]} == {1}
-    told = [event["type"] for event in models.events(BYSTANDER)]
-    assert set(told) == {"Normal"}
+    told = {event["reason"] for event in models.events(BYSTANDER)} - {"Unschedulable"}
+    assert told == {"Inspected", "Fetched", "Evaluated", "Measured", "Ready"}

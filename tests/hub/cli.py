@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hub.server import Hub
+from hub.store import Store
 
 MODEL = "HuggingFaceTB/SmolLM2-135M-Instruct"
 
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if chosen.command == "seed":
         shutil.copytree(chosen.root / chosen.repository, chosen.folder, dirs_exist_ok=True)
         return 0
+    Store(chosen.root).hash_all()
     hub = Hub(chosen.root, chosen.host, chosen.port)
     print(f"serving {chosen.root} at {hub.url}", flush=True)
     hub.serve_forever()

@@ -89,6 +89,11 @@ class Store:
             refs=("main", *settings.get("refs", ())),
         )
 
+    def hash_all(self) -> None:
+        """Hash every file, so that no request has to wait for it."""
+        for folder in self.root.glob("*/*/"):
+            self.repository(folder.relative_to(self.root).as_posix())
+
     def knows(self, token: str) -> bool:
         """Return whether the token is one of somebody."""
         return token in self.settings().get("tokens", {})
