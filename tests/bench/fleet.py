@@ -49,7 +49,8 @@ async def clean(client: ApiClient) -> None:
         found = [body for body in await _listed(client, scope) if _is_ours(body)]
         await _in_parallel(lambda body, kind=scope.kind: delete(client, kind, body), found)
     async with asyncio.timeout(DELETE_SECONDS):
-        while any(map(_is_ours, await _listed(client, Scope(NAMESPACE)))):
+        # Nothing tells when the garbage collector is done.
+        while any(map(_is_ours, await _listed(client, Scope(NAMESPACE)))):  # noqa: ASYNC110
             await asyncio.sleep(0.5)
 
 
@@ -125,7 +126,7 @@ async def remove_models(client: ApiClient) -> None:
     await _in_parallel(lambda body: delete(client, MODEL, body), await bodies(client, MODEL))
     async with asyncio.timeout(DELETE_SECONDS):
         for kind in _CHILDREN:
-            while await bodies(client, kind):
+            while await bodies(client, kind):  # noqa: ASYNC110
                 await asyncio.sleep(0.5)
 
 

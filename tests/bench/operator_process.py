@@ -67,11 +67,11 @@ class OperatorProcess:
         images = ("OPERATOR", "LLAMACPP", "LLAMACPP_WORKER")
         environment = {**os.environ, **{f"QMODEL_IMAGE_{name}": _IMAGE for name in images}}
         command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={PORT}"]
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond
             command, env=environment, stdout=self._log, stderr=self._log
         )
         deadline = time.monotonic() + START_SECONDS
-        while wait and b"Serving" not in LOG.read_bytes():
+        while wait and b"Serving" not in LOG.read_bytes():  # noqa: ASYNC240  likewise
             if time.monotonic() > deadline or self._process.poll() is not None:
                 message = f"the operator did not start; see {LOG}"
                 raise RuntimeError(message)

@@ -15,6 +15,7 @@ PAUSE_SECONDS = 0.1
 
 FIRST_RETRY_SECONDS = 0.5
 LONGEST_RETRY_SECONDS = 300.0
+MOST_DOUBLINGS = 10
 
 
 class WorkQueue:
@@ -58,7 +59,8 @@ class WorkQueue:
         """Have a key worked on again after a delay that grows with every failure in a row."""
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
-        self.wake_after(key, min(FIRST_RETRY_SECONDS * 2**failures, LONGEST_RETRY_SECONDS))
+        delay = FIRST_RETRY_SECONDS * 2 ** min(failures, MOST_DOUBLINGS)
+        self.wake_after(key, min(delay, LONGEST_RETRY_SECONDS))
 
     def succeed(self, key: str) -> None:
         """Let the next failure of a key count as the first."""

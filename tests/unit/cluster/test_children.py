@@ -1,0 +1,168 @@
+import pytest
+from api_server import FakeApiServer
+from objects import INSTALLATION, MODEL_UID, model
+
+from qmodel.api.quantization import Method
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.serving import AccessMode
+from qmodel.cluster.children import Children, refusal
+from qmodel.cluster.errors import Conflict, Forbidden, NameTaken, Unavailable
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, SERVICE
+from qmodel.cluster.store import Store
+from qmodel.naming import VERSION_ANNOTATION
+from qmodel.planner.model import (
+    Container,
+    Remove,
+    Step,
+    WantClaim,
+    WantContainer,
+    WantJob,
+    WantService,
+)
+from qmodel.resources.build import build
+from qmodel.worker.task import FolderSource, InspectTask
+
+TASK = InspectTask(source=FolderSource(path="/source"), method=Method.GGUF)
+SERVICE_WISH = WantService("svc", "r1")
+JOB_WISH = WantJob(
+    name="job",
+    step=Step.INSPECT,
+    key="k",
+    attempt=1,
+    revision="",
+    containers=(WantContainer(Container.INSPECT, "operator:1", TASK, 2**28, "100m"),),
+    timeout_seconds=60,
+)
+
+
+class World:
+    def __init__(self) -> None:
+        self.server = FakeApiServer()
+        self.store = Store(INSTALLATION)
+        self.store.put(MODEL, self.server.add(MODEL, model()))
+        found = self.store.model(MODEL_UID)
+        assert isinstance(found, QuantizedModel)
+        self.model = found
+        self.children = Children(self.server, self.store, build)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+async def test_an_absent_child_is_created_once_and_known_at_once(world: World) -> None:
+    assert await world.children.fulfil(world.model, SERVICE_WISH)
+    assert not await world.children.fulfil(world.model, SERVICE_WISH)
+    assert world.server.calls == ["create Service/svc"]
+
+
+async def test_a_changed_wish_is_applied_to_the_observed_object(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    assert await world.children.fulfil(world.model, WantService("svc", "r2"))
+    assert world.server.calls[1:] == ["apply Service/svc"]
+    observed = world.store.observed(world.model)
+    assert observed.service is not None
+    assert observed.service.revision == "r2"
+
+
+async def test_what_someone_changed_is_applied_again(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    world.store.put(SERVICE, world.server.add(SERVICE, {**found, "spec": {"selector": {}}}))
+    assert await world.children.fulfil(world.model, SERVICE_WISH)
+    assert world.server.calls[1:] == ["apply Service/svc"]
+
+
+async def test_what_another_version_wrote_is_left_alone(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    found["metadata"]["annotations"][VERSION_ANNOTATION] = "0.0.1"
+    world.store.put(SERVICE, world.server.add(SERVICE, {**found, "spec": {"selector": {}}}))
+    assert not await world.children.fulfil(world.model, SERVICE_WISH)
+
+
+async def test_an_object_that_was_made_anew_is_not_overwritten(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    found["metadata"]["uid"] = "another"
+    with pytest.raises(Conflict):
+        await world.children.fulfil(world.model, WantService("svc", "r2"))
+    assert world.store.observed(world.model).service is None
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [
+        [],
+        [{"kind": "StatefulSet", "name": "db", "uid": "u", "controller": True}],
+        [{"kind": "QuantizedModel", "name": "m", "uid": "another model", "controller": True}],
+    ],
+)
+async def test_an_object_of_another_owner_is_refused(world: World, owners: list[object]) -> None:
+    body = {"metadata": {"name": "svc", "namespace": "ns", "ownerReferences": owners}, "spec": {}}
+    world.server.add(SERVICE, body)
+    with pytest.raises(NameTaken, match="exists and belongs to") as caught:
+        await world.children.fulfil(world.model, SERVICE_WISH)
+    assert refusal(SERVICE_WISH, caught.value).reason == "NameTaken"
+    assert world.server.objects["Service", "ns", "svc"]["spec"] == {}
+
+
+async def test_a_child_that_the_store_missed_is_taken_in(world: World) -> None:
+    await world.children.fulfil(world.model, JOB_WISH)
+    uid = world.server.objects["Job", "ns", "job"]["metadata"]["uid"]
+    world.store.forget(uid)
+    fresh = World()
+    fresh.server.objects = world.server.objects
+    assert await fresh.children.fulfil(fresh.model, JOB_WISH)
+    assert fresh.server.calls == ["create Job/job", "get Job/job"]
+    assert [job.uid for job in fresh.store.observed(fresh.model).jobs] == [uid]
+
+
+async def test_a_volume_of_an_earlier_model_of_that_name_is_not_adopted(world: World) -> None:
+    wish = WantClaim("claim", 2**30, None, AccessMode.READ_WRITE_ONCE, owned=False)
+    labels = {"qmodel.dev/model-uid": "uid of the earlier model"}
+    spec = {"resources": {"requests": {"storage": "1Gi"}}}
+    body = {"metadata": {"name": "claim", "namespace": "ns", "labels": labels}, "spec": spec}
+    world.server.add(CLAIM, body)
+    with pytest.raises(NameTaken):
+        await world.children.fulfil(world.model, wish)
+
+
+async def test_a_job_is_never_applied_again(world: World) -> None:
+    await world.children.fulfil(world.model, JOB_WISH)
+    assert not await world.children.fulfil(world.model, JOB_WISH)
+    assert world.server.calls == ["create Job/job"]
+
+
+async def test_a_child_is_removed_by_its_uid(world: World) -> None:
+    await world.children.fulfil(world.model, JOB_WISH)
+    uid = world.server.objects["Job", "ns", "job"]["metadata"]["uid"]
+    await world.children.fulfil(world.model, Remove("Job", "job", uid))
+    assert world.server.objects.keys() == {("QuantizedModel", "ns", "model")}
+    assert world.store.observed(world.model).jobs == ()
+
+
+async def test_another_object_of_that_name_is_not_removed(world: World) -> None:
+    await world.children.fulfil(world.model, JOB_WISH)
+    await world.children.fulfil(world.model, Remove("Job", "job", "uid of an earlier Job"))
+    assert ("Job", "ns", "job") in world.server.objects
+
+
+async def test_removing_what_is_gone_is_no_error(world: World) -> None:
+    await world.children.fulfil(world.model, Remove("Deployment", "gone", "uid"))
+    assert world.server.calls == [f"delete {DEPLOYMENT.name}/gone"]
+
+
+async def test_a_refusal_carries_the_api_servers_words(world: World) -> None:
+    world.server.fail["create Job/job"] = Forbidden("create", 403, "Forbidden", "exceeded quota")
+    with pytest.raises(Forbidden) as caught:
+        await world.children.fulfil(world.model, JOB_WISH)
+    told = refusal(JOB_WISH, caught.value)
+    assert (told.kind, told.name, told.message) == (JOB.name, "job", "exceeded quota")
+
+
+async def test_what_may_succeed_later_is_no_refusal(world: World) -> None:
+    world.server.fail["create Job/job"] = Unavailable("create", 503, "ServiceUnavailable", "")
+    with pytest.raises(Unavailable):
+        await world.children.fulfil(world.model, JOB_WISH)

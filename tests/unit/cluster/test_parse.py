@@ -1,0 +1,149 @@
+import json
+
+import pytest
+from objects import claim, deployment, ended, job, model, pod, server_pod
+
+from qmodel.api.resource import QuantizedModel
+from qmodel.cluster import parse
+from qmodel.cluster.parse import InvalidModel
+from qmodel.planner.model import JobState
+from qmodel.worker.report import Failure, Report
+
+
+def test_a_model_is_parsed_with_its_defaults() -> None:
+    found = parse.model(model())
+    assert isinstance(found, QuantizedModel)
+    assert found.spec.serving.replicas == 1
+
+
+def test_an_invalid_spec_names_each_field() -> None:
+    body = model()
+    body["spec"]["quantization"] = {"method": "GGUF", "gguf": {"type": "Q9_X"}}
+    body["spec"]["novelty"] = 1
+    found = parse.model(body)
+    assert isinstance(found, InvalidModel)
+    assert any(p.startswith("spec.quantization.gguf.type: ") for p in found.problems)
+    assert any(p.startswith("spec.novelty: ") for p in found.problems)
+
+
+def test_a_status_of_a_newer_version_is_read_as_far_as_it_is_known() -> None:
+    status = parse.stored_status({"stage": "Ready", "novelty": {"a": 1}})
+    assert status.stage == "Ready"
+
+
+def test_a_status_that_says_something_else_starts_anew() -> None:
+    assert parse.stored_status({"steps": "none", "stage": "Ready"}).stage is None
+
+
+def test_a_report_is_read_from_the_termination_message() -> None:
+    report = Report(step="inspect", failure=Failure(reason="NotFound", message="m"))
+    message = json.dumps(report.to_wire())
+    found = parse.pod(pod(containerStatuses=[ended(message=message, exitCode=1)]))
+    result = found.result("inspect")
+    assert result is not None
+    assert result.report == report
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Killed",
+        "{}",
+        '{"step": "inspect", "novelty": 1}',
+        "[" * 5000,
+        '{"step": "inspect", "fetched": {"bytes": -1, "files": 1}}',
+        "\x00\ud800".encode("utf-8", "replace").decode(),
+        "x" * 100_000,
+    ],
+)
+def test_what_is_no_report_is_kept_as_a_short_text(message: str) -> None:
+    found = parse.pod(pod(containerStatuses=[ended(message=message, exitCode=1)]))
+    result = found.result("inspect")
+    assert result is not None
+    assert result.report is None
+    assert len(result.message) <= parse.MAX_MESSAGE_CHARACTERS
+
+
+def test_init_containers_come_first() -> None:
+    body = pod(initContainerStatuses=[ended("quantize")], containerStatuses=[ended("evaluate")])
+    assert [r.name for r in parse.pod(body).results] == ["quantize", "evaluate"]
+
+
+def test_what_passes_by_itself_is_no_reason_to_wait() -> None:
+    for reason in ("ContainerCreating", "PodInitializing", "ErrImagePull"):
+        waiting = {"name": "c", "state": {"waiting": {"reason": reason}}}
+        assert parse.pod(pod(containerStatuses=[waiting])).waiting_reason == ""
+
+
+def test_the_schedulers_message_is_told_while_no_node_fits() -> None:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "message": "0/1 nodes are available: 1 Insufficient nvidia.com/gpu.",
+    }
+    found = parse.pod(pod(phase="Pending", conditions=[condition]))
+    assert "nvidia.com/gpu" in found.unschedulable
+
+
+def test_a_restarted_server_tells_how_it_ended_before() -> None:
+    state = {
+        "name": "server",
+        "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+        "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+    }
+    found = parse.pod(server_pod(containerStatuses=[state]))
+    assert found.waiting_reason == "CrashLoopBackOff"
+    assert found.results[0].reason == "OOMKilled"
+
+
+def test_a_failed_job_tells_why() -> None:
+    body = job(done="Failed")
+    body["status"]["conditions"][0] |= {"reason": "DeadlineExceeded", "message": "too long"}
+    found = parse.job(body)
+    assert found is not None
+    assert (found.state, found.failed_reason) == (JobState.FAILED, "DeadlineExceeded")
+    assert found.finished is not None
+
+
+def test_a_job_whose_labels_were_changed_is_not_taken_for_a_step() -> None:
+    body = job()
+    body["metadata"]["labels"]["qmodel.dev/step"] = "novelty"
+    assert parse.job(body) is None
+
+
+ROLLED_OUT = {
+    "observedGeneration": 2,
+    "replicas": 1,
+    "updatedReplicas": 1,
+    "readyReplicas": 1,
+    "availableReplicas": 1,
+}
+
+
+def test_a_deployment_is_available_once_rolled_out() -> None:
+    assert parse.deployment(deployment(**ROLLED_OUT)).available
+
+
+@pytest.mark.parametrize(
+    "lack",
+    [
+        {"observedGeneration": 1},
+        {"updatedReplicas": 0},
+        {"availableReplicas": 0},
+        {"replicas": 2},
+    ],
+)
+def test_a_deployment_is_not_available_while(lack: dict[str, int]) -> None:
+    assert not parse.deployment(deployment(**ROLLED_OUT | lack)).available
+
+
+def test_no_servers_wanted_and_none_there_is_available() -> None:
+    body = deployment(observedGeneration=2)
+    body["spec"]["replicas"] = 0
+    assert parse.deployment(body).available
+
+
+def test_a_claim_has_the_size_that_was_asked_for() -> None:
+    found = parse.claim(claim(phase="Bound", capacity={"storage": "1Ti"}))
+    assert found.size_bytes == 2**30

@@ -1,0 +1,46 @@
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from qmodel.settings import HUB_ENDPOINT, OPERATOR_VERSION, SettingsError, parse
+
+IMAGES = {
+    "QMODEL_IMAGE_OPERATOR": "a:1",
+    "QMODEL_IMAGE_LLAMACPP": "b:1",
+    "QMODEL_IMAGE_LLAMACPP_WORKER": "c:1",
+}
+
+
+def test_defaults() -> None:
+    found = parse([], IMAGES)
+    assert found.namespaces == ()
+    assert found.installation.hub_endpoint == HUB_ENDPOINT
+    assert found.installation.images.llamacpp == "b:1"
+    assert not found.leader_elect
+
+
+def test_namespaces_come_from_arguments_or_environment() -> None:
+    environment = IMAGES | {"QMODEL_NAMESPACES": "b, a,"}
+    assert parse([], environment).namespaces == ("a", "b")
+    assert parse(["--namespace", "c", "--namespace", "c"], environment).namespaces == ("c",)
+
+
+@pytest.mark.parametrize("missing", IMAGES)
+def test_a_missing_image_is_named(missing: str) -> None:
+    with pytest.raises(SettingsError, match=missing):
+        parse([], {k: v for k, v in IMAGES.items() if k != missing})
+
+
+def test_tokens_do_not_go_in_the_clear_unless_asked() -> None:
+    environment = IMAGES | {"HF_ENDPOINT": "http://hub.test/"}
+    with pytest.raises(SettingsError, match="in the clear"):
+        parse([], environment)
+    allowed = parse([], environment | {"QMODEL_HUB_ALLOW_INSECURE": "true"})
+    assert allowed.installation.hub_endpoint == "http://hub.test"
+    assert allowed.installation.hub_allow_insecure
+
+
+def test_the_version_is_the_packages() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    assert project["project"]["version"] == OPERATOR_VERSION

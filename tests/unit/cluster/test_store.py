@@ -1,0 +1,233 @@
+from objects import (
+    INSTALLATION,
+    MODEL_UID,
+    claim,
+    deployment,
+    ended,
+    job,
+    meta,
+    model,
+    node,
+    pod,
+    server_pod,
+)
+
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, Scope
+from qmodel.cluster.store import Store
+from qmodel.naming import MODEL_UID_LABEL
+from qmodel.planner.model import JobState, Observed
+
+
+def store_with_model() -> Store:
+    store = Store(INSTALLATION)
+    store.put(MODEL, model())
+    return store
+
+
+def observed(store: Store) -> Observed:
+    found = store.model(MODEL_UID)
+    assert found is not None
+    return store.observed(found)
+
+
+def test_a_new_model_is_looked_at() -> None:
+    assert Store(INSTALLATION).put(MODEL, model()) == {MODEL_UID}
+
+
+def test_a_child_wakes_its_model_and_is_observed() -> None:
+    store = store_with_model()
+    assert store.put(JOB, job()) == {MODEL_UID}
+    assert [j.name for j in observed(store).jobs] == ["job"]
+
+
+def test_an_event_that_changes_nothing_for_the_planner_wakes_nobody() -> None:
+    store = store_with_model()
+    store.put(JOB, job())
+    assert store.put(JOB, job(active=1, startTime="2026-01-01T00:00:01Z")) == set()
+
+
+def test_older_news_is_ignored() -> None:
+    store = store_with_model()
+    older, newer = job(), job(done="Complete")
+    store.put(JOB, newer)
+    assert store.put(JOB, older) == set()
+    assert observed(store).jobs[0].state is JobState.COMPLETE
+
+
+def test_late_news_of_a_deleted_object_does_not_bring_it_back() -> None:
+    store = store_with_model()
+    late, deleted = job(), job()
+    store.drop("uid-of-job", int(deleted["metadata"]["resourceVersion"]))
+    assert store.put(JOB, late) == set()
+    assert observed(store).jobs == ()
+
+
+def test_an_object_that_lost_its_label_and_got_it_back_is_known_again() -> None:
+    store = store_with_model()
+    store.put(DEPLOYMENT, deployment())
+    left = deployment()["metadata"]["resourceVersion"]
+    assert store.drop("uid-of-deployment", int(left)) == {MODEL_UID}
+    assert store.put(DEPLOYMENT, deployment()) == {MODEL_UID}
+
+
+def test_a_job_without_our_owner_reference_is_none_of_ours() -> None:
+    store = store_with_model()
+    stray = job()
+    stray["metadata"]["ownerReferences"] = []
+    assert store.put(JOB, stray) == set()
+    assert observed(store).jobs == ()
+
+
+def test_a_job_of_another_namespace_is_none_of_ours_whatever_it_claims() -> None:
+    store = store_with_model()
+    foreign = job()
+    foreign["metadata"]["namespace"] = "elsewhere"
+    store.put(JOB, foreign)
+    assert observed(store).jobs == ()
+
+
+def test_a_report_counts_only_from_a_pod_that_the_job_owns() -> None:
+    store = store_with_model()
+    store.put(JOB, job(done="Complete"))
+    report = '{"step":"inspect","failure":{"reason":"Forged","message":"m"}}'
+    stranger = pod("stranger", job="another", containerStatuses=[ended(message=report)])
+    store.put(POD, stranger)
+    assert observed(store).jobs[0].pod is None
+
+
+def test_a_job_counts_as_running_until_the_end_of_its_pod_is_known_too() -> None:
+    store = store_with_model()
+    store.put(JOB, job())
+    store.put(POD, pod(phase="Running"))
+    store.put(JOB, job(done="Complete"))
+    assert observed(store).jobs[0].state is JobState.ACTIVE
+    finished = pod(phase="Succeeded", containerStatuses=[ended()])
+    assert store.put(POD, finished) == {MODEL_UID}
+    assert observed(store).jobs[0].state is JobState.COMPLETE
+
+
+def test_a_healthy_pod_wakes_nobody_and_a_stuck_one_does() -> None:
+    store = store_with_model()
+    store.put(JOB, job())
+    assert store.put(POD, pod(phase="Pending")) == set()
+    assert store.put(POD, pod(phase="Running")) == set()
+    waiting = {"name": "inspect", "state": {"waiting": {"reason": "ImagePullBackOff"}}}
+    assert store.put(POD, pod(phase="Pending", containerStatuses=[waiting])) == {MODEL_UID}
+    assert store.put(POD, pod(phase="Running")) == {MODEL_UID}
+
+
+def test_the_newest_pod_of_a_job_speaks() -> None:
+    store = store_with_model()
+    store.put(JOB, job())
+    replacement = pod("replacement")
+    replacement["metadata"]["creationTimestamp"] = "2026-01-01T00:05:00Z"
+    store.put(POD, replacement)
+    store.put(POD, pod("first", phase="Failed"))
+    assert observed(store).jobs[0].pod.name == "replacement"  # type: ignore[union-attr]
+
+
+def test_pods_of_a_server_are_seen_with_its_deployment() -> None:
+    store = store_with_model()
+    store.put(DEPLOYMENT, deployment())
+    store.put(POD, server_pod())
+    assert [p.name for p in observed(store).deployments[0].pods] == ["server"]
+
+
+def test_a_pod_that_was_heard_of_before_its_job_is_found() -> None:
+    store = store_with_model()
+    store.put(POD, pod())
+    store.put(JOB, job())
+    assert observed(store).jobs[0].pod is not None
+
+
+def test_a_volume_that_outlives_its_model_is_known_by_its_label() -> None:
+    store = store_with_model()
+    kept = claim()
+    del kept["metadata"]["ownerReferences"]
+    assert store.put(CLAIM, kept) == {MODEL_UID}
+    assert observed(store).claim is not None
+
+
+def test_a_volume_of_another_owner_is_not_ours_by_its_label() -> None:
+    store = store_with_model()
+    other = claim()
+    other["metadata"] = meta("claim", labels={MODEL_UID_LABEL: MODEL_UID})
+    other["metadata"]["ownerReferences"] = [
+        {"kind": "StatefulSet", "name": "db", "uid": "u", "controller": True}
+    ]
+    assert store.put(CLAIM, other) == set()
+
+
+def test_a_list_drops_what_it_does_not_hold() -> None:
+    store = store_with_model()
+    store.put(JOB, job("kept"))
+    store.put(JOB, job("lost"))
+    after = int(job()["metadata"]["resourceVersion"])
+    assert store.retain(Scope(JOB), {"uid-of-kept"}, after) == {MODEL_UID}
+    assert [j.name for j in observed(store).jobs] == ["kept"]
+
+
+def test_a_list_does_not_drop_what_was_made_after_it() -> None:
+    store = store_with_model()
+    created = job("new")
+    store.put(JOB, created)
+    before = int(created["metadata"]["resourceVersion"]) - 1
+    assert store.retain(Scope(JOB), set(), before) == set()
+    assert [j.name for j in observed(store).jobs] == ["new"]
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
+    store = store_with_model()
+    store.put(JOB, job())
+    assert store.retain(Scope(JOB, "elsewhere"), set(), 10**9) == set()
+
+
+def test_our_own_status_write_is_known_at_once_and_its_event_wakes_nobody() -> None:
+    store = store_with_model()
+    answer = model(status={"stage": "Inspecting"})
+    store.wrote_status(MODEL_UID, QuantizedModelStatus(stage="Inspecting"), answer)
+    found = store.model(MODEL_UID)
+    assert found is not None
+    assert found.status.stage == "Inspecting"
+    assert store.put(MODEL, answer) == set()
+
+
+def test_a_spec_that_changed_before_our_status_write_is_not_lost() -> None:
+    store = store_with_model()
+    edited = model(status={"stage": "Old"})
+    edited["metadata"]["generation"] = 2
+    edited["spec"]["suspend"] = True
+    store.wrote_status(MODEL_UID, QuantizedModelStatus(stage="Old"), edited)
+    found = store.model(MODEL_UID)
+    assert found is not None
+    assert found.spec.suspend  # type: ignore[union-attr]
+
+
+def test_nodes_wake_models_that_are_not_ready_and_only_if_they_changed() -> None:
+    store = store_with_model()
+    assert store.put(NODE, node(cpu="4")) == {MODEL_UID}
+    assert store.put(NODE, node(cpu="4")) == set()
+    assert store.put(NODE, node(cpu="8")) == {MODEL_UID}
+    assert [n.allocatable for n in observed(store).nodes] == [{"cpu": "8"}]
+
+
+def test_nodes_leave_ready_models_alone() -> None:
+    store = Store(INSTALLATION)
+    condition = {
+        "type": "Ready",
+        "status": "True",
+        "reason": "Serving",
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    store.put(MODEL, model(status={"conditions": [condition]}))
+    assert store.put(NODE, node()) == set()
+
+
+def test_progress_is_observed_with_its_job() -> None:
+    store = store_with_model()
+    store.put(JOB, job())
+    assert store.progress("uid-of-job", 35) == {MODEL_UID}
+    assert observed(store).jobs[0].progress_percent == 35
+    assert store.progress("uid-of-nothing", 35) == set()
