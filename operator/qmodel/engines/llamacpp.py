@@ -5,6 +5,7 @@ nothing that the node happens to have, decides it.
 """
 
 import json
+from itertools import chain
 
 from qmodel.api.serving import KVCacheType
 from qmodel.naming import short_hash
@@ -67,15 +68,33 @@ def server_argv(  # noqa: PLR0913  one keyword a flag
         *("--alias", alias),
         *("--host", "0.0.0.0"),  # noqa: S104  the Service reaches it
         *("--port", str(PORT)),
-        *("--ctx-size", str(context_length * concurrency)),
-        *("--parallel", str(concurrency), "--no-kv-unified"),
+        *chain.from_iterable(_sizes(context_length, concurrency).items()),
+        "--no-kv-unified",
         *("--n-gpu-layers", str(gpu_layers)),
         *("--threads", str(threads)),
-        *("--threads-http", str(concurrency + _SPARE_HTTP_THREADS)),
         *_memory_args(kv_type),
         *("--jinja", "--metrics", "--no-slots", "--no-ui", "--offline"),
         *extra_args,
     ]
+
+
+def resized(argv: list[str], *, context_length: int, concurrency: int) -> list[str]:
+    """Return a command line for another context and concurrency, otherwise to the letter.
+
+    A server keeps the flags that it was measured with, whatever a later release would choose.
+    """
+    values = _sizes(context_length, concurrency)
+    following = zip([None, *argv[:-1]], argv, strict=True)
+    return [values.get(flag or "", word) for flag, word in following]
+
+
+def _sizes(context_length: int, concurrency: int) -> dict[str, str]:
+    """Return the flags that follow context and concurrency, with their values."""
+    return {
+        "--ctx-size": str(context_length * concurrency),
+        "--parallel": str(concurrency),
+        "--threads-http": str(concurrency + _SPARE_HTTP_THREADS),
+    }
 
 
 def _memory_args(kv_type: KVCacheType) -> list[str]:

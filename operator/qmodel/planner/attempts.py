@@ -158,7 +158,7 @@ def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     trouble = pod_trouble(plan.condition, job.pod, ctx.now)
     if trouble is None:
         result = _working(plan, record, until_trouble(job.pod, ctx.now))
-    elif _may_pass_with_a_new_job(ctx, plan, record, trouble):
+    elif _may_pass_with_a_new_job(ctx, plan, job, trouble):
         result = trouble.adding(Remove("Job", job.name, job.uid))
     else:
         result = trouble
@@ -169,11 +169,11 @@ def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
 
 
 def _may_pass_with_a_new_job(
-    ctx: Context, plan: StepPlan, record: StepStatus, trouble: StageResult
+    ctx: Context, plan: StepPlan, job: ObservedJob, trouble: StageResult
 ) -> bool:
     """Whether a pod that does not run would be another one now: other images, or an edited spec."""
     reason = "" if trouble.verdict is None else trouble.verdict.reason
-    if reason in IMAGE_TROUBLE and record.image != plan.image:
+    if reason in IMAGE_TROUBLE and job.image != plan.image:
         return True
     shown = ctx.status.condition(plan.condition)
     return shown is not None and shown.observed_generation < ctx.model.generation

@@ -1,5 +1,6 @@
 """`Fetched`: the source's files on the volume, verified; no GPU is held meanwhile."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from qmodel.api.conditions import ConditionType
@@ -8,7 +9,16 @@ from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.attempts import Reports, attend, suspended
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.failures import SOURCE_CHANGED, classify
+from qmodel.planner.model import (
+    Container,
+    JobState,
+    ObservedJob,
+    Remove,
+    Step,
+    WantContainer,
+    WantJob,
+)
 from qmodel.planner.placement import placement
 from qmodel.planner.sources import source_claim, source_task, token_file
 from qmodel.planner.step import StepPlan
@@ -24,18 +34,56 @@ def plan(ctx: Context) -> StageResult:
     """Bring the files, once inspection allowed it."""
     source = ctx.source
     if source is None or not ctx.status.is_true(ConditionType.INSPECTED):
-        return stage.waiting(ConditionType.FETCHED, ConditionType.INSPECTED)
+        waiting = stage.waiting(ConditionType.FETCHED, ConditionType.INSPECTED)
+        return waiting.adding(*_removals(_refuted(ctx)))
     fetched = ctx.status.fetched
     if fetched is not None and fetched.source_digest == source.source_digest:
         return _fetched(fetched)
     if ctx.status.claim_uid is None:
         return _no_volume(ctx)
-    return attend(ctx, _step(ctx, source), lambda reports: _taken(source, reports))
+    step = _step(ctx, source)
+    if any(job.key == step.key for job in _refuted(ctx)):
+        return _inspect_again(ctx)
+    return attend(ctx, step, lambda reports: _taken(source, reports))
 
 
 def source_directory(source: SourceStatus) -> str:
     """Return where the source's files lie on the volume."""
     return f"{ARTIFACTS}/sources/{source.source_digest}"
+
+
+def _refuted(ctx: Context) -> list[ObservedJob]:
+    """Return the Jobs that found other files than were inspected."""
+    return [
+        job
+        for job in ctx.observed.jobs
+        if job.step is Step.FETCH
+        and job.state is JobState.FAILED
+        and classify(job).reason == SOURCE_CHANGED
+    ]
+
+
+def _inspect_again(ctx: Context, step: StepPlan) -> StageResult:
+    """Forget what was inspected, once the Job that says so is gone.
+
+    The Job that found the change stays until status has forgotten: it is the only one to know.
+    """
+    result = stage.troubled(
+        step.condition, SOURCE_CHANGED, "the source changed since it was inspected", timedelta(0)
+    )
+    inspections = [job for job in ctx.observed.jobs if job.step is Step.INSPECT]
+    if inspections:
+        return result.adding(*(Remove("Job", j.name, j.uid) for j in inspections))
+    return replace(result, updates={"source": None})
+
+
+def _failed_jobs(ctx: Context) -> tuple[Remove, ...]:
+    """Return the removal of Jobs that failed for a source that is being resolved anew."""
+    return tuple(
+        Remove("Job", job.name, job.uid)
+        for job in ctx.observed.jobs
+        if job.step is Step.FETCH and job.state is JobState.FAILED
+    )
 
 
 def _no_volume(ctx: Context) -> StageResult:

@@ -43,15 +43,7 @@ def current_footprint(ctx: Context) -> FootprintStatus | None:
     found = ctx.status.footprint
     if found is None or found.revision != ctx.revision:
         return None
-    return found if found.arguments_hash == arguments_hash(ctx, engine_image(ctx)) else None
-
-
-def engine_image(ctx: Context) -> str:
-    """Return the image that serves: what the revision was measured with, else this release's."""
-    found = ctx.status.footprint
-    if found is not None and found.revision == ctx.revision:
-        return found.image
-    return ctx.observed.installation.images.llamacpp
+    return found if found.key == serving_key(ctx) else None
 
 
 def gpu_layers(ctx: Context) -> int:
@@ -60,22 +52,23 @@ def gpu_layers(ctx: Context) -> int:
     return 0 if chosen is None or chosen.count == 0 else llamacpp.ALL_LAYERS
 
 
-def arguments_hash(ctx: Context, image: str) -> str:
-    """Return what identifies a measurement besides the revision."""
+def serving_key(ctx: Context) -> str:
+    """Return what of spec changes memory in ways that only a measurement tells.
+
+    What a release of the operator chooses is not in it: an upgrade measures nothing anew.
+    """
     serving = ctx.model.spec.serving
     chosen = ctx.status.accelerator
-    arguments = llamacpp.arguments_hash(
-        image=image,
-        kv_type=serving.kv_cache_type,
-        gpu_layers=gpu_layers(ctx),
-        threads=threads(SERVER_CPU),
-        extra_args=serving.extra_args or [],
-    )
     device = [] if chosen is None else [chosen.resource_name, chosen.count]
-    return keys.digest(arguments, device, [e.to_wire() for e in serving.env or []])
+    return keys.digest(
+        serving.kv_cache_type,
+        serving.extra_args or [],
+        [variable.to_wire() for variable in serving.env or []],
+        device,
+    )
 
 
-def model_path(artifact: ArtifactStatus) -> str:
+def _model_path(artifact: ArtifactStatus) -> str:
     """Return the file that the server loads."""
     return f"{artifact_directory(artifact.revision)}/{artifact.model_file}"
 
@@ -86,7 +79,7 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
     key = keys.digest(
         ctx.revision,
         ctx.status.claim_uid,
-        arguments_hash(ctx, ""),
+        serving_key(ctx),
         context_length(ctx.model, source),
         serving.concurrency,
     )
@@ -115,23 +108,13 @@ def _job(
     name, number, memory_bytes, key = attempt
     serving = ctx.model.spec.serving
     image = ctx.observed.installation.images.llamacpp
-    argv = llamacpp.server_argv(
-        model_path=model_path(artifact),
-        alias=ctx.model.name,
-        context_length=context_length(ctx.model, source),
-        concurrency=serving.concurrency,
-        kv_type=serving.kv_cache_type,
-        gpu_layers=gpu_layers(ctx),
-        threads=threads(SERVER_CPU),
-        extra_args=serving.extra_args or [],
-    )
     task = MeasureTask(
         directory=artifact_directory(artifact.revision),
-        argv=argv,
+        argv=_argv(ctx, source, artifact),
         port=llamacpp.PORT,
         context_length=context_length(ctx.model, source),
         concurrency=serving.concurrency,
-        arguments_hash=arguments_hash(ctx, image),
+        arguments_hash=_arguments_hash(ctx, image),
     )
     node_selector, tolerations = placement(ctx)
     chosen = ctx.status.accelerator
@@ -151,6 +134,33 @@ def _job(
     )
 
 
+def _argv(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> list[str]:
+    """Return the server's command line."""
+    serving = ctx.model.spec.serving
+    return llamacpp.server_argv(
+        model_path=_model_path(artifact),
+        alias=ctx.model.name,
+        context_length=context_length(ctx.model, source),
+        concurrency=serving.concurrency,
+        kv_type=serving.kv_cache_type,
+        gpu_layers=gpu_layers(ctx),
+        threads=threads(SERVER_CPU),
+        extra_args=serving.extra_args or [],
+    )
+
+
+def _arguments_hash(ctx: Context, image: str) -> str:
+    """Return what identifies the measurement for people who compare footprints."""
+    serving = ctx.model.spec.serving
+    return llamacpp.arguments_hash(
+        image=image,
+        kv_type=serving.kv_cache_type,
+        gpu_layers=gpu_layers(ctx),
+        threads=threads(SERVER_CPU),
+        extra_args=serving.extra_args or [],
+    )
+
+
 def _taken(ctx: Context, reports: Reports) -> StageResult:
     found = reports[Container.MEASURE].footprint
     artifact = current_artifact(ctx)
@@ -163,6 +173,8 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
     footprint = FootprintStatus(
         revision=artifact.revision,
         image=image,
+        argv=_argv(ctx, ctx.source, artifact),
+        key=serving_key(ctx),
         estimated_peak_bytes=serve_bytes(ctx.model, ctx.source, artifact.weight_bytes),
         **found.model_dump(),
     )

@@ -127,6 +127,8 @@ class ObservedJob:
     pod: ObservedPod | None = None
     """Only a pod whose owner is this Job."""
     progress_percent: int | None = None
+    image: str = ""
+    """What its containers run in; an upgrade of the operator does not change it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,12 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import mebibytes
 from qmodel.api.serving import PodTemplate
 from qmodel.api.status import Rollout
+from qmodel.engines import llamacpp
 from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
-from qmodel.planner.measure import current_footprint, engine_image, model_path
+from qmodel.planner.measure import current_footprint
 from qmodel.planner.model import (
     ObservedDeployment,
     Refusal,
@@ -67,13 +68,15 @@ def _candidate(ctx: Context) -> Rollout | None:
     template = serving.pod_template or PodTemplate()
     return Rollout(
         revision=artifact.revision,
-        image=engine_image(ctx),
-        model_file=model_path(artifact),
+        image=footprint.image,
         claim_name=ctx.claim_name,
+        argv=llamacpp.resized(
+            footprint.argv,
+            context_length=sizing.context_length,
+            concurrency=sizing.concurrency,
+        ),
         sizing=sizing,
-        kv_cache_type=serving.kv_cache_type,
         accelerator=chosen,
-        extra_args=serving.extra_args or [],
         env=serving.env or [],
         pod_template=template.model_copy(
             update={"node_selector": selector, "tolerations": list(tolerations)}

@@ -17,7 +17,6 @@ from qmodel.resources.pod import (
     resources,
 )
 from qmodel.resources.types import Container, Deployment, Labels, PodSpec, Probe, VolumeMount
-from qmodel.sizing.processors import threads
 from qmodel.worker.task import ARTIFACTS
 
 HTTP_PORT_NAME = "http"
@@ -69,15 +68,15 @@ def _template(model: QuantizedModel, rollout: Rollout, labels: Labels) -> types.
             "labels": {**(wanted.labels or {}), **labels},
             "annotations": {**(wanted.annotations or {}), MODEL_ANNOTATION: model.name},
         },
-        "spec": _pod(model, rollout),
+        "spec": _pod(rollout),
     }
 
 
-def _pod(model: QuantizedModel, rollout: Rollout) -> PodSpec:
+def _pod(rollout: Rollout) -> PodSpec:
     """Return the pod: the artifact is verified before the server reads a byte of it."""
     wanted = rollout.pod_template
     spec = pod_spec(
-        containers=[_server(model, rollout)],
+        containers=[_server(rollout)],
         init_containers=[_verify(rollout)],
         volumes=[claim_volume(ARTIFACTS_VOLUME, rollout.claim_name, read_only=False)],
         node_selector=wanted.node_selector or {},
@@ -109,12 +108,12 @@ def _verify(rollout: Rollout) -> Container:
     return built
 
 
-def _server(model: QuantizedModel, rollout: Rollout) -> Container:
+def _server(rollout: Rollout) -> Container:
     """Return the server, as it was measured."""
     sizing = rollout.sizing
     asked = resources(sizing.memory_bytes, sizing.cpu, _accelerators(rollout))
     built = container("server", rollout.image, asked, [_ARTIFACTS_MOUNT])
-    built["command"] = _argv(model, rollout)
+    built["command"] = rollout.argv
     built["env"] = environment(rollout.env)
     built["ports"] = [{"name": HTTP_PORT_NAME, "containerPort": llamacpp.PORT}]
     built["startupProbe"] = _probe(
@@ -124,20 +123,6 @@ def _server(model: QuantizedModel, rollout: Rollout) -> Container:
     built["livenessProbe"] = _probe(period_seconds=10, failures=6)
     built["lifecycle"] = {"preStop": {"exec": {"command": _drain_argv()}}}
     return built
-
-
-def _argv(model: QuantizedModel, rollout: Rollout) -> list[str]:
-    """Return the server's command line."""
-    return llamacpp.server_argv(
-        model_path=rollout.model_file,
-        alias=model.name,
-        context_length=rollout.sizing.context_length,
-        concurrency=rollout.sizing.concurrency,
-        kv_type=rollout.kv_cache_type,
-        gpu_layers=rollout.sizing.gpu_layers,
-        threads=threads(rollout.sizing.cpu),
-        extra_args=rollout.extra_args,
-    )
 
 
 def _accelerators(rollout: Rollout) -> Accelerators | None:

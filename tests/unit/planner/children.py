@@ -57,7 +57,9 @@ class Children:
         return [Refusal(kind, wish.name, self.refused[kind], f"no {kind} is allowed here")]
 
     def fulfil(self, wish: Wish) -> bool:
-        """Do what is wished; return whether that is an event which wakes the operator."""
+        """Do what is wished; return whether anything had to be written."""
+        if self.stands(wish):
+            return False
         match wish:
             case WantJob():
                 self._create_job(wish)
@@ -71,8 +73,8 @@ class Children:
                 self.claim = ObservedClaim(wish.name, uid, wish.size_bytes, "Pending")
                 self.claim_wish = wish
             case Remove():
-                return self._remove(wish)
-        return False
+                self._remove(wish)
+        return True
 
     def stands(self, wish: Wish) -> bool:
         """Whether nothing is left to do for a wish."""
@@ -80,17 +82,16 @@ class Children:
             case WantJob():
                 return wish.name in self.jobs
             case WantDeployment():
-                return self.deployment_wishes.get(wish.name) == wish
+                known = wish.name in self.deployments
+                return known and self.deployment_wishes.get(wish.name) == wish
             case WantService():
                 return self.service is not None and self.service.revision == wish.revision
             case WantClaim():
-                return self.claim_wish == wish
+                return self.claim is not None and self.claim_wish == wish
             case Remove():
                 return False
 
     def _create_job(self, want: WantJob) -> None:
-        if want.name in self.jobs:
-            return
         self.jobs[want.name] = ObservedJob(
             name=want.name,
             uid=self.new_uid(),
@@ -99,6 +100,7 @@ class Children:
             attempt=want.attempt,
             state=JobState.ACTIVE,
             created=self.now,
+            image=want.containers[-1].image,
         )
         self.job_wishes[want.name] = want
         self.started.append(f"{want.step} {want.attempt}")
@@ -109,14 +111,12 @@ class Children:
             self.deployments[want.name] = ObservedDeployment(
                 want.name, self.new_uid(), want.rollout.revision, 0, 0, available=False
             )
-        elif self.deployment_wishes[want.name] != want:
+        else:
             self.deployments[want.name] = replace(known, available=False)
         self.deployment_wishes[want.name] = want
 
-    def _remove(self, wish: Remove) -> bool:
+    def _remove(self, wish: Remove) -> None:
         found = self.jobs if wish.kind == "Job" else self.deployments
         child = found.get(wish.name)
-        if child is None or child.uid != wish.uid:
-            return False
-        del found[wish.name]
-        return True
+        if child is not None and child.uid == wish.uid:
+            del found[wish.name]

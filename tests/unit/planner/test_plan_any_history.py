@@ -45,18 +45,18 @@ def lose_the_volume(world: World) -> None:
 
 
 def upgrade(world: World) -> None:
-    number = world.passes
+    number = world.plans
     images = Images(f"operator:{number}", f"llamacpp:{number}", f"worker:{number}")
     world.installation = replace(INSTALLATION, images=images)
     world.wake()
 
 
 def crash_in_the_next_pass(world: World) -> None:
-    world.crash_at = (world.passes + 1, 1)
+    world.crash_at = (world.plans + 1, 1)
 
 
 def no_api_server_in_the_next_pass(world: World) -> None:
-    world.unavailable_at = (world.passes + 1, 0)
+    world.unavailable_at = (world.plans + 1, 0)
 
 
 def delete_all_jobs(world: World) -> None:

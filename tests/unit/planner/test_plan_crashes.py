@@ -68,7 +68,7 @@ def _timeless(value: Any) -> Any:
 
 def moments(before: World, after: World) -> Iterator[tuple[int, int]]:
     """Yield every pass between two worlds, with every number of its wishes that may be done."""
-    for number in range(before.passes, after.passes):
+    for number in range(before.plans, after.plans):
         yield from ((number + 1, done) for done in range(after.wishes[number] + 1))
 
 

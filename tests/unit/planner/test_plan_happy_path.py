@@ -38,9 +38,9 @@ def test_every_status_is_a_transition_and_events_are_few() -> None:
 def test_an_idle_world_plans_nothing() -> None:
     world = World(model())
     world.run()
-    writes, passes = len(world.statuses), world.passes
+    writes, passes = len(world.statuses), world.plans
     world.advance(1_000_000)
-    assert world.passes == passes
+    assert world.plans == passes
     world.wake()
     assert len(world.statuses) == writes
 

@@ -1,8 +1,8 @@
 """A cluster in memory around one model, with a stepped clock.
 
 It is as quiet as the real one: a pass is made when something observed changed by other hands, when
-the spec was edited, when a plan asked for it, or after a restart of the operator; what the operator
-writes itself wakes nobody.
+the spec was edited, when a plan asked for it, or after a restart of the operator. What the operator
+writes itself wakes nobody, but is planned on in the same pass, with the status as it was before.
 """
 
 from copy import copy
@@ -34,6 +34,8 @@ from unit.planner import invariants
 from unit.planner.children import Children
 from unit.planner.values import INSTALLATION, success
 
+MAX_ROUNDS = 4
+"""Plans of one pass, as in `qmodel.cluster.reconciler`."""
 MOST_PASSES = 12
 """Passes without a change from outside: more mean that plans chase each other."""
 
@@ -53,11 +55,11 @@ class World(Children):
         """Every status that was written."""
         self.announcements: list[Announcement] = []
         self.wishes: list[int] = []
-        """How many wishes each pass had."""
+        """How many wishes each plan had."""
         self.crash_at: tuple[int, int] | None = None
-        """Lose the operator in this pass, after so many wishes, before it writes the status."""
+        """Lose the operator in this plan, after so many wishes, before it writes the status."""
         self.unavailable_at: tuple[int, int] | None = None
-        """Lose the API server for the children of this pass, after so many wishes."""
+        """Lose the API server for the children of this plan, after so many wishes."""
         self._refusals: tuple[Refusal, ...] = ()
         self._awake = True
         self._due: datetime | None = None
@@ -71,7 +73,7 @@ class World(Children):
         return twin
 
     @property
-    def passes(self) -> int:
+    def plans(self) -> int:
         """How often it was planned."""
         return len(self.wishes)
 
@@ -120,19 +122,21 @@ class World(Children):
         return found
 
     def _pass(self) -> None:
-        """Plan once, do what is wished, write the status: the reconciler's order."""
+        """Plan and write children until nothing is left to write, then the status."""
         self._awake, self._due = False, None
-        found = self._plan(self.now)
-        self.wishes.append(len(found.wishes))
-        done = self._fulfil_all(found.wishes)
-        if self.crash_at is not None and self.crash_at[0] == self.passes:
-            self._awake = True
-            return
+        for _ in range(MAX_ROUNDS):
+            refusals, found = self._refusals, self._plan(self.now)
+            self.wishes.append(len(found.wishes))
+            wrote = self._fulfil_all(found.wishes)
+            if self.crash_at is not None and self.crash_at[0] == self.plans:
+                self._awake = True
+                return
+            if wrote is None or not (wrote or refusals != self._refusals):
+                break
+        self._awake = wrote is not False
         if found.status != self.status:
             self._write(found)
-        if not done:
-            self._awake = True
-        elif found.requeue_after is not None:
+        if found.requeue_after is not None:
             self._due = self.now + found.requeue_after
 
     def _write(self, found: Plan) -> None:
@@ -141,19 +145,19 @@ class World(Children):
         self.statuses.append(stored)
         self.announcements.extend(found.announcements)
 
-    def _fulfil_all(self, wishes: tuple[Wish, ...]) -> bool:
-        """Do the wishes; return whether all were tried."""
+    def _fulfil_all(self, wishes: tuple[Wish, ...]) -> bool | None:
+        """Do the wishes; return whether any was left to do, None if not all could be tried."""
         refusals: list[Refusal] = []
+        wrote = False
         for number, wish in enumerate(wishes):
-            if (self.passes, number) in {self.crash_at, self.unavailable_at}:
-                return False
+            if (self.plans, number) in {self.crash_at, self.unavailable_at}:
+                return None
             refused = self.refuse(wish)
             refusals += refused
-            if not refused and self.fulfil(wish):
-                self._awake = True
-        if tuple(refusals) != self._refusals:
-            self._refusals, self._awake = tuple(refusals), True
-        return True
+            if not refused:
+                wrote |= self.fulfil(wish)
+        self._refusals = tuple(refusals)
+        return wrote
 
     def _prove_fixed_point(self) -> None:
         """Assert that planning again, and later, changes neither status nor children."""

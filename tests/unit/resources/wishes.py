@@ -30,6 +30,7 @@ from qmodel.api.serving import (
 from qmodel.api.source import HuggingFaceSource, Source
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import AcceleratorStatus, QuantizedModelStatus, Rollout, Sizing
+from qmodel.engines.llamacpp import server_argv
 from qmodel.planner.model import (
     Accelerators,
     Container,
@@ -198,7 +199,6 @@ CPU = AcceleratorStatus(key="k", type=AcceleratorType.CPU, reason="asked")
 ROLLOUT = Rollout(
     revision=REVISION,
     image="qmodel/llamacpp:0.1.0",
-    model_file=f"/artifacts/{REVISION}/model.gguf",
     claim_name="smollm2-volume",
     sizing=Sizing(
         context_length=4096,
@@ -208,7 +208,16 @@ ROLLOUT = Rollout(
         kv_bytes=180 * MIB,
         cpu="1",
     ),
-    kv_cache_type=KVCacheType.F16,
+    argv=server_argv(
+        model_path=f"/artifacts/{REVISION}/model.gguf",
+        alias="smollm2",
+        context_length=4096,
+        concurrency=2,
+        kv_type=KVCacheType.F16,
+        gpu_layers=0,
+        threads=2,
+        extra_args=[],
+    ),
     accelerator=CPU,
     startup_seconds=121,
 )
@@ -219,7 +228,7 @@ GPU_ROLLOUT = ROLLOUT.model_copy(
     update={
         "accelerator": GPU,
         "sizing": ROLLOUT.sizing.model_copy(update={"gpu_layers": 999}),
-        "extra_args": ["--temp", "0.2"],
+        "argv": [*ROLLOUT.argv, "--temp", "0.2"],
         "env": [EnvVar(name="OMP_WAIT_POLICY", value="passive")],
         "pod_template": PodTemplate(
             labels={"team": "a", "app.kubernetes.io/component": "mine"},
