@@ -59,6 +59,7 @@ class Kube:
         body: Any = None,
         content_type: str = "application/json",
         query: Mapping[str, str] | None = None,
+        seconds: float = CALL_SECONDS,
     ) -> Any:
         """Send one request; return the JSON of the answer, or its text where it is none.
 
@@ -69,7 +70,12 @@ class Kube:
         """
         content = None if body is None else json.dumps(body)
         answer = self._http.request(
-            verb, path, content=content, headers={"Content-Type": content_type}, params=query
+            verb,
+            path,
+            content=content,
+            headers={"Content-Type": content_type},
+            params=query,
+            timeout=seconds,
         )
         _require_success(answer)
         is_json = answer.headers.get("Content-Type", "").startswith("application/json")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from demo.commands import Commands
 from e2e.kube import Object
-from e2e.models import Models
+from e2e.models import Models, container_of
 
 EATERS = 60
 EATER_BYTES = 24 * 2**20
@@ -47,14 +47,8 @@ def use_up(commands: Commands, models: Models, pod: str, container: str) -> None
 def has_ended(models: Models, pod: str, container: str) -> bool:
     """Tell whether a container has ended, or ended before and started again."""
     found = models.kube.find(models.path("api/v1", "pods", pod))
-    state = None if found is None else container_status(found, container)
+    state = None if found is None else container_of(found, container)
     return state is None or "terminated" in state["state"] or state["restartCount"] > 0
-
-
-def container_status(pod: Object, container: str) -> Object | None:
-    """Return what a pod's status says of a container."""
-    states = pod["status"].get("containerStatuses", [])
-    return next((state for state in states if state["name"] == container), None)
 
 
 def wait_running(
@@ -69,7 +63,7 @@ def wait_running(
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         for pod in models.pods(name, step):
-            state = container_status(pod, container)
+            state = container_of(pod, container)
             if state is not None and "running" in state["state"] and wanted(pod):
                 return str(pod["metadata"]["name"])
         time.sleep(0.2)

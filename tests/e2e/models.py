@@ -1,6 +1,7 @@
 """QuantizedModels of one namespace, and everything around them, as a person would handle them."""
 
 import json
+import time
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -194,6 +195,16 @@ class Models:
             return [pod for pod in wanted if STEP_LABEL not in pod["metadata"]["labels"]]
         return [pod for pod in wanted if pod["metadata"]["labels"][STEP_LABEL] == step]
 
+    def wait_one_server(self, name: str, seconds: float = 180) -> None:
+        """Wait until the servers of former settings are gone and one is left, which is ready."""
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.pods(name)
+            if len(found) == 1 and is_ready(found[0]):
+                return
+            assert time.monotonic() < deadline, [each["metadata"]["name"] for each in found]
+            time.sleep(0.2)
+
     def events(self, name: str) -> list[Object]:
         """Return the events of a model."""
         found = self.kube.items(self.path(CORE, "events"))
@@ -223,6 +234,18 @@ def condition(model: Object | None, kind: str) -> Object:
     return next(
         (c for c in found if c["type"] == kind and c["observedGeneration"] == generation), nothing
     )
+
+
+def container_of(pod: Object, name: str) -> Object | None:
+    """Return what a pod's status says of a container."""
+    states = pod["status"].get("containerStatuses", [])
+    return next((state for state in states if state["name"] == name), None)
+
+
+def is_ready(pod: Object) -> bool:
+    """Tell whether a pod answers."""
+    found = pod["status"].get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in found)
 
 
 def attempts(jobs: list[Object]) -> list[tuple[str, int]]:

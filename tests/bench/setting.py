@@ -1,0 +1,38 @@
+"""What the benchmarks on real pods start from: cluster, images, hub, operator, a namespace."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster import binaries, images, target
+from demo.commands import Commands
+from e2e.install import install_hub, install_operator
+from e2e.kube import Kube
+from e2e.models import CORE, Models, fresh_name
+
+
+@contextmanager
+def prepared(folder: Path) -> Iterator[tuple[Models, Commands]]:
+    """Give a namespace with the operator looking after it; the namespace goes in the end.
+
+    Parameters
+    ----------
+    folder
+        Where the kubeconfig is kept meanwhile.
+    """
+    kubeconfig = folder / "kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(target.kubeconfig())
+    commands = Commands({"KUBECONFIG": str(kubeconfig), "PATH": binaries.search_path()})
+    references = images.ensure([])
+    endpoint = install_hub(commands, references["test-hub"])
+    install_operator(commands, references, endpoint)
+    kube = Kube(str(kubeconfig))
+    namespace = fresh_name("qmodel-bench")
+    path = f"{CORE}/namespaces/{namespace}"
+    kube.apply(path, {"apiVersion": "v1", "kind": "Namespace"})
+    try:
+        yield Models(kube, namespace), commands
+    finally:
+        kube.delete(path)
+        kube.close()

@@ -1,0 +1,91 @@
+"""Upgrading, uninstalling and reinstalling the chart under a model that serves."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from demo import story
+from demo.commands import Commands
+from e2e.install import install_operator
+from e2e.models import ANSWER, APPS, SMOLLM2_GGUF, Models, from_hub, spec
+from qmodel.api.crd import NAME as DEFINITION
+
+NAME = "served-through-it-all"
+WAIT = ["--wait", "--timeout", "120s"]
+IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
+
+
+@pytest.fixture(scope="module")
+def served(models: Models) -> Iterator[dict[str, Any]]:
+    """Apply a model; return its status once it serves."""
+    models.apply(NAME, spec(from_hub(SMOLLM2_GGUF), None))
+    yield models.wait_ready(NAME)
+    models.delete(NAME)
+
+
+def identities(models: Models) -> set[str]:
+    """Return the identities of a model's Jobs, Deployment and server pods."""
+    found = [*models.jobs(NAME), *models.deployments(NAME), *models.pods(NAME)]
+    return {each["metadata"]["uid"] for each in found}
+
+
+def test_an_upgrade_restarts_no_server(
+    models: Models, commands: Commands, served: dict[str, Any]
+) -> None:
+    before = identities(models)
+    words = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
+    commands.run([*words, "--set", "verbose=true", *WAIT])
+    assert _operator_arguments(models) == ["--verbose"]
+    models.edit(NAME, serving={"replicas": 2})
+    models.wait_ready(NAME, 120)
+    assert before < identities(models)
+    assert models.get(NAME)["status"]["artifact"] == served["artifact"]
+
+
+def test_uninstalling_keeps_definition_and_servers_and_reinstalling_goes_on(
+    models: Models,
+    commands: Commands,
+    references: dict[str, str],
+    endpoint: str,
+    served: dict[str, Any],
+) -> None:
+    before = {each["metadata"]["uid"] for each in models.jobs(NAME)}
+    try:
+        commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
+        path = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
+        assert "deletionTimestamp" not in models.kube.call("GET", path)["metadata"]
+        assert ANSWER in models.chat(NAME)
+        models.edit(NAME, serving={"contextLength": 512})
+    finally:
+        install_operator(commands, references, endpoint)
+    status = models.wait_ready(NAME)
+    assert status["sizing"]["contextLength"] == 512
+    assert status["artifact"] == served["artifact"]
+    assert {each["metadata"]["uid"] for each in models.jobs(NAME)} == before
+    assert ANSWER in models.chat(NAME)
+
+
+def test_a_model_goes_without_an_operator(
+    models: Models,
+    commands: Commands,
+    references: dict[str, str],
+    endpoint: str,
+    served: dict[str, Any],
+) -> None:
+    del served  # it serves
+    (deployment,) = models.deployments(NAME)
+    try:
+        commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
+        models.delete(NAME)
+        models.wait_gone("apis/qmodel.dev/v1alpha1", "quantizedmodels", NAME, 10)
+        models.wait_gone(APPS, "deployments", deployment["metadata"]["name"], 30)
+    finally:
+        install_operator(commands, references, endpoint)
+
+
+def _operator_arguments(models: Models) -> list[str]:
+    path = f"{APPS}/namespaces/{story.OPERATOR_NAMESPACE}/deployments/{story.RELEASE}"
+    (container,) = models.kube.call("GET", path)["spec"]["template"]["spec"]["containers"]
+    found: list[str] = container.get("args", [])
+    return found
