@@ -63,27 +63,25 @@ def _refuted(ctx: Context) -> list[ObservedJob]:
     ]
 
 
-def _inspect_again(ctx: Context, step: StepPlan) -> StageResult:
+def _inspect_again(ctx: Context) -> StageResult:
     """Forget what was inspected, once the Job that says so is gone.
 
     The Job that found the change stays until status has forgotten: it is the only one to know.
     """
     result = stage.troubled(
-        step.condition, SOURCE_CHANGED, "the source changed since it was inspected", timedelta(0)
+        ConditionType.FETCHED,
+        SOURCE_CHANGED,
+        "the source changed since it was inspected",
+        timedelta(0),
     )
     inspections = [job for job in ctx.observed.jobs if job.step is Step.INSPECT]
     if inspections:
-        return result.adding(*(Remove("Job", j.name, j.uid) for j in inspections))
+        return result.adding(*_removals(inspections))
     return replace(result, updates={"source": None})
 
 
-def _failed_jobs(ctx: Context) -> tuple[Remove, ...]:
-    """Return the removal of Jobs that failed for a source that is being resolved anew."""
-    return tuple(
-        Remove("Job", job.name, job.uid)
-        for job in ctx.observed.jobs
-        if job.step is Step.FETCH and job.state is JobState.FAILED
-    )
+def _removals(jobs: list[ObservedJob]) -> tuple[Remove, ...]:
+    return tuple(Remove("Job", job.name, job.uid) for job in jobs)
 
 
 def _no_volume(ctx: Context) -> StageResult:
