@@ -160,6 +160,7 @@ def _chat(console: Console, commands: Commands) -> None:
     console.print(
         "\nGo on by yourself:\n"
         "  make -s kubeconfig > /tmp/qmodel.yaml; export KUBECONFIG=/tmp/qmodel.yaml\n"
+        "  export PATH=$(.venv/bin/python tests/cluster tools) PYTHONPATH=operator\n"
         f"  kubectl get quantizedmodels -n {NAMESPACE} -o wide\n"
         f"  .venv/bin/python -m qmodel.cli chat {MODEL} 'What is 2+2?' -n {NAMESPACE}\n"
         "  make demo-down",
