@@ -5,6 +5,7 @@ import logging
 import sys
 
 import kopf
+from kubernetes.aio.config import ConfigException
 
 from qmodel.handlers import operate
 from qmodel.settings import SettingsError, parse
@@ -21,7 +22,11 @@ def main() -> int:
     kopf.configure(debug=settings.verbose, log_format=log_format)
     # One line an event and handler says nothing that a pass does not say better.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
-    return 0 if asyncio.run(operate(settings)) else 1
+    try:
+        return 0 if asyncio.run(operate(settings)) else 1
+    except ConfigException as error:
+        print(f"No cluster to work in: {error}", file=sys.stderr)  # noqa: T201
+        return 2
 
 
 if __name__ == "__main__":

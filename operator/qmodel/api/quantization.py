@@ -56,6 +56,7 @@ class GGUFType(StrEnum):
 
 NEEDS_IMPORTANCE_MATRIX = (
     GGUFType.Q2_K_S,
+    GGUFType.IQ3_XS,
     GGUFType.IQ3_XXS,
     GGUFType.IQ2_M,
     GGUFType.IQ2_S,

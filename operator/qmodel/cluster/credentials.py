@@ -4,6 +4,7 @@ The official client's loader does the reading (exec plugins, inline certificates
 service account's token); the rest of that client is not used, see `qmodel.cluster.client`.
 """
 
+import os
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,9 @@ async def load() -> Credentials:
     if _is_in_pod():
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
     else:
-        await load_kube_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        # Given by name: the library reads the variable only once, when it is imported.
+        path = os.environ.get("KUBECONFIG")
+        await load_kube_config(path, client_configuration=configuration)  # type: ignore[no-untyped-call]
     return Credentials(configuration)
 
 

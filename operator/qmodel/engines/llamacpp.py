@@ -70,7 +70,7 @@ def server_argv(  # noqa: PLR0913  one keyword a flag
         *("--port", str(PORT)),
         *chain.from_iterable(_sizes(context_length, concurrency).items()),
         "--no-kv-unified",
-        *("--n-gpu-layers", str(gpu_layers)),
+        *(("--n-gpu-layers", str(gpu_layers)) if gpu_layers else ()),
         *("--threads", str(threads)),
         *_memory_args(kv_type),
         *("--jinja", "--metrics", "--no-slots", "--no-ui", "--offline"),

@@ -187,7 +187,7 @@ def _quantize_task(ctx: Context, source: SourceStatus, thread_count: int) -> Qua
         gguf_type=None if options is None else options.type,
         importance_matrix=options is not None and options.importance_matrix,
         calibration_file=None if spec.quantization.calibration is None else CALIBRATION_FILE,
-        keep_revisions=sorted(kept),
+        keep_revisions=sorted(kept) if spec.storage.existing_claim is None else None,
         threads=thread_count,
     )
 

@@ -33,7 +33,8 @@ def run(task: QuantizeTask, progress: Progress) -> Artifact:
     if stored := _stored(directory, progress.part(0.0, 0.02)):
         return stored
     started = time.monotonic()
-    make_room(directory, task.keep_revisions, Path(task.source_directory).name)
+    if task.keep_revisions is not None:
+        make_room(directory, task.keep_revisions, Path(task.source_directory).name)
     backend = LlamaCpp()
     base = backend.base(
         Path(task.source_directory), base_store(directory), progress.part(0.02, 0.35)

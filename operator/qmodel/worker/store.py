@@ -15,8 +15,13 @@ def base_store(artifact: Path) -> Path:
     return artifact.parent / ".base"
 
 
+def source_store(artifact: Path) -> Path:
+    """Return the folder of fetched sources beside an artifact's folder."""
+    return artifact.parent / "sources"
+
+
 def make_room(artifact: Path, keep_revisions: Sequence[str], source: str) -> None:
-    """Remove the artifacts, conversions and leftovers that nothing needs any more.
+    """Remove the sources, artifacts, conversions and leftovers that nothing needs any more.
 
     Parameters
     ----------
@@ -25,13 +30,13 @@ def make_room(artifact: Path, keep_revisions: Sequence[str], source: str) -> Non
     keep_revisions
         Other artifacts that must stay.
     source
-        Name of the source's folder, whose conversion stays.
+        Name of the source's folder; it and its conversion stay.
     """
     kept = {artifact.name, *keep_revisions}
     for folder in _entries(artifact.parent):
         if folder.name.removesuffix(PARTIAL) not in kept and _is_artifact(folder):
             remove(folder)
-    for folder in _entries(base_store(artifact)):
+    for folder in [*_entries(base_store(artifact)), *_entries(source_store(artifact))]:
         if folder.name != source:
             remove(folder)
 

@@ -79,8 +79,9 @@ class QuantizeTask(ApiModel):
     gguf_type: GGUFType | None = None
     importance_matrix: bool = False
     calibration_file: str | None = None
-    keep_revisions: list[str] = Field(default_factory=list)
-    """Artifacts on the volume that must stay; others are removed to make room."""
+    keep_revisions: list[str] | None = None
+    """Artifacts that must stay on a volume of the model's own; others make room. Absent: others
+    may use the volume, so nothing is removed."""
     threads: PositiveInt
 
 
