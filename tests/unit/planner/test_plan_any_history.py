@@ -78,6 +78,9 @@ EVENTS: dict[str, Event] = {
     "hub down": of_a_job(
         lambda w, j: w.fail(j.step, report=failure(j.step, "HubUnavailable", retry=15))
     ),
+    "source changed": of_a_job(
+        lambda w, j: w.fail(j.step, report=failure(j.step, "SourceChanged", retry=15))
+    ),
     "stuck": of_a_job(stick),
     "serve": World.serve,
     "server killed for memory": of_servers(ContainerResult("server", 137, "OOMKilled", None)),
