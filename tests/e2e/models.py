@@ -210,6 +210,19 @@ class Models:
         found = self.kube.items(self.path(CORE, "events"))
         return [event for event in found if event["involvedObject"]["name"] == name]
 
+    def told(self, name: str, expected: set[str], seconds: float = 15) -> list[str]:
+        """Return the reasons of a model's events once they hold what is expected, or in the end.
+
+        Events follow the status. That a pod waits for its turn on a small node is left out.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            reasons = [event["reason"] for event in self.events(name)]
+            found = [reason for reason in reasons if reason != "Unschedulable"]
+            if expected <= set(found) or time.monotonic() > deadline:
+                return sorted(found)
+            time.sleep(0.2)
+
     def chat(self, name: str, question: str = QUESTION, **more: Any) -> str:
         """Ask a model through its Service; return its answer."""
         service = self.path(CORE, "services", f"{child_name(name)}:http")
