@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from cluster import local
+from cluster import local, target
 from demo.commands import REPOSITORY, Commands, DemoError
 from demo.stages import stage
 
@@ -48,7 +48,7 @@ def up(console: Console) -> None:
 
 def down(console: Console) -> None:
     """Remove what `up` made; the cluster too, if this project started it."""
-    if not local.exists():
+    if not local.exists() and target.own_context():
         with cluster_commands() as commands:
             _remove(console, commands)
     with stage(console, "Cluster") as now:
