@@ -124,7 +124,7 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
         return suspended(plan.condition)
     known = record_of(ctx, plan)
     if known is not None and known.finished is None and known.attempts == record.attempts:
-        record = known.model_copy(update={"image": plan.image})
+        record = known
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
     want = plan.build(name, record.attempts, record.memory_bytes)
     result = _refusal(ctx, plan, want.name) or _working(plan, record)

@@ -92,9 +92,7 @@ def _no_volume(ctx: Context) -> StageResult:
         return stage.troubled(ConditionType.FETCHED, refused.reason, message)
     if ctx.model.spec.suspend:
         return suspended(ConditionType.FETCHED)
-    return stage.working(
-        ConditionType.FETCHED, "WaitingForVolume", "waits for its volume", timedelta(0)
-    )
+    return stage.working(ConditionType.FETCHED, "WaitingForVolume", "waits for its volume")
 
 
 def _step(ctx: Context, source: SourceStatus) -> StepPlan:

@@ -101,10 +101,7 @@ def _roll(ctx: Context, candidate: Rollout) -> StageResult:
         "serving_revision": candidate.revision,
     }
     others = _others(ctx, candidate.revision)
-    if others and not _service_is_at(ctx, candidate.revision):
-        soon = None if _refused(ctx, candidate) else timedelta(0)
-        return StageResult(result.verdict, updates, _keep(ctx, candidate), soon)
-    wishes = (*_keep(ctx, candidate), *others)
+    wishes = (*_keep(ctx, candidate), *(others if _service_is_at(ctx, candidate.revision) else ()))
     return StageResult(result.verdict, updates, wishes, result.requeue_after)
 
 
@@ -161,19 +158,11 @@ def _state(ctx: Context, candidate: Rollout) -> StageResult:
     starting = stage.working(
         ConditionType.AVAILABLE, "Deploying", f"starting the servers of {candidate.revision}"
     )
-    if _is_adjusted(ctx, candidate):
-        return replace(starting, requeue_after=timedelta(0))
     if found is None:
         return starting
     if found.available and found.replicas == ctx.model.spec.serving.replicas:
         return _available(ctx, found)
     return _out_of_memory(ctx, candidate, found) or trouble(found, ctx.now) or starting
-
-
-def _is_adjusted(ctx: Context, candidate: Rollout) -> bool:
-    """Whether this pass changes the servers, so that what is observed is not yet of them."""
-    serving = ctx.status.rollout
-    return serving is not None and serving.revision == candidate.revision and serving != candidate
 
 
 def _out_of_memory(
