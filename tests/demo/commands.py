@@ -100,9 +100,7 @@ class Commands:
     def attached(self, *words: str) -> int:
         """Run the project's own command line on this terminal; returns its exit status."""
         command = [sys.executable, "-m", "qmodel.cli", *words]
-        return subprocess.run(
-            command, cwd=REPOSITORY, env=self.environment, check=False
-        ).returncode
+        return subprocess.run(command, cwd=REPOSITORY, env=self.environment, check=False).returncode
 
     def qmodel(self, *words: str, seconds: float = 300) -> str:
         """Run the project's own command line; returns what it prints."""

@@ -118,9 +118,10 @@ def install_operator(
         before = _generation(commands, OPERATOR_NAMESPACE, RELEASE)
         where = ["--namespace", OPERATOR_NAMESPACE, "--create-namespace"]
         chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
-        wait = ["--wait", "--timeout", "120s"]
+        # What was applied by kubectl before, such as the definition, becomes the release's.
+        how = ["--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s"]
         try:
-            commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *wait])
+            commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *how])
         except DemoError as error:
             message = f"{error}\nWhat its pod says:\n{_log(commands)}"
             raise DemoError(message) from error
