@@ -56,7 +56,6 @@ SPECS = {
     "served": spec(GGUF, None),
     "foreign-service": spec(GGUF, None),
     "foreign-claim": spec(GGUF, None),
-    "killed-while-measuring": spec(GGUF, None, serving={"contextLength": 8192}),
 }
 
 
@@ -248,6 +247,7 @@ def test_a_measurement_killed_for_memory_gets_one_larger_try(
     models: Models, commands: Commands
 ) -> None:
     name = "killed-while-measuring"
+    models.apply(name, spec(GGUF, None, serving={"contextLength": 8192}))
     first = wait_running(models, name, "measure", "measure", VERDICT_SECONDS)
     given = step_status(models.get(name)["status"], "measure")["memoryBytes"]
     time.sleep(5)  # the server has loaded the model, and holds most
