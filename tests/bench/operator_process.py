@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -39,9 +40,16 @@ class Sample:
 
 
 class OperatorProcess:
-    """Starts, asks and ends an operator that serves all namespaces."""
+    """Starts, asks and ends an operator.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    namespaces
+        What it serves; none means all.
+    """
+
+    def __init__(self, namespaces: Sequence[str] = ()) -> None:
+        self._namespaces = namespaces
         self._process: subprocess.Popen[bytes] | None = None
         self._log: IO[bytes] | None = None
 
@@ -67,6 +75,7 @@ class OperatorProcess:
         images = ("OPERATOR", "LLAMACPP", "LLAMACPP_WORKER")
         environment = {**os.environ, **{f"QMODEL_IMAGE_{name}": _IMAGE for name in images}}
         command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={PORT}"]
+        command += [f"--namespace={namespace}" for namespace in self._namespaces]
         self._process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond
             command, env=environment, stdout=self._log, stderr=self._log
         )

@@ -19,6 +19,7 @@ CAPACITY = {"cpu": "64", "memory": "512Gi", "ephemeral-storage": "1Ti", "pods": 
 STAGES = ("node/fast", "node/heartbeat-with-lease", "pod/fast")
 STAGE_FOLDER = "kustomize/stage"
 POD_END = "pod-complete.yaml"
+LEASE_SECONDS = 40
 READY_SECONDS = 120
 DELETE_SECONDS = 300
 
@@ -67,6 +68,8 @@ def _command(pod_end: Path | None) -> list[str | Path]:
         f"--kubeconfig={kubeconfig}",
         f"--manage-nodes-with-annotation-selector={SELECTOR}",
         f"--cidr={POD_RANGE}",
+        # Without leases a node is not heard of for minutes, and its pods count as not ready.
+        f"--node-lease-duration-seconds={LEASE_SECONDS}",
         *(f"--config={path.resolve()}" for path in _stages(pod_end)),
     ]
 
