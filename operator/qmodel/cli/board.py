@@ -64,9 +64,11 @@ class Row:
 
     @property
     def text(self) -> str:
-        """What there is to say about it now."""
+        """What there is to say about it in a line."""
         if self.state is State.WAITING:
             return ""
+        if self.state is State.FAILED:
+            return self.reason
         return self.detail if self.state is State.WORKING and self.detail else self.message
 
     def move(self, state: State, began: float, now: float) -> None:

@@ -109,5 +109,6 @@ def test_a_failure_is_named() -> None:
     board = Board()
     board.see(model(failed(3, "QualityBelowGate", "the ratio is 1.3")), now=0)
     assert board.failed is board.rows[EVALUATED]
-    assert board.failed.text == "the ratio is 1.3"
+    assert board.failed.text == "QualityBelowGate"
+    assert board.failed.message == "the ratio is 1.3"
     assert board.current is None

@@ -55,7 +55,7 @@ def test_a_failure_ends_with_its_reason_message_and_what_to_do() -> None:
     outcome, text = run(ScriptedAccess([model(status(1)), model(below)]))
     assert outcome is Exit.FAILED
     assert "Evaluated failed: QualityBelowGate" in text
-    assert "perplexity ratio 1.3 is above 1.05" in text
+    assert text.count("perplexity ratio 1.3 is above 1.05") == 1
     assert "kubectl describe quantizedmodel smollm2 -n demo" in text
 
 
