@@ -7,6 +7,7 @@ expired is judged by how long it has not changed before our own eyes.
 """
 
 import asyncio
+import contextlib
 import logging
 from datetime import UTC, datetime
 
@@ -57,13 +58,20 @@ class Leadership:
         logger.info("Leading as %s", self._identity)
 
     async def hold(self) -> None:
-        """Renew the lease; return once it is lost."""
+        """Renew the lease; return once it is lost.
+
+        A request that hangs ends with the time for renewing, and a lease counts from when its
+        renewal was sent: another may take over before our own request would time out.
+        """
         loop = asyncio.get_running_loop()
         renewed = loop.time()
-        while loop.time() - renewed < RENEW_SECONDS:
-            await asyncio.sleep(RETRY_SECONDS)
-            if await self._try():
-                renewed = loop.time()
+        with contextlib.suppress(TimeoutError):
+            while True:
+                async with asyncio.timeout_at(renewed + RENEW_SECONDS):
+                    await asyncio.sleep(RETRY_SECONDS)
+                    sent = loop.time()
+                    if await self._try():
+                        renewed = sent
         logger.error("Lost the lease %s/%s", self._namespace, MANAGER)
 
     async def release(self) -> None:

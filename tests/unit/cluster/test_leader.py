@@ -75,6 +75,18 @@ async def test_a_leader_that_cannot_renew_gives_up() -> None:
     await asyncio.wait_for(first.hold(), 5)
 
 
+async def test_a_leader_whose_request_hangs_gives_up_before_its_lease_ends() -> None:
+    server = FakeApiServer()
+    first = await lead(server, "first")
+
+    async def hang(*_: object) -> dict[str, object]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    server.get = hang  # type: ignore[assignment, method-assign]
+    await asyncio.wait_for(first.hold(), leader.LEASE_SECONDS / 2)
+
+
 async def test_a_short_failure_loses_nothing() -> None:
     server = FakeApiServer()
     first = await lead(server, "first")
