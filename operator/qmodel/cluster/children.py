@@ -80,8 +80,7 @@ class Children:
             return True
         if kind is JOB or not _needs_apply(known, manifest):
             return False
-        await self._apply(known, manifest)
-        return True
+        return await self._apply(known, manifest)
 
     async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> None:
         """Create an object; if one of that name exists, take it in if it is ours."""
@@ -97,8 +96,12 @@ class Children:
             if kind is not JOB:
                 await self._apply(known, manifest)
 
-    async def _apply(self, known: Entry, manifest: Object) -> None:
-        """Apply our fields to the very object that was observed."""
+    async def _apply(self, known: Entry, manifest: Object) -> bool:
+        """Apply our fields to the very object that was observed; return whether that changed it.
+
+        An admission webhook may change what we apply, always to the same. The object then differs
+        from what is wanted for ever, and to plan again on the answer would never end.
+        """
         body = {**manifest, "metadata": {**manifest["metadata"], "uid": known.uid}}
         try:
             answer = await self._client.apply(known.kind, known.namespace, known.name, body)
@@ -106,6 +109,7 @@ class Children:
             self._store.forget(known.uid)
             raise
         self._store.put(known.kind, answer)
+        return int(answer["metadata"]["resourceVersion"]) != known.version
 
     async def _remove(self, model: QuantizedModel, wish: Remove) -> None:
         """Delete the very object that was observed; if it is gone already, so be it."""

@@ -74,6 +74,19 @@ async def test_what_someone_changed_is_applied_again(world: World) -> None:
     assert world.server.calls[1:] == ["apply Service/svc"]
 
 
+async def test_what_a_webhook_changes_back_is_not_taken_for_a_change(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    mutated = world.server.add(SERVICE, {**found, "spec": {"selector": {}}})
+    world.store.put(SERVICE, mutated)
+
+    async def unchanged(*_: object) -> dict[str, object]:
+        return mutated
+
+    world.server.apply = unchanged  # type: ignore[assignment, method-assign]
+    assert not await world.children.fulfil(world.model, SERVICE_WISH)
+
+
 async def test_what_another_version_wrote_is_left_alone(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
     found = world.server.objects["Service", "ns", "svc"]
