@@ -55,12 +55,22 @@ class WorkQueue:
         else:
             self._due(key)
 
-    def fail(self, key: str) -> None:
-        """Have a key worked on again after a delay that grows with every failure in a row."""
+    def fail(
+        self, key: str, least_seconds: float = 0.0, most_seconds: float = LONGEST_RETRY_SECONDS
+    ) -> None:
+        """Have a key worked on again after a delay that grows with every failure in a row.
+
+        Parameters
+        ----------
+        least_seconds
+            What the API server asked for; it holds even beyond `most_seconds`.
+        most_seconds
+            Bound of the growth.
+        """
         failures = self._failures.get(key, 0)
         self._failures[key] = failures + 1
         delay = FIRST_RETRY_SECONDS * 2 ** min(failures, MOST_DOUBLINGS)
-        self.wake_after(key, min(delay, LONGEST_RETRY_SECONDS))
+        self.wake_after(key, max(least_seconds, min(delay, most_seconds)))
 
     def succeed(self, key: str) -> None:
         """Let the next failure of a key count as the first."""

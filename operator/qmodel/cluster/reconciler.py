@@ -35,6 +35,9 @@ MAX_ROUNDS = 4
 WORKERS = 8
 """Models that are worked on at once: enough to keep the API server busy while answers travel."""
 
+LONGEST_OUTAGE_RETRY_SECONDS = 10.0
+"""Between tries while the API server does not answer: once it does, nothing else tells us."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -87,8 +90,7 @@ class Reconciler:
             refused = await self.reconcile(key)
         except Unavailable as error:
             logger.warning("Will try again: %s", error)
-            self._queue.wake_after(key, error.retry_after_seconds)
-            self._queue.fail(key)
+            self._queue.fail(key, error.retry_after_seconds, LONGEST_OUTAGE_RETRY_SECONDS)
             return "unavailable"
         except Exception:  # one model's bug or surprise must not stop the others
             logger.exception("Pass over model %s failed; will try again", key)

@@ -94,6 +94,18 @@ async def test_failures_delay_longer_each_time_until_one_success(
     assert delays == [first, 2 * first, 4 * first, first]
 
 
+async def test_a_failure_waits_as_long_as_was_asked_and_no_longer_than_allowed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = WorkQueue()
+    delays: list[float] = []
+    monkeypatch.setattr(queue, "wake_after", lambda _, seconds: delays.append(seconds))
+    queue.fail("a", least_seconds=30)
+    for _ in range(20):
+        queue.fail("a", most_seconds=10)
+    assert (delays[0], delays[-1]) == (30, 10)
+
+
 async def test_the_delay_is_bounded() -> None:
     queue = WorkQueue()
     for _ in range(2000):
