@@ -17,6 +17,7 @@ from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.naming import ATTEMPT_LABEL, KEY_LABEL, REVISION_LABEL, STEP_LABEL
 from qmodel.planner.model import (
+    OWN_CONTAINERS,
     ContainerResult,
     JobState,
     Node,
@@ -143,13 +144,18 @@ def pod(body: Object) -> ObservedPod:
         uid=meta["uid"],
         phase=status.get("phase", "Pending"),
         created=time(meta["creationTimestamp"]),
-        results=tuple(_results(containers)),
+        results=tuple(_results([c for c in containers if _is_ours(c)])),
         waiting_reason=waiting.get("reason", ""),
         waiting_message=_cut(waiting.get("message", "")),
         unschedulable=_unschedulable(status),
         pod_reason=status.get("reason", ""),
         pod_message=_cut(status.get("message", "")),
     )
+
+
+def _is_ours(container: Object) -> bool:
+    """Whether a container is one that we asked for."""
+    return container["name"] in OWN_CONTAINERS
 
 
 def _waiting(containers: list[Object]) -> Iterator[Object]:
@@ -194,13 +200,14 @@ def _unschedulable(status: Object) -> str:
 
 
 def running_container(body: Object) -> str:
-    """Return the name of the first container of a pod that runs, or nothing."""
+    """Return the name of the first container of ours that runs in a pod, or nothing."""
     status = body.get("status", {})
     containers = [
         *status.get("initContainerStatuses", ()),
         *status.get("containerStatuses", ()),
     ]
-    return next((c["name"] for c in containers if "running" in c.get("state", {})), "")
+    running = (c["name"] for c in containers if "running" in c.get("state", {}) and _is_ours(c))
+    return next(running, "")
 
 
 def deployment(body: Object) -> ObservedDeployment:

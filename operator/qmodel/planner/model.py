@@ -30,6 +30,14 @@ class Container(StrEnum):
     MEASURE = "measure"
 
 
+SERVER_CONTAINER = "server"
+"""Of a server's pod: what serves."""
+VERIFY_CONTAINER = "verify"
+"""Of a server's pod: what checks the artifact first."""
+OWN_CONTAINERS = frozenset({*Container, SERVER_CONTAINER, VERIFY_CONTAINER})
+"""All of ours; others, such as a mesh's proxy, are injected and say nothing about a step."""
+
+
 @dataclass(frozen=True, slots=True)
 class Images:
     """Images of this installation."""

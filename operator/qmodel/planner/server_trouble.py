@@ -8,13 +8,16 @@ from qmodel.api.status import StepStatus
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
-from qmodel.planner.model import ContainerResult, ObservedDeployment
+from qmodel.planner.model import (
+    SERVER_CONTAINER,
+    VERIFY_CONTAINER,
+    ContainerResult,
+    ObservedDeployment,
+)
 from qmodel.planner.pod_trouble import pod_trouble, until_trouble
 
 SERVE = "serve"
 """Name of the record in `status.steps`."""
-SERVER_CONTAINER = "server"
-VERIFY_CONTAINER = "verify"
 _MEMORY_FACTOR = 1.5
 
 

@@ -5,7 +5,12 @@ from qmodel.api.serving import PodTemplate
 from qmodel.api.status import Rollout
 from qmodel.engines import llamacpp
 from qmodel.naming import MODEL_ANNOTATION, MODEL_UID_LABEL, REVISION_LABEL, SERVER_LABELS
-from qmodel.planner.model import Accelerators, WantDeployment
+from qmodel.planner.model import (
+    SERVER_CONTAINER,
+    VERIFY_CONTAINER,
+    Accelerators,
+    WantDeployment,
+)
 from qmodel.resources import types
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.pod import (
@@ -102,7 +107,7 @@ def _add_wanted(spec: PodSpec, wanted: PodTemplate) -> None:
 def _verify(rollout: Rollout) -> Container:
     """Return the container that compares the artifact with its manifest."""
     asked = resources(VERIFY_BYTES, VERIFY_CPU)
-    built = container("verify", rollout.image, asked, [_ARTIFACTS_MOUNT])
+    built = container(VERIFY_CONTAINER, rollout.image, asked, [_ARTIFACTS_MOUNT])
     directory = f"{ARTIFACTS}/{rollout.revision}"
     built["command"] = ["python", "-m", "qmodel.worker.verify", directory]
     return built
@@ -112,7 +117,7 @@ def _server(rollout: Rollout) -> Container:
     """Return the server, as it was measured."""
     sizing = rollout.sizing
     asked = resources(sizing.memory_bytes, sizing.cpu, _accelerators(rollout))
-    built = container("server", rollout.image, asked, [_ARTIFACTS_MOUNT])
+    built = container(SERVER_CONTAINER, rollout.image, asked, [_ARTIFACTS_MOUNT])
     built["command"] = rollout.argv
     built["env"] = environment(rollout.env)
     built["ports"] = [{"name": HTTP_PORT_NAME, "containerPort": llamacpp.PORT}]

@@ -97,6 +97,14 @@ def test_a_restarted_server_tells_how_it_ended_before() -> None:
     assert found.results[0].reason == "OOMKilled"
 
 
+def test_what_others_injected_into_a_pod_says_nothing_about_the_step() -> None:
+    proxy = {"name": "proxy", "state": {"running": {}}}
+    died = ended("sidecar", reason="OOMKilled", exitCode=137)
+    body = pod(initContainerStatuses=[proxy], containerStatuses=[died, ended("measure")])
+    assert [result.name for result in parse.pod(body).results] == ["measure"]
+    assert parse.running_container(body) == ""
+
+
 def test_a_failed_job_tells_why() -> None:
     body = job(done="Failed")
     body["status"]["conditions"][0] |= {"reason": "DeadlineExceeded", "message": "too long"}
