@@ -13,8 +13,8 @@ from qmodel.cluster.parse import Object
 from qmodel.cluster.store import Model
 from qmodel.planner.model import Announcement
 
-MAX_NOTE_CHARACTERS = 1000
-"""The API server refuses more than 1,024 bytes."""
+MAX_NOTE_BYTES = 1000
+"""The API server refuses more than 1,024."""
 
 _NOT_LAST = ".-"  # what a name may not end with
 _CONTROLLER = f"{GROUP}/operator"
@@ -46,7 +46,7 @@ def _event(model: Model, announcement: Announcement, now: datetime) -> Object:
         "action": "Reconcile",
         "type": announcement.type,
         "reason": announcement.reason,
-        "note": announcement.message[:MAX_NOTE_CHARACTERS],
+        "note": announcement.message.encode()[:MAX_NOTE_BYTES].decode(errors="ignore"),
         "regarding": {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": KIND,
