@@ -177,6 +177,16 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "are set by the operator",
     ),
     (
+        "port by another platform's variable",
+        {"serving.env": [{"name": "AIP_HTTP_PORT", "value": "1"}]},
+        "are set by the operator",
+    ),
+    (
+        "GPUs that were not asked for",
+        {"serving.env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]},
+        "are set by the operator",
+    ),
+    (
         "flag and value in one",
         {"serving.extraArgs": ["--temp=0.2"]},
         "a flag and its value are two items",
@@ -196,6 +206,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
             "--n-gpu-layers",
             "--no-mmap",
             "--api-key",
+            "--log_disable",
         )
     ),
 ]

@@ -40,6 +40,8 @@ DENIED_ARGUMENTS = (
     "--lazy-mode", "--mmap", "--no-mmap", "--mlock", "-dev", "--device", "-ngl",
     "--gpu-layers", "--n-gpu-layers", "-t", "--threads", "-tb", "--threads-batch",
     "--threads-http",
+    # the log that a measurement reads
+    "--log-disable", "--log-jsonl",
     # what ends at once
     "-h", "--help", "--usage", "--version", "--list-devices", "--completion-bash",
 )  # fmt: skip
@@ -69,9 +71,10 @@ class EnvVar(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "!self.name.matches('^(LLAMA|GGML|LD|PYTHON|HF|HUGGING_FACE)_|^(PATH|PYTHON.*)$')",
-                "PATH and names that start with LLAMA_, GGML_, LD_, HF_, HUGGING_FACE_ or PYTHON"
-                " are set by the operator",
+                "!self.name.matches('^((LLAMA|GGML|AIP|LD|HF|HUGGING_FACE)_|PYTHON)"
+                "|^(PATH|NVIDIA_VISIBLE_DEVICES)$')",
+                "PATH, NVIDIA_VISIBLE_DEVICES and names that start with LLAMA_, GGML_, AIP_, LD_,"
+                " HF_, HUGGING_FACE_ or PYTHON are set by the operator",
             )
         )
     )

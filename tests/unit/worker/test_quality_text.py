@@ -108,6 +108,13 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         user.read(path)
 
 
+def test_text_that_is_not_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    for name in ("absent", "folder"):
+        with pytest.raises(TextInvalid, match=f"the {tmp_path.name} text .* is not there"):
+            user.read(tmp_path / name)
+
+
 def test_text_cut_within_a_character_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

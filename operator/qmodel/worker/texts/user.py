@@ -15,8 +15,11 @@ def read(path: Path) -> str:
     Raises
     ------
     TextInvalid
-        If it is not UTF-8, naming the byte.
+        If it is not there, or not UTF-8, naming the byte.
     """
+    if not path.is_file():  # the pod starts without it: its ConfigMap is optional
+        message = f"the {path.parent.name} text that spec names is not there, or is no file"
+        raise TextInvalid(message)
     with path.open("rb") as file:
         data = file.read(MAX_BYTES)
     try:
