@@ -189,14 +189,12 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     if failed.retry_after is None or record.attempts >= failed.most_attempts:
-        hint = f" Delete Job {job.name} to try again."
-        return with_record(
-            ctx, stage.blocked(plan.condition, failed.reason, failed.message + hint), record
-        )
+        message = f"{_sentence(failed.message)} Delete Job {job.name} to try again."
+        return with_record(ctx, stage.blocked(plan.condition, failed.reason, message), record)
     due = (job.finished or ctx.now) + _backoff(failed.retry_after, record.attempts)
     if due <= ctx.now:
         return _retry(ctx, plan, record)
-    message = f"{failed.message} Attempt {record.attempts + 1} follows."
+    message = f"{_sentence(failed.message)} Attempt {record.attempts + 1} follows."
     result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
     return with_record(ctx, result, record)
 
@@ -246,3 +244,8 @@ def _backoff(first: timedelta, attempts: int) -> timedelta:
     """Return the pause before the next attempt: doubled each time, bounded."""
     doublings: int = 2 ** min(attempts - 1, 10)
     return min(first * doublings, LONGEST_BACKOFF)
+
+
+def _sentence(message: str) -> str:
+    """Return a message that another sentence can follow."""
+    return message if message.endswith((".", "!", "?")) else f"{message}."
