@@ -27,7 +27,7 @@ from qmodel.sizing.estimate import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
 
 _TIMEOUT_SECONDS = 86_400
-_CPU = "500m"
+_CPU = "100m"
 
 
 def plan(ctx: Context) -> StageResult:
