@@ -4,7 +4,9 @@ import sys
 from pathlib import Path
 
 # A folder that is run puts itself on the path; its siblings are packages too.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+TESTS = Path(__file__).resolve().parent.parent
+sys.path[0] = str(TESTS)
+sys.path.insert(1, str(TESTS.parent / "operator"))
 
 from demo.cli import main  # noqa: E402  the path comes first
 

@@ -12,6 +12,8 @@ from rich.text import Text
 
 TITLE_WIDTH = 10
 TIME_WIDTH = 7
+LINE_SECONDS = 15
+"""Between two lines of a stage that takes long, in a file."""
 
 
 class Stage:
@@ -25,16 +27,22 @@ class Stage:
         What was said to happen last.
     """
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, console: Console) -> None:
         self.result = ""
+        self._console = console
         self._title = title
         self.told = ""
         self._started = time.monotonic()
+        self._next_line = float(LINE_SECONDS)
         self._spinner = Spinner("dots", style="cyan")
 
     def tell(self, what: str) -> None:
-        """Say what happens now."""
+        """Say what happens now; where nothing can be redrawn, now and then a line of it."""
         self.told = what
+        seconds = time.monotonic() - self._started
+        if not self._console.is_terminal and seconds > self._next_line:
+            self._next_line = seconds + LINE_SECONDS
+            self._console.print(f"  {_time(seconds)}  {what}", markup=False, soft_wrap=True)
 
     def __rich__(self) -> Table:
         """Draw the stage at work."""
@@ -58,7 +66,7 @@ class Stage:
 @contextmanager
 def stage(console: Console, title: str) -> Iterator[Stage]:
     """Show a stage from its begin to its end."""
-    running = Stage(title)
+    running = Stage(title, console)
     if console.is_terminal:
         with Live(running, console=console, transient=True, refresh_per_second=8):
             yield running

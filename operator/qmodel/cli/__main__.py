@@ -4,12 +4,12 @@ import sys
 from typing import Any
 
 import click
-from rich.console import Console
 
 from qmodel.api.conditions import ConditionType
 from qmodel.cli import report as reports
 from qmodel.cli.access import AccessError, connect, current_namespace, require_answering
 from qmodel.cli.durations import parse_duration
+from qmodel.cli.terminal import console
 from qmodel.cli.watch import Feed, Watch
 
 FAILED = 1
@@ -59,7 +59,7 @@ def watch(name: str, namespace: str, until: str, timeout: float) -> None:
     Exit status: 0 once the condition is True, 1 if the model needs a person, 2 on timeout.
     """
     feed = Feed(connect(), namespace, name)
-    sys.exit(Watch(feed, Console(), ConditionType(until), timeout).run())
+    sys.exit(Watch(feed, console(), ConditionType(until), timeout).run())
 
 
 @cli.command()
@@ -67,7 +67,7 @@ def watch(name: str, namespace: str, until: str, timeout: float) -> None:
 @namespace_option
 def report(name: str, namespace: str) -> None:
     """Show what became of the model NAME: size, quality, memory, speed."""
-    Console().print(reports.table(connect().model(namespace, name)))
+    console().print(reports.table(connect().model(namespace, name)))
 
 
 @cli.command()
