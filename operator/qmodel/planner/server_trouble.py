@@ -60,7 +60,10 @@ def _damaged(found: ObservedDeployment) -> StageResult | None:
         result = pod.result(VERIFY_CONTAINER)
         failure = None if result is None or result.report is None else result.report.failure
         if failure is not None:
-            advice = "Restore the volume, or delete the claim to have everything made anew."
+            advice = (
+                "Restore the volume, or delete the claim and then this model's pods, which keep it "
+                "from going, to have everything made anew."
+            )
             return stage.blocked(
                 ConditionType.AVAILABLE, failure.reason, f"{failure.message} {advice}"
             )
