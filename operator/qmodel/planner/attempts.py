@@ -101,10 +101,26 @@ def _follow(
             return with_record(ctx, take(reports), observed_record(ctx, plan, job))
     failed = classify(job)
     if failed.reason in UNWITNESSED:
+        told = _told_before(ctx, plan, job)
+        if told is not None:
+            return told
         left = WITNESS_GRACE - (ctx.now - (job.finished or ctx.now))
         if left > timedelta(0):
             return _working(plan, observed_record(ctx, plan, job), left)
     return _failed(ctx, plan, job, failed)
+
+
+def _told_before(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult | None:
+    """Return why the Job failed for good as status holds it, for when its pod has gone since.
+
+    Pods of failed Jobs go with their nodes: that is no reason to try what cannot work again.
+    """
+    record, shown = record_of(ctx, plan), ctx.status.condition(plan.condition)
+    if record is None or shown is None or shown.status is not ConditionStatus.FALSE:
+        return None
+    if (record.attempts, record.last_reason) != (job.attempt, shown.reason):
+        return None
+    return with_record(ctx, stage.blocked(plan.condition, shown.reason, shown.message), record)
 
 
 def _reports(plan: StepPlan, job: ObservedJob) -> Reports | None:

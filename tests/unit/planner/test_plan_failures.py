@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from qmodel.api.conditions import ConditionType
@@ -162,6 +164,22 @@ def test_a_lost_pod_is_tried_again(step: str) -> None:
     found = world.status.step(step)
     assert found is not None
     assert found.last_reason == "PodLost"
+
+
+@every_step
+def test_a_failure_for_good_stays_so_when_its_pod_goes_with_its_node(step: str) -> None:
+    world = at(step)
+    world.fail(step, report=failure(step, "UnsupportedModel", "cannot be"))
+    name = max(world.jobs, key=lambda each: world.jobs[each].step == step)
+    message = world.message(SHOWN_BY[step])
+    world.jobs[name] = replace(world.jobs[name], pod=None)
+    world.wake()
+    world.advance(60)
+    assert world.says(SHOWN_BY[step]) == "False UnsupportedModel"
+    assert world.message(SHOWN_BY[step]) == message
+    assert attempts(world, step) == ["1"]
+    world.delete_job(step)
+    assert attempts(world, step) == ["1", "2"]
 
 
 @every_step
