@@ -83,8 +83,13 @@ demo-down: venv ## Remove what the demo made
 	$(BIN)/python tests/demo down
 
 .PHONY: run
-run: venv ## Run the operator from here against the current context
-	$(BIN)/python -m qmodel --dev
+run: images ## Run the operator from here, where none is installed, with the images of this tree
+	@while IFS== read -r name reference; do \
+		name=$${name//-/_}; export "QMODEL_IMAGE_$${name^^}=$$reference"; \
+	done < <($(BIN)/python tests/cluster images --print-refs); \
+	kubeconfig=$$(mktemp); trap 'rm -f "$$kubeconfig"' EXIT; \
+	$(BIN)/python tests/cluster kubeconfig > "$$kubeconfig"; \
+	KUBECONFIG=$$kubeconfig $(BIN)/python -m qmodel --dev
 
 .PHONY: bench-overhead
 bench-overhead: cluster images ## Apply to Ready against the same tools by hand
