@@ -7,7 +7,6 @@ same objects posted without an operator, all at once: the least that the cluster
 
 import argparse
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -16,9 +15,8 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from bench import fleet
+from bench import fleet, installed
 from bench.operator_process import OperatorProcess
 from bench.pretended import stage
 from cluster import kwok, target
@@ -27,7 +25,6 @@ from qmodel.cluster.credentials import load
 from qmodel.cluster.kinds import DEPLOYMENT, JOB, MODEL, SERVICE
 
 NODES = 20
-OPERATOR = "app.kubernetes.io/component=operator"
 READY_SECONDS = 600
 IDLE_SECONDS = 60
 SETTLE_SECONDS = 5
@@ -56,7 +53,8 @@ def main() -> int:
         os.environ["KUBECONFIG"] = str(kubeconfig)
         kwok.up(NODES, pod_end, None)
         try:
-            return asyncio.run(_run(chosen.models))
+            with installed.paused():
+                return asyncio.run(_run(chosen.models))
         finally:
             kwok.down()
 
@@ -64,7 +62,7 @@ def main() -> int:
 async def _run(models: int) -> int:
     """Measure, print, judge."""
     figures = Figures()
-    async with _client() as client, _without_installed_operator():
+    async with _client() as client:
         await fleet.clean(client)
         await fleet.prepare(client, models)
         try:
@@ -184,26 +182,6 @@ async def _compare(client: ApiClient, models: int, figures: Figures) -> None:
     figures.tell(
         "with the operator against without", figures.ready_seconds / seconds, "x", MAX_SLOWDOWN
     )
-
-
-@asynccontextmanager
-async def _without_installed_operator() -> AsyncIterator[None]:
-    """Let no other operator work meanwhile: it would do half of the work that is measured."""
-    words = ["get", "deployments", "--all-namespaces", f"--selector={OPERATOR}", "-o", "json"]
-    found = json.loads(await asyncio.to_thread(target.kubectl, words))["items"]
-    for deployment in found:
-        await _scale(deployment, 0)
-    try:
-        yield
-    finally:
-        for deployment in found:
-            await _scale(deployment, deployment["spec"]["replicas"])
-
-
-async def _scale(deployment: dict[str, Any], replicas: int) -> None:
-    meta = deployment["metadata"]
-    words = ["scale", f"--namespace={meta['namespace']}", f"deployment/{meta['name']}"]
-    await asyncio.to_thread(target.kubectl, [*words, f"--replicas={replicas}"])
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@
      │   ├─ NameTaken       an object of our name belongs to another
      │   ├─ Conflict        the object is not the one that was observed, or no longer is
      │   ├─ Forbidden
+     │   ├─ Terminating     the whole namespace is being deleted, and its models with it
      │   └─ Gone            a watch starts from a version that the API server has forgotten
      └─ Unavailable        the same request may succeed later
 
@@ -65,6 +66,10 @@ class Forbidden(Refused):
     """RBAC, admission or a quota forbids it."""
 
 
+class Terminating(Refused):
+    """The whole namespace is being deleted."""
+
+
 class Gone(Refused):
     """The version to watch from is too old: list again."""
 
@@ -112,7 +117,7 @@ def from_status(
     retry_after_seconds
         What the Retry-After header asked for.
     """
-    reason, message = _status_object(body)
+    reason, message, causes = _status_object(body)
     if status in _RETRIED or status == _UNAUTHORIZED or status >= _SERVER_ERROR:
         return Unavailable(
             request, status, reason, message, retry_after_seconds=retry_after_seconds
@@ -120,19 +125,23 @@ def from_status(
     kind = _BY_STATUS.get(status, Refused)
     if reason == "AlreadyExists":
         kind = AlreadyExists
+    if "NamespaceTerminating" in causes:
+        kind = Terminating
     return kind(request, status, reason, message)
 
 
-def _status_object(body: bytes) -> tuple[str, str]:
-    """Return reason and message of a Status object; of anything else, nothing."""
+def _status_object(body: bytes) -> tuple[str, str, list[str]]:
+    """Return reason, message and causes of a Status object; of anything else, nothing."""
     try:
         status = json.loads(body)
     except ValueError:
-        return "Unknown", "the answer is not JSON"
+        return "Unknown", "the answer is not JSON", []
     if not isinstance(status, dict) or status.get("kind") != "Status":
-        return "Unknown", "the answer is not a Status"
+        return "Unknown", "the answer is not a Status", []
     message = str(status.get("message", ""))
-    return str(status.get("reason", "Unknown")), message[:MAX_MESSAGE_CHARACTERS]
+    details = status.get("details") or {}
+    causes = [str(cause.get("reason")) for cause in details.get("causes") or ()]
+    return str(status.get("reason", "Unknown")), message[:MAX_MESSAGE_CHARACTERS], causes
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ from qmodel.cluster import invalid
 from qmodel.cluster.announce import announce
 from qmodel.cluster.children import Children, refusal
 from qmodel.cluster.client import ApiClient
-from qmodel.cluster.errors import Conflict, NotFound, Refused, Unavailable
+from qmodel.cluster.errors import Conflict, NotFound, Refused, Terminating, Unavailable
 from qmodel.cluster.kinds import MODEL
 from qmodel.cluster.parse import InvalidModel
 from qmodel.cluster.queue import WorkQueue
@@ -92,6 +92,8 @@ class Reconciler:
             logger.warning("Will try again: %s", error)
             self._queue.fail(key, error.retry_after_seconds, LONGEST_OUTAGE_RETRY_SECONDS)
             return "unavailable"
+        except Terminating:  # the model's own end is the next that will be heard of it
+            return "terminating"
         except Exception:  # one model's bug or surprise must not stop the others
             logger.exception("Pass over model %s failed; will try again", key)
             self._queue.fail(key)
@@ -146,9 +148,12 @@ class Reconciler:
         for wish in wishes:
             try:
                 wrote |= await self._children.fulfil(model, wish)
+            except Terminating:
+                raise
             except Refused as error:
-                logger.warning("%s/%s: %s", model.namespace, model.name, error)
                 refusals.append(refusal(wish, error))
+                if refusals[-1] not in self._refusals.get(model.uid, ()):
+                    logger.warning("%s/%s: %s", model.namespace, model.name, error)
         self._refusals.pop(model.uid, None)
         if refusals:
             self._refusals[model.uid] = tuple(refusals)

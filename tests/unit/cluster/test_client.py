@@ -17,6 +17,7 @@ from qmodel.cluster.errors import (
     Gone,
     NotFound,
     Refused,
+    Terminating,
     Unavailable,
 )
 from qmodel.cluster.kinds import JOB, NODE, Scope
@@ -186,6 +187,19 @@ async def test_errors_say_what_they_are(
         await client.create(JOB, "ns", {"metadata": {}})
     assert type(caught.value) is error
     assert (caught.value.status, caught.value.reason) == (status, reason)
+
+
+async def test_a_namespace_that_is_being_deleted_is_told_apart(world: Both) -> None:
+    server, client = world
+
+    async def answer(_: web.Request) -> web.Response:
+        details = {"causes": [{"reason": "NamespaceTerminating", "field": "metadata.namespace"}]}
+        body = {"kind": "Status", "reason": "Forbidden", "message": "no", "details": details}
+        return web.json_response(body, status=403)
+
+    server.answer = answer
+    with pytest.raises(Terminating):
+        await client.create(JOB, "ns", {"metadata": {}})
 
 
 async def test_an_overloaded_api_server_says_when_to_come_again(world: Both) -> None:

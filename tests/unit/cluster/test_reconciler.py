@@ -12,7 +12,7 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.cluster import reconciler as reconciling
 from qmodel.cluster.children import Children
-from qmodel.cluster.errors import Forbidden, Unavailable
+from qmodel.cluster.errors import Forbidden, Terminating, Unavailable
 from qmodel.cluster.kinds import MODEL
 from qmodel.cluster.parse import InvalidModel
 from qmodel.cluster.queue import WorkQueue
@@ -125,6 +125,16 @@ async def test_a_model_that_is_being_deleted_is_left_alone() -> None:
     world.add(body)
     await world.reconcile()
     assert world.server.calls == []
+
+
+async def test_a_model_whose_namespace_goes_is_left_alone_without_a_word() -> None:
+    world = World(serving)
+    world.server.fail["create Service/svc"] = Terminating("create", 403, "Forbidden", "terminated")
+    world.queue.wake([MODEL_UID])
+    running = asyncio.create_task(world.reconciler.run())
+    await until(lambda: "create Service/svc" in world.server.calls)
+    running.cancel()
+    assert world.server.calls == ["create Service/svc"]
 
 
 async def test_a_model_that_is_gone_is_left_alone() -> None:
