@@ -52,6 +52,9 @@ class GGUFType(StrEnum):
     IQ1_S = "IQ1_S"
     TQ2_0 = "TQ2_0"
     TQ1_0 = "TQ1_0"
+    Q2_0 = "Q2_0"
+    Q1_0 = "Q1_0"
+    MXFP4_MOE = "MXFP4_MOE"
 
 
 NEEDS_IMPORTANCE_MATRIX = (

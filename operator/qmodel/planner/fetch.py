@@ -19,7 +19,7 @@ from qmodel.planner.model import (
     WantContainer,
     WantJob,
 )
-from qmodel.planner.placement import placement
+from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_claim, source_task, token_file
 from qmodel.planner.step import StepPlan
 from qmodel.planner.storage import refused_claim
@@ -36,6 +36,9 @@ def plan(ctx: Context) -> StageResult:
     if source is None or not ctx.status.is_true(ConditionType.INSPECTED):
         waiting = stage.waiting(ConditionType.FETCHED, ConditionType.INSPECTED)
         return waiting.adding(*_removals(_refuted(ctx)))
+    refused = refused_claim(ctx)
+    if refused is not None:
+        return stage.troubled(ConditionType.FETCHED, refused.reason, refused.message)
     fetched = ctx.status.fetched
     if fetched is not None and fetched.source_digest == source.source_digest:
         return _fetched(fetched)
@@ -86,17 +89,16 @@ def _removals(jobs: list[ObservedJob]) -> tuple[Remove, ...]:
 
 def _no_volume(ctx: Context) -> StageResult:
     """Wait for the volume: its identity is part of what identifies the work on it."""
-    refused = refused_claim(ctx)
-    if refused is not None:
-        message = f"{refused.kind} {refused.name}: {refused.message}"
-        return stage.troubled(ConditionType.FETCHED, refused.reason, message)
     if ctx.model.spec.suspend:
         return suspended(ConditionType.FETCHED)
     return stage.working(ConditionType.FETCHED, "WaitingForVolume", "waits for its volume")
 
 
 def _step(ctx: Context, source: SourceStatus) -> StepPlan:
-    key = keys.digest(ctx.model.spec.source.to_wire(), source.source_digest, ctx.status.claim_uid)
+    spec = ctx.model.spec
+    key = keys.digest(
+        spec.source.to_wire(), source.source_digest, ctx.status.claim_uid, spec.storage.size
+    )
     return StepPlan(
         step=Step.FETCH,
         condition=ConditionType.FETCHED,
@@ -139,6 +141,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
         token=token_file(ctx.model.spec.source),
         node_selector=node_selector,
         tolerations=tolerations,
+        pod_template=carried(ctx, Step.FETCH),
     )
 
 

@@ -1,6 +1,7 @@
 """`Inspected`: resolve the source once, then judge whether what is asked is possible."""
 
 from qmodel.api.conditions import ConditionType
+from qmodel.api.quantization import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
@@ -8,8 +9,10 @@ from qmodel.planner import keys
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.placement import carried
 from qmodel.planner.sources import source_claim, source_task, token_file
 from qmodel.planner.step import StepPlan
+from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.sizing.estimate import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 
@@ -71,6 +74,7 @@ def _job(ctx: Context, name: str, attempt: int, memory_bytes: int, key: str) -> 
         token=token_file(spec.source),
         node_selector=spec.quantization.node_selector or {},
         tolerations=tuple(spec.quantization.tolerations or ()),
+        pod_template=carried(ctx, Step.INSPECT),
     )
 
 
@@ -86,6 +90,22 @@ def _resolved(ctx: Context, reports: Reports) -> StageResult:
     return StageResult(judged.verdict, {"source": source})
 
 
+def _misfit(model: QuantizedModel, source: SourceStatus) -> StageResult | None:
+    """Return why llama.cpp cannot write the asked type for this model, if it cannot."""
+    quantization = model.spec.quantization
+    if quantization.method is not Method.GGUF:
+        return None
+    wanted = quantization.gguf_options.type
+    multiple = ROW_MULTIPLES.get(wanted, 1)
+    if source.hidden_size % multiple == 0:
+        return None
+    message = (
+        f"spec.quantization.gguf.type is {wanted}, which needs rows divisible by {multiple}, but "
+        f"the model's hidden size is {source.hidden_size}: use another type, such as Q2_K"
+    )
+    return stage.blocked(ConditionType.INSPECTED, "TypeDoesNotFit", message)
+
+
 def _judged(model: QuantizedModel, source: SourceStatus) -> StageResult:
     """Say what the source is, or why what is asked of it cannot be."""
     asked = model.spec.serving.context_length
@@ -95,6 +115,9 @@ def _judged(model: QuantizedModel, source: SourceStatus) -> StageResult:
             f"{source.context_length} tokens"
         )
         return stage.blocked(ConditionType.INSPECTED, "ContextTooLong", message)
+    misfit = _misfit(model, source)
+    if misfit is not None:
+        return misfit
     message = (
         f"{source.architecture} with {source.parameters / 1e6:.0f} M weights "
         f"at revision {source.source_revision}"

@@ -15,7 +15,7 @@ from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import measure_bytes, serve_bytes
 from qmodel.planner.inspection import context_length
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
-from qmodel.planner.placement import placement
+from qmodel.planner.placement import carried, placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.processors import SERVER_CPU, threads
@@ -131,6 +131,7 @@ def _job(
         node_selector=node_selector,
         tolerations=tolerations,
         env=tuple(serving.env or ()),
+        pod_template=carried(ctx, Step.MEASURE),
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from qmodel.api.quantization import NodeSelector, TextSource, Toleration
-from qmodel.api.serving import AccessMode, EnvVar
+from qmodel.api.serving import AccessMode, EnvVar, PodTemplate
 from qmodel.api.status import QuantizedModelStatus, Rollout
 from qmodel.worker.report import Report
 from qmodel.worker.task import Task
@@ -255,6 +255,8 @@ class WantJob:
     tolerations: tuple[Toleration, ...] = ()
     env: tuple[EnvVar, ...] = ()
     """Environment of the engine, where the step runs it."""
+    pod_template: PodTemplate | None = None
+    """What else of the user's the pod carries, besides the node selector and tolerations."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,9 @@ lands. So that pod carries the node constraints of every step that follows, the 
 """
 
 from qmodel.api.quantization import NodeSelector, Toleration
+from qmodel.api.serving import PodTemplate
 from qmodel.planner.context import Context
+from qmodel.planner.model import Step
 
 
 def placement(ctx: Context) -> tuple[NodeSelector, tuple[Toleration, ...]]:
@@ -25,3 +27,19 @@ def placement(ctx: Context) -> tuple[NodeSelector, tuple[Toleration, ...]]:
     ]
     unique = dict.fromkeys(t.model_dump_json() for t in tolerations)
     return selector, tuple(Toleration.model_validate_json(text) for text in unique)
+
+
+def carried(ctx: Context, step: Step) -> PodTemplate | None:
+    """Return what else of the server's pod template the pod of a step needs.
+
+    Every image may have to be pulled with a Secret. A pod that mounts the volume goes where the
+    server may go; one that runs the engine runs it as the server will.
+    """
+    template = ctx.model.spec.serving.pod_template
+    if template is None:
+        return None
+    kept = {"image_pull_secrets"}
+    kept |= {"affinity"} if step is not Step.INSPECT else set()
+    kept |= {"runtime_class_name", "priority_class_name"} if step is Step.MEASURE else set()
+    found = template.model_dump(include=kept, exclude_none=True)
+    return PodTemplate.model_validate(found) if found else None

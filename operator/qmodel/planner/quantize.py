@@ -16,7 +16,7 @@ from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import quantize_bytes
 from qmodel.planner.fetch import source_directory
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
-from qmodel.planner.placement import placement
+from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_name
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.processors import threads
@@ -108,6 +108,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
     key = keys.digest(
         ctx.revision,
         ctx.status.claim_uid,
+        spec.storage.size,
         keys.evaluation_key(spec),
         None if asked is None else asked.to_wire(),
     )
@@ -168,6 +169,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
         evaluation=spec.quality_gate.text,
         node_selector=node_selector,
         tolerations=tolerations,
+        pod_template=carried(ctx, Step.QUANTIZE),
     )
 
 

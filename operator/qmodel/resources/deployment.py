@@ -1,7 +1,6 @@
 """The servers of one revision."""
 
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.serving import PodTemplate
 from qmodel.api.status import Rollout
 from qmodel.engines import llamacpp
 from qmodel.naming import MODEL_ANNOTATION, MODEL_UID_LABEL, REVISION_LABEL, SERVER_LABELS
@@ -15,6 +14,7 @@ from qmodel.resources import types
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,
+    add_wanted,
     claim_volume,
     container,
     environment,
@@ -88,20 +88,8 @@ def _pod(rollout: Rollout) -> PodSpec:
         tolerations=wanted.tolerations or (),
     )
     spec["terminationGracePeriodSeconds"] = llamacpp.GRACE_SECONDS
-    _add_wanted(spec, wanted)
+    add_wanted(spec, wanted)
     return spec
-
-
-def _add_wanted(spec: PodSpec, wanted: PodTemplate) -> None:
-    """Add what the user asks of the pods besides their place."""
-    if wanted.affinity:
-        spec["affinity"] = wanted.affinity
-    if wanted.priority_class_name:
-        spec["priorityClassName"] = wanted.priority_class_name
-    if wanted.runtime_class_name:
-        spec["runtimeClassName"] = wanted.runtime_class_name
-    if wanted.image_pull_secrets:
-        spec["imagePullSecrets"] = [{"name": each.name} for each in wanted.image_pull_secrets]
 
 
 def _verify(rollout: Rollout) -> Container:

@@ -13,6 +13,7 @@ from qmodel.planner.model import SecretFile, WantContainer, WantJob
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,
+    add_wanted,
     claim_volume,
     container,
     environment,
@@ -70,6 +71,8 @@ def _pod(want: WantJob) -> PodSpec:
         tolerations=want.tolerations,
     )
     spec["restartPolicy"] = "Never"
+    if want.pod_template is not None:
+        add_wanted(spec, want.pod_template)
     return spec
 
 

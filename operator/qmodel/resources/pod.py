@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from qmodel.api.quantities import mebibytes
 from qmodel.api.quantization import NodeSelector, Toleration
-from qmodel.api.serving import EnvVar
+from qmodel.api.serving import EnvVar, PodTemplate
 from qmodel.planner.model import Accelerators
 from qmodel.resources import types
 from qmodel.resources.types import Container, PodSpec, Resources, Volume, VolumeMount
@@ -52,6 +52,18 @@ def pod_spec(
     if tolerated:
         spec["tolerations"] = tolerated
     return spec
+
+
+def add_wanted(spec: PodSpec, wanted: PodTemplate) -> None:
+    """Add what the user asks of the pods besides their place."""
+    if wanted.affinity:
+        spec["affinity"] = wanted.affinity
+    if wanted.priority_class_name:
+        spec["priorityClassName"] = wanted.priority_class_name
+    if wanted.runtime_class_name:
+        spec["runtimeClassName"] = wanted.runtime_class_name
+    if wanted.image_pull_secrets:
+        spec["imagePullSecrets"] = [{"name": each.name} for each in wanted.image_pull_secrets]
 
 
 def container(

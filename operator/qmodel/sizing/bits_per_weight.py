@@ -34,8 +34,9 @@ _PLAIN: dict[GGUFType, float] = {
     GGUFType.F16: 16,
     GGUFType.BF16: 16,
     GGUFType.Q8_0: _Q8_0,
+    GGUFType.MXFP4_MOE: _Q8_0,
 }
-"""Types that every tensor has, the output too."""
+"""Types that every tensor has, the output too; MXFP4_MOE keeps all but experts in Q8_0."""
 
 _SMALL_BLOCKS: dict[GGUFType, float] = {
     GGUFType.Q5_1: 6.05,
@@ -43,8 +44,13 @@ _SMALL_BLOCKS: dict[GGUFType, float] = {
     GGUFType.Q4_1: 5.11,
     GGUFType.Q4_0: 4.64,
     GGUFType.IQ4_NL: 4.68,
+    GGUFType.Q2_0: 2.30,
+    GGUFType.Q1_0: 1.15,
 }
-"""Blocks of 32: rows always divide."""
+"""Blocks of 32, 64 and 128: rows divide, or the type is refused (`ROW_MULTIPLES`)."""
+
+ROW_MULTIPLES: dict[GGUFType, int] = {GGUFType.Q2_0: 64, GGUFType.Q1_0: 128}
+"""Row widths that llama.cpp needs where it knows no other type to fall back to."""
 
 _LARGE_BLOCKS: dict[GGUFType, tuple[float, float]] = {
     GGUFType.Q6_K: (6.57, _Q8_0),

@@ -13,7 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from qmodel.worker.errors import ChecksumMismatch, HubUnavailable, Interrupted, SourceChanged
-from qmodel.worker.files import naming_full_disk, read_chunks, regular_files, require_space, staged
+from qmodel.worker.files import (
+    alone,
+    naming_full_disk,
+    read_chunks,
+    regular_files,
+    require_space,
+    staged,
+)
 from qmodel.worker.inspect.select import Selection, select
 from qmodel.worker.manifest import Manifest, complete, load_manifest, write_manifest
 from qmodel.worker.progress import Progress
@@ -39,6 +46,12 @@ def run(task: FetchTask, progress: Progress) -> Fetched:
         As the source answers; SourceChanged if it is not what was inspected; ChecksumMismatch,
         DiskFull.
     """
+    with alone(Path(task.directory)):
+        return _fetch(task, progress)
+
+
+def _fetch(task: FetchTask, progress: Progress) -> Fetched:
+    """Bring the files, unless they are there."""
     directory = Path(task.directory)
     if complete(directory):
         manifest = load_manifest(directory)

@@ -5,6 +5,7 @@ is complete whatever was killed when. Other users than the writer read it: modes
 """
 
 import errno
+import fcntl
 import hashlib
 import os
 import shutil
@@ -90,6 +91,15 @@ def disk_full(path: Path, needed: int | None = None) -> DiskFull:
 def existing(path: Path) -> Path:
     """Return `path` or the nearest of its parents that exists."""
     return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+@contextmanager
+def alone(target: Path) -> Iterator[None]:
+    """Wait until no other pod works on `target`: models may share a claim, and then a source."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with target.with_name(f".{target.name}.lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 @contextmanager

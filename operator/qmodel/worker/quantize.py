@@ -14,7 +14,7 @@ from qmodel.api.quantization import Method
 from qmodel.worker.backends.llamacpp import LlamaCpp
 from qmodel.worker.calibration import calibration_text
 from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
-from qmodel.worker.files import staged, write_atomically
+from qmodel.worker.files import alone, staged, write_atomically
 from qmodel.worker.manifest import MANIFEST, Manifest, verify, write_manifest
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.report import Artifact
@@ -29,6 +29,12 @@ CALIBRATION = "calibration.txt"
 
 def run(task: QuantizeTask, progress: Progress) -> Artifact:
     """Make the artifact, or return the report of the one that is there and undamaged."""
+    with alone(Path(task.directory)):
+        return _make(task, progress)
+
+
+def _make(task: QuantizeTask, progress: Progress) -> Artifact:
+    """Make the artifact, unless it is there."""
     directory = Path(task.directory)
     if stored := _stored(directory, progress.part(0.0, 0.02)):
         return stored

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from qmodel.worker.backends.llama_model import LlamaModel
 from qmodel.worker.backends.tools import run_tool
 from qmodel.worker.errors import EngineFailed, SourceInvalid, UnsafeModel, UnsupportedModel
-from qmodel.worker.files import require_space, staged
+from qmodel.worker.files import alone, require_space, staged
 from qmodel.worker.progress import Progress, ProgressPart
 
 HOME = Path(os.environ.get("QMODEL_LLAMACPP_HOME", "/opt/llama"))
@@ -44,16 +44,21 @@ def convert(source: Path, store: Path, progress: Progress | ProgressPart) -> Pat
     if model := source_gguf(source):
         return model
     target = store / source.name / BASE_NAME
-    if target.exists():
-        return target
+    with alone(target.parent):
+        if not target.exists():
+            _convert(source, target, progress)
+    return target
+
+
+def _convert(source: Path, target: Path, progress: Progress | ProgressPart) -> None:
+    """Convert a source that holds nothing but data."""
     if code := next(source.rglob("*.py"), None):
         message = f"the source holds Python code ({code.name}), which could run while converting"
         raise UnsafeModel(message)
-    require_space(store, sum(file.stat().st_size for file in source.glob("*.safetensors")))
+    require_space(target, sum(file.stat().st_size for file in source.glob("*.safetensors")))
     with staged(target.parent) as folder:
         _run_converter(source, folder / BASE_NAME, progress)
         _require_chat_template(source, folder / BASE_NAME)
-    return target
 
 
 def source_gguf(source: Path) -> Path | None:
