@@ -12,6 +12,8 @@ from kubernetes import client, config
 Object = dict[str, Any]
 FIELD_MANAGER = "e2e"
 CALL_SECONDS = 60
+PATIENCE = 5
+"""So often an API server may ask to come again, as after a changed definition."""
 
 
 class Late(AssertionError):  # noqa: N818  a verdict, not a defect
@@ -68,15 +70,20 @@ class Kube:
         Refused
             The answer is an error.
         """
-        content = None if body is None else json.dumps(body)
-        answer = self._http.request(
+        request = self._http.build_request(
             verb,
             path,
-            content=content,
+            content=None if body is None else json.dumps(body),
             headers={"Content-Type": content_type},
             params=query,
             timeout=seconds,
         )
+        answer = self._http.send(request)
+        for _ in range(PATIENCE):
+            if answer.status_code != httpx.codes.TOO_MANY_REQUESTS:
+                break
+            time.sleep(float(answer.headers.get("Retry-After", 1)))
+            answer = self._http.send(request)
         _require_success(answer)
         is_json = answer.headers.get("Content-Type", "").startswith("application/json")
         return answer.json() if is_json else answer.text
