@@ -1,4 +1,4 @@
-"""The operator that a demo may have installed: it must not do half of what is tested or measured."""
+"""The operator that a demo installed: it must not do half of what is tested or measured."""
 
 import json
 from collections.abc import Iterator

@@ -6,12 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -20,7 +22,6 @@ PORT = 18080
 START_SECONDS = 60
 READING = ("get", "list", "watch")
 _IMAGE = "registry.invalid/pretended:1"
-LOG = Path("/tmp/qmodel-bench-operator.log")
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,22 @@ class OperatorProcess:
     ----------
     namespaces
         What it serves; none means all.
+    arguments
+        Further arguments.
+    port
+        Of its metrics; another for each that runs at once.
     """
 
-    def __init__(self, namespaces: Sequence[str] = ()) -> None:
-        self._namespaces = namespaces
+    def __init__(
+        self, namespaces: Sequence[str] = (), arguments: Sequence[str] = (), port: int = PORT
+    ) -> None:
+        self._arguments = [f"--namespace={name}" for name in namespaces] + list(arguments)
+        self._port = port
+        self.log = Path(tempfile.gettempdir()) / f"qmodel-operator-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._log: IO[bytes] | None = None
 
     async def __aenter__(self) -> Self:
         """Start it."""
-        self._log = LOG.open("wb")  # noqa: ASYNC230  nothing else runs meanwhile
         await self.start()
         return self
 
@@ -67,36 +74,50 @@ class OperatorProcess:
     ) -> None:
         """End it."""
         self.kill(signal.SIGTERM)
-        if self._log is not None:
-            self._log.close()
 
     async def start(self, *, wait: bool = True) -> None:
         """Start a process; with `wait` return once it has listed everything."""
         images = ("OPERATOR", "LLAMACPP", "LLAMACPP_WORKER")
         environment = {**os.environ, **{f"QMODEL_IMAGE_{name}": _IMAGE for name in images}}
-        command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={PORT}"]
-        command += [f"--namespace={namespace}" for namespace in self._namespaces]
-        self._process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond
-            command, env=environment, stdout=self._log, stderr=self._log
-        )
+        command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={self._port}"]
+        command += self._arguments
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond
+                command, env=environment, stdout=log, stderr=log
+            )
         deadline = time.monotonic() + START_SECONDS
-        while wait and b"Serving" not in LOG.read_bytes():  # noqa: ASYNC240  likewise
+        while wait and not self.is_serving():
             if time.monotonic() > deadline or self._process.poll() is not None:
-                message = f"the operator did not start; see {LOG}"
+                message = f"the operator did not start; see {self.log}"
                 raise RuntimeError(message)
             await asyncio.sleep(0.05)
 
-    def kill(self, how: signal.Signals) -> None:
-        """Send a signal and wait for the end."""
-        if self._process is not None and self._process.poll() is None:
+    @asynccontextmanager
+    async def waiting(self) -> AsyncIterator[None]:
+        """Run it without waiting until it serves, as it may have to follow another."""
+        await self.start(wait=False)
+        try:
+            yield
+        finally:
+            self.kill(signal.SIGTERM)
+
+    def is_serving(self) -> bool:
+        """Whether it has listed everything and works."""
+        return b"Serving" in self.log.read_bytes()
+
+    def kill(self, how: signal.Signals) -> int:
+        """Send a signal, wait for the end and return the exit status."""
+        if self._process is None:
+            return 0
+        if self._process.poll() is None:
             self._process.send_signal(how)
-            self._process.wait(timeout=30)
+        return self._process.wait(timeout=30)
 
     async def sample(self) -> Sample:
         """Return the metrics as they are."""
         async with (
             aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{PORT}/metrics") as answer,
+            session.get(f"http://127.0.0.1:{self._port}/metrics") as answer,
         ):
             text = await answer.text()
         found = [s for f in text_string_to_metric_families(text) for s in f.samples]

@@ -125,12 +125,14 @@ def from_status(
     kind = _BY_STATUS.get(status, Refused)
     if reason == "AlreadyExists":
         kind = AlreadyExists
-    if "NamespaceTerminating" in causes:
+    elif any(cause.get("reason") == "NamespaceTerminating" for cause in causes):
         kind = Terminating
+    elif any(cause.get("field") == "metadata.uid" for cause in causes):
+        kind = Conflict  # so the API server answers an apply to an object that was made anew
     return kind(request, status, reason, message)
 
 
-def _status_object(body: bytes) -> tuple[str, str, list[str]]:
+def _status_object(body: bytes) -> tuple[str, str, list[dict[str, str]]]:
     """Return reason, message and causes of a Status object; of anything else, nothing."""
     try:
         status = json.loads(body)
@@ -140,7 +142,7 @@ def _status_object(body: bytes) -> tuple[str, str, list[str]]:
         return "Unknown", "the answer is not a Status", []
     message = str(status.get("message", ""))
     details = status.get("details") or {}
-    causes = [str(cause.get("reason")) for cause in details.get("causes") or ()]
+    causes = details.get("causes") or []
     return str(status.get("reason", "Unknown")), message[:MAX_MESSAGE_CHARACTERS], causes
 
 

@@ -18,6 +18,7 @@ from qmodel.cluster import invalid
 from qmodel.cluster.announce import announce
 from qmodel.cluster.children import Children, refusal
 from qmodel.cluster.client import ApiClient
+from qmodel.cluster.entries import Entry
 from qmodel.cluster.errors import Conflict, NotFound, Refused, Terminating, Unavailable
 from qmodel.cluster.kinds import MODEL
 from qmodel.cluster.parse import InvalidModel
@@ -31,6 +32,9 @@ Planner = Callable[[QuantizedModel, Observed, datetime], Plan]
 
 MAX_ROUNDS = 4
 """Plans of one pass; a planner that always wants more must not keep the others waiting."""
+
+CONFLICT_SECONDS = 0.5
+"""Time in which the event of a conflicting write arrives, and wakes the model earlier."""
 
 WORKERS = 8
 """Models that are worked on at once: enough to keep the API server busy while answers travel."""
@@ -106,16 +110,17 @@ class Reconciler:
 
     async def reconcile(self, key: str) -> bool:
         """Do one pass over a model; return whether the API server refused to write a child."""
-        model = self._store.model(key)
-        if model is None or model.deleting:
+        entry = self._store.entry(key)
+        if entry is None or entry.value.deleting:
             self._refusals.pop(key, None)
             self._queue.forget(key)
             return False
+        model: Model = entry.value
         if isinstance(model, InvalidModel):
-            await self._write_status(model, invalid.status(model, datetime.now(UTC)), ())
+            await self._write_status(entry, invalid.status(model, datetime.now(UTC)), ())
             return False
         plan, unavailable = await self._carry_out(model)
-        await self._write_status(model, plan.status, plan.announcements)
+        await self._write_status(entry, plan.status, plan.announcements)
         if unavailable is not None:
             raise unavailable
         if plan.requeue_after is not None:
@@ -161,30 +166,42 @@ class Reconciler:
 
     async def _write_status(
         self,
-        model: Model,
+        observed: Entry,
         status: QuantizedModelStatus,
         announcements: Sequence[Announcement],
     ) -> None:
         """Write the status if it changed, then tell people of the transitions in it."""
+        model: Model = observed.value
         if status == model.status:
             return
+        body = _status_body(observed, status)
         try:
             answer = await self._client.apply(
-                MODEL, model.namespace, model.name, _status_body(model, status), sub="status"
+                MODEL, model.namespace, model.name, body, sub="status"
             )
-        except (NotFound, Conflict):  # deleted, or deleted and made anew
+        except NotFound:
             self._store.forget(model.uid)
+            return
+        except Conflict:  # it was edited, or made anew; the event that tells so is on its way
+            self._queue.wake_after(model.uid, CONFLICT_SECONDS)
             return
         self._store.wrote_status(model.uid, status, answer)
         for announcement in announcements:
             await announce(self._client, model, announcement)
 
 
-def _status_body(model: Model, status: QuantizedModelStatus) -> dict[str, object]:
-    """Return what is applied: the whole status, to the very object that was observed."""
+def _status_body(observed: Entry, status: QuantizedModelStatus) -> dict[str, object]:
+    """Return what is applied: the whole status, to the very version that was observed.
+
+    A uid would not do: the API server ignores it when only the status is written.
+    """
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
-        "metadata": {"name": model.name, "namespace": model.namespace, "uid": model.uid},
+        "metadata": {
+            "name": observed.name,
+            "namespace": observed.namespace,
+            "resourceVersion": str(observed.version),
+        },
         "status": status.to_wire(),
     }

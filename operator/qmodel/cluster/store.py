@@ -100,12 +100,10 @@ class Store:
         known = self._entries.get(uid)
         if known is None:
             return
-        meta = answer["metadata"]
-        if meta["generation"] != known.value.generation:  # the spec changed meanwhile
-            self.put(MODEL, answer)
-        elif int(meta["resourceVersion"]) > known.version:
+        version = int(answer["metadata"]["resourceVersion"])
+        if version > known.version:
             value = _with_status(known.value, status)
-            self._set(replace(known, version=int(meta["resourceVersion"]), value=value), known)
+            self._set(replace(known, version=version, value=value), known)
 
     def progress(self, job_uid: str, percent: int) -> Keys:
         """Take in how far a Job is."""

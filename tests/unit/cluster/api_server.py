@@ -81,8 +81,9 @@ class FakeApiServer:
     ) -> Object:
         self._called("apply" + (f" {sub}" if sub else ""), kind, name)
         found = self._find(kind, namespace, name)
-        if body["metadata"].get("uid") != found["metadata"]["uid"]:
-            raise Conflict(name, 409, "Conflict", "uid mismatch")
+        for field in ("uid", "resourceVersion"):
+            if body["metadata"].get(field, found["metadata"][field]) != found["metadata"][field]:
+                raise Conflict(name, 409, "Conflict", f"{field} mismatch")
         found = {**found, **{k: v for k, v in body.items() if k != "metadata"}}
         annotations = body["metadata"].get("annotations")
         if annotations:

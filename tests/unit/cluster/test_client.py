@@ -202,6 +202,19 @@ async def test_a_namespace_that_is_being_deleted_is_told_apart(world: Both) -> N
         await client.create(JOB, "ns", {"metadata": {}})
 
 
+async def test_an_apply_to_an_object_made_anew_is_a_conflict(world: Both) -> None:
+    server, client = world
+
+    async def answer(_: web.Request) -> web.Response:
+        details = {"causes": [{"reason": "FieldValueInvalid", "field": "metadata.uid"}]}
+        body = {"kind": "Status", "reason": "Invalid", "message": "immutable", "details": details}
+        return web.json_response(body, status=422)
+
+    server.answer = answer
+    with pytest.raises(Conflict):
+        await client.apply(JOB, "ns", "a", {"metadata": {"uid": "u"}})
+
+
 async def test_an_overloaded_api_server_says_when_to_come_again(world: Both) -> None:
     server, client = world
     server.refuse(429, "TooManyRequests")

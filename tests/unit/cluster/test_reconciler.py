@@ -144,11 +144,21 @@ async def test_a_model_that_is_gone_is_left_alone() -> None:
     assert world.server.calls == []
 
 
-async def test_a_model_that_was_made_anew_does_not_get_the_old_ones_status() -> None:
+async def test_a_status_planned_on_an_old_version_is_not_written() -> None:
     world = World(serving)
-    world.server.objects["QuantizedModel", "ns", "model"]["metadata"]["uid"] = "another"
+    edited = world.server.objects["QuantizedModel", "ns", "model"]
+    world.server.add(MODEL, edited)
     await world.reconcile()
     assert world.stage is None
+    world.store.put(MODEL, world.server.objects["QuantizedModel", "ns", "model"])
+    await world.reconcile()
+    assert world.stage == "Serving"
+
+
+async def test_a_model_that_was_deleted_meanwhile_is_forgotten() -> None:
+    world = World(serving)
+    del world.server.objects["QuantizedModel", "ns", "model"]
+    await world.reconcile()
     assert world.store.model(MODEL_UID) is None
 
 

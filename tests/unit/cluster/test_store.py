@@ -193,17 +193,6 @@ def test_our_own_status_write_is_known_at_once_and_its_event_wakes_nobody() -> N
     assert store.put(MODEL, answer) == set()
 
 
-def test_a_spec_that_changed_before_our_status_write_is_not_lost() -> None:
-    store = store_with_model()
-    edited = model(status={"stage": "Old"})
-    edited["metadata"]["generation"] = 2
-    edited["spec"]["suspend"] = True
-    store.wrote_status(MODEL_UID, QuantizedModelStatus(stage="Old"), edited)
-    found = store.model(MODEL_UID)
-    assert found is not None
-    assert found.spec.suspend  # type: ignore[union-attr]
-
-
 def test_nodes_wake_models_that_are_not_ready_and_only_if_they_changed() -> None:
     store = store_with_model()
     assert store.put(NODE, node(cpu="4")) == {MODEL_UID}
