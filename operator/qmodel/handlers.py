@@ -93,8 +93,8 @@ async def operate(settings: Settings) -> bool:
             standalone=True,  # leadership is ours to decide, not kopf's peering's
             clusterwide=not settings.namespaces,
             namespaces=settings.namespaces,
-            stop_flag=machinery.stopped,
+            stop_flag=machinery.stopping,
         )
     finally:
         await client.close()
-    return not machinery.stopped.is_set()
+    return not machinery.failed

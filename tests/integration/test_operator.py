@@ -27,7 +27,7 @@ from qmodel.naming import MANAGER, MODEL_UID_LABEL
 
 Object = dict[str, Any]
 SECONDS = 45
-EXIT_SECONDS = 5.0
+EXIT_SECONDS = 2.0
 
 
 @pytest.fixture(scope="module", autouse=True)

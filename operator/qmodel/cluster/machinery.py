@@ -59,8 +59,10 @@ class Machinery:
         self._health = HealthServer(self._others, self._store)
         self._leadership = Leadership(client, settings.own_namespace, settings.identity)
         self._tasks: list[asyncio.Task[None]] = []
-        self.stopped = asyncio.Event()
-        """Set when a part ended that never should: the process has to end too."""
+        self.stopping = asyncio.Event()
+        """Set when the process has to end, and at the latest when it does."""
+        self.failed = False
+        """Whether it had to end because a part did that never should."""
 
     async def start(self) -> None:
         """Take the lead, learn what exists, and begin to work."""
@@ -86,6 +88,7 @@ class Machinery:
         if self._settings.leader_elect:
             await self._leadership.release()
         await self._health.stop()
+        self.stopping.set()  # else kopf waits some seconds for its task that waits for this
 
     def model_changed(self, change: str | None, body: dict[str, Any]) -> None:
         """Take in what kopf saw of a QuantizedModel."""
@@ -111,4 +114,5 @@ class Machinery:
             return
         if task.exception() is not None:
             logger.critical("A part of the operator failed", exc_info=task.exception())
-        self.stopped.set()
+        self.failed = True
+        self.stopping.set()
