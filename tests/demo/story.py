@@ -123,19 +123,20 @@ def install_operator(
         try:
             commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *how])
         except DemoError as error:
-            message = f"{error}\nWhat its pod says:\n{_log(commands)}"
+            message = f"{error}\n{_look(commands)}"
             raise DemoError(message) from error
         there = _already(before, _generation(commands, OPERATOR_NAMESPACE, RELEASE))
         now.result = f"{CHART} in namespace {OPERATOR_NAMESPACE}{there}"
 
 
-def _log(commands: Commands) -> str:
-    """Return the operator's last words, for a person who wonders why it does not start."""
-    words = ["logs", f"deployment/{RELEASE}", "-n", OPERATOR_NAMESPACE, "--tail=20"]
+def _look(commands: Commands) -> str:
+    """Return what there is to see of the operator, for a person who wonders why it does not run."""
+    where = ["-n", OPERATOR_NAMESPACE]
+    pods = commands.kubectl("get", "pods,events", *where)
     try:
-        return commands.kubectl(*words)
-    except DemoError as error:
-        return str(error)
+        return pods + commands.kubectl("logs", f"deployment/{RELEASE}", *where, "--tail=20")
+    except DemoError:
+        return pods
 
 
 def _model(console: Console, commands: Commands) -> None:
