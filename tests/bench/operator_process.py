@@ -79,6 +79,7 @@ class OperatorProcess:
         """Start a process; with `wait` return once it has listed everything."""
         images = ("OPERATOR", "LLAMACPP", "LLAMACPP_WORKER")
         environment = {**os.environ, **{f"QMODEL_IMAGE_{name}": _IMAGE for name in images}}
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={self._port}"]
         command += self._arguments
         with self.log.open("wb") as log:
