@@ -109,7 +109,7 @@ def install_operator(
         "llamacpp": "llamacpp",
         "llamacppWorker": "llamacpp-worker",
     }
-    settings = {"hub.endpoint": endpoint, "hub.allowInsecure": "true"}
+    settings = {"hub.endpoint": endpoint}
     for value, image in names.items():
         repository, _, tag = images[image].rpartition(":")
         settings |= {f"images.{value}.repository": repository, f"images.{value}.tag": tag}
@@ -117,7 +117,11 @@ def install_operator(
         now.tell("helm upgrade --install")
         before = _generation(commands, OPERATOR_NAMESPACE, RELEASE)
         where = ["--namespace", OPERATOR_NAMESPACE, "--create-namespace"]
-        chosen = [word for name, value in settings.items() for word in ("--set", f"{name}={value}")]
+        # As text, because a tag of digits alone is no number.
+        chosen = [
+            word for name, value in settings.items() for word in ("--set-string", f"{name}={value}")
+        ]
+        chosen += ["--set", "hub.allowInsecure=true"]
         # What was applied by kubectl before, such as the definition, becomes the release's.
         how = ["--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s"]
         try:
