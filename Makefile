@@ -14,7 +14,7 @@ help: ## List the verbs
 
 $(VENV)/.installed: requirements/dev.txt
 	@echo "making the virtual environment in $(VENV)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
 
@@ -76,11 +76,11 @@ test: check cluster images ## All that CI runs
 
 .PHONY: demo
 demo: venv ## From nothing to a chat answer of a quantized model
-	$(BIN)/python tests/demo up
+	@$(BIN)/python tests/demo up
 
 .PHONY: demo-down
 demo-down: venv ## Remove what the demo made
-	$(BIN)/python tests/demo down
+	@$(BIN)/python tests/demo down
 
 .PHONY: run
 run: images ## Run the operator from here, where none is installed, with the images of this tree

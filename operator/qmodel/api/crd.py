@@ -32,7 +32,7 @@ _COLUMNS = (
     ("READY", "string", '.status.conditions[?(@.type=="Ready")].status', 0),
     ("FOOTPRINT", "string", ".status.footprintSummary", 0),
     ("ACCELERATOR", "string", ".status.acceleratorSummary", 0),
-    ("ENGINE", "string", ".status.footprint.engineVersion", 1),
+    ("ENGINE", "string", ".status.engine", 1),
     ("RATIO", "string", ".status.evaluation.perplexityRatio", 1),
     ("ENDPOINT", "string", ".status.endpoint", 1),
     ("AGE", "date", ".metadata.creationTimestamp", 0),

@@ -11,7 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from qmodel.api.base import ApiModel
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.quantization import NodeSelector, Tolerations
-from qmodel.api.serving import AcceleratorType, EnvVar, PodTemplate
+from qmodel.api.serving import AcceleratorType, Engine, EnvVar, PodTemplate
 from qmodel.worker.report import Artifact, Footprint, Inspection
 
 
@@ -160,6 +160,8 @@ class QuantizedModelStatus(ApiModel):
     """Revision that the Service sends requests to."""
     endpoint: str | None = None
     """OpenAI-compatible base URL."""
+    engine: Engine | None = None
+    """What serves."""
     replicas: int | None = None
     """Servers that exist."""
     selector: str | None = None

@@ -46,7 +46,7 @@ def judge(gate: QualityGate, found: EvaluationStatus) -> StageResult:
     if gate.on_failure is OnFailure.WARN:
         return stage.done(ConditionType.EVALUATED, "BelowGateAccepted", message)
     advice = "Choose a larger type, or change spec.qualityGate: nothing is quantized anew for that."
-    return stage.blocked(ConditionType.EVALUATED, "BelowGate", f"{message} {advice}")
+    return stage.blocked(ConditionType.EVALUATED, "BelowGate", f"{message}. {advice}")
 
 
 def _missed(gate: QualityGate, found: EvaluationStatus) -> list[str]:
