@@ -115,7 +115,8 @@ def volume_bytes(inspection: Inspection, artifact_bytes: int) -> int:
     """
     base = 0 if inspection.format == "gguf" else inspection.parameters * _BASE_WEIGHT_BYTES
     content = inspection.source_bytes + base + 2 * artifact_bytes
-    return content + content * FILE_SYSTEM_SHARE_PERCENT // 100 + VOLUME_SPARE_BYTES
+    total = content + content * FILE_SYSTEM_SHARE_PERCENT // 100 + VOLUME_SPARE_BYTES
+    return -(-total // MIB) * MIB
 
 
 def _quantize_bytes(inspection: Inspection) -> int:
