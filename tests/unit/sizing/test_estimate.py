@@ -71,4 +71,6 @@ def test_quantizing_does_not_grow_with_the_file() -> None:
 
 def test_a_volume_holds_source_base_and_two_artifacts() -> None:
     content = INSPECTION.source_bytes + 2 * INSPECTION.parameters + 2 * 100 * MIB
-    assert volume_bytes(INSPECTION, 100 * MIB) == int(content * 1.1) + 256 * MIB
+    found = volume_bytes(INSPECTION, 100 * MIB)
+    assert 0 <= found - (int(content * 1.1) + 256 * MIB) < MIB
+    assert found % MIB == 0
