@@ -64,7 +64,8 @@ def main() -> int:
     console.print(
         f"apply to Ready {total:.0f} s, by hand {hand_seconds:.0f} s: "
         f"{total / hand_seconds:.2f}x; allowed are {MOST_FACTOR:.2f}x and {MOST_EXTRA_SECONDS} s, "
-        f"which is {allowed:.0f} s"
+        f"which is {allowed:.0f} s",
+        soft_wrap=True,
     )
     return 0 if total <= allowed else 1
 
@@ -144,7 +145,7 @@ def _time(text: str) -> datetime:
 def _table(began: datetime, runs: list[Run], by_hand: list[Run]) -> Table:
     """Return each step's time in both, and how long the operator's waited before it."""
     hand_seconds = {run.name: run.seconds for run in by_hand}
-    table = Table(title="Seconds of each step (clocks of Kubernetes show whole seconds)")
+    table = Table(title="Seconds of each step")
     for title in ("step", "by hand", "by the operator", "before it"):
         table.add_column(title, justify="right")
     last = began
