@@ -124,6 +124,7 @@ def install_operator(
         chosen += ["--set", "hub.allowInsecure=true"]
         # What was applied by kubectl before, such as the definition, becomes the release's.
         how = ["--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s"]
+        _undo_interrupted(commands)
         try:
             commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *how])
         except DemoError as error:
@@ -131,6 +132,20 @@ def install_operator(
             raise DemoError(message) from error
         there = _already(before, _generation(commands, OPERATOR_NAMESPACE, RELEASE))
         now.result = f"{CHART} in namespace {OPERATOR_NAMESPACE}{there}"
+
+
+def _undo_interrupted(commands: Commands) -> None:
+    """Undo what a killed helm left half done: helm itself would refuse every further upgrade."""
+    release = [RELEASE, "--namespace", OPERATOR_NAMESPACE]
+    try:
+        found = json.loads(commands.run(["helm", "status", *release, "--output", "json"]))
+    except DemoError:  # nothing is installed
+        return
+    status = found["info"]["status"]
+    if status == "pending-install":
+        commands.run(["helm", "uninstall", *release])
+    elif status.startswith("pending-"):
+        commands.run(["helm", "rollback", *release])
 
 
 def _look(commands: Commands) -> str:
