@@ -1,10 +1,13 @@
-"""The cluster's CustomResourceDefinition is the one of this work tree."""
+"""The cluster's CustomResourceDefinition is the one of this work tree; no operator interferes."""
 
 import json
+import os
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from bench import installed
 from cluster import target
 from qmodel.api.crd import NAME, custom_resource_definition, to_yaml
 
@@ -28,6 +31,20 @@ def _definition() -> None:
         stdin=to_yaml(document),
     )
     target.kubectl(["wait", "--for=condition=Established", f"crd/{NAME}", "--timeout=30s"])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let an installed operator rest: it would write to the objects of the tests."""
+    path = tmp_path_factory.mktemp("cluster") / "kubeconfig"
+    path.write_text(target.kubeconfig())
+    before = os.environ.get("KUBECONFIG")
+    os.environ["KUBECONFIG"] = str(path)
+    with installed.paused():
+        yield
+    os.environ.pop("KUBECONFIG")
+    if before is not None:
+        os.environ["KUBECONFIG"] = before
 
 
 def _metadata() -> dict[str, Any]:

@@ -8,15 +8,13 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 
-from bench import installed
 from bench.operator_process import PORT, OperatorProcess
 from cluster import target
 from qmodel.cluster.client import ApiClient
@@ -28,19 +26,6 @@ from qmodel.naming import MANAGER, MODEL_UID_LABEL
 Object = dict[str, Any]
 SECONDS = 45
 EXIT_SECONDS = 2.0
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    path: Path = tmp_path_factory.mktemp("cluster") / "kubeconfig"
-    path.write_text(target.kubeconfig())
-    before = os.environ.get("KUBECONFIG")
-    os.environ["KUBECONFIG"] = str(path)
-    with installed.paused():
-        yield
-    os.environ.pop("KUBECONFIG")
-    if before is not None:
-        os.environ["KUBECONFIG"] = before
 
 
 async def until(holds: Callable[[], Awaitable[object]]) -> None:
