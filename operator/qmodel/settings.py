@@ -4,7 +4,7 @@ import argparse
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from qmodel.planner.model import Images, Installation
@@ -14,6 +14,9 @@ OPERATOR_VERSION = "0.1.0"
 
 HUB_ENDPOINT = "https://huggingface.co"
 HEALTH_PORT = 8080
+
+IMAGE_VARIABLES = {field.name: f"QMODEL_IMAGE_{field.name.upper()}" for field in fields(Images)}
+"""Environment variable that names each image."""
 
 _NAMESPACE_FILE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
@@ -69,8 +72,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m qmodel",
         description="The QuantizedModel operator.",
-        epilog="Environment: QMODEL_IMAGE_OPERATOR, QMODEL_IMAGE_LLAMACPP and "
-        "QMODEL_IMAGE_LLAMACPP_WORKER name the images of the Jobs and servers; HF_ENDPOINT is the "
+        epilog=f"Environment: {', '.join(IMAGE_VARIABLES.values())} name the images of the Jobs "
+        "and servers; HF_ENDPOINT is the "
         f"Hugging Face endpoint that all models come from (default {HUB_ENDPOINT}); "
         "QMODEL_HUB_ALLOW_INSECURE=true lets it be http.",
     )
@@ -107,9 +110,7 @@ def _installation(environ: Mapping[str, str], *, developing: bool) -> Installati
         raise SettingsError(message)
     return Installation(
         images=Images(
-            operator=_image(environ, "QMODEL_IMAGE_OPERATOR"),
-            llamacpp=_image(environ, "QMODEL_IMAGE_LLAMACPP"),
-            llamacpp_worker=_image(environ, "QMODEL_IMAGE_LLAMACPP_WORKER"),
+            **{name: _image(environ, variable) for name, variable in IMAGE_VARIABLES.items()}
         ),
         hub_endpoint=endpoint.rstrip("/"),
         hub_allow_insecure=insecure,

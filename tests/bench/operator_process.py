@@ -18,6 +18,8 @@ from typing import Self
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from qmodel.settings import IMAGE_VARIABLES
+
 PORT = 18080
 START_SECONDS = 60
 READING = ("get", "list", "watch")
@@ -77,8 +79,7 @@ class OperatorProcess:
 
     async def start(self, *, wait: bool = True) -> None:
         """Start a process; with `wait` return once it has listed everything."""
-        images = ("OPERATOR", "LLAMACPP", "LLAMACPP_WORKER")
-        environment = {**os.environ, **{f"QMODEL_IMAGE_{name}": _IMAGE for name in images}}
+        environment = {**os.environ, **dict.fromkeys(IMAGE_VARIABLES.values(), _IMAGE)}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={self._port}"]
         command += self._arguments

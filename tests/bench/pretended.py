@@ -33,7 +33,7 @@ REPORTS = (
     Report(
         step="quantize",
         artifact=Artifact(
-            model_file="model.gguf",
+            model_path="model.gguf",
             files=3,
             bytes=101 * MEBIBYTE,
             weight_bytes=100 * MEBIBYTE,

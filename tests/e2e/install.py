@@ -6,6 +6,7 @@ from rich.console import Console
 
 from demo import story
 from demo.commands import Commands
+from qmodel.settings import IMAGE_VARIABLES
 
 
 def install_hub(commands: Commands, image: str) -> str:
@@ -16,6 +17,14 @@ def install_hub(commands: Commands, image: str) -> str:
 def install_operator(commands: Commands, images: dict[str, str], endpoint: str) -> None:
     """Install the operator by its chart, or bring it to these images and endpoint."""
     story.install_operator(_quiet(), commands, images, endpoint)
+
+
+def image_variables(references: dict[str, str]) -> dict[str, str]:
+    """Return the variables that name the images to an operator in a shell."""
+    return {
+        variable: references[story.BUILT_AS.get(name, name.replace("_", "-"))]
+        for name, variable in IMAGE_VARIABLES.items()
+    }
 
 
 def _quiet() -> Console:

@@ -12,7 +12,7 @@ import pytest
 
 from demo import story
 from demo.commands import REPOSITORY, Commands
-from e2e.install import install_operator
+from e2e.install import image_variables, install_operator
 from e2e.kube import Kube, Object
 from e2e.models import (
     APPS,
@@ -75,9 +75,7 @@ def process(
         "KUBECONFIG": str(kubeconfig),
         "PYTHONPATH": str(REPOSITORY / "operator"),
         "HF_ENDPOINT": endpoint,
-        "QMODEL_IMAGE_OPERATOR": references["operator"],
-        "QMODEL_IMAGE_LLAMACPP": references["llamacpp"],
-        "QMODEL_IMAGE_LLAMACPP_WORKER": references["llamacpp-worker"],
+        **image_variables(references),
     }
     found = OperatorProcess(variables, tmp_path_factory.mktemp("operator") / "log")
     yield found

@@ -101,7 +101,7 @@ def _row(path: str, schema: Schema, required: bool) -> str:  # noqa: FBT001  one
 def _type(schema: Schema) -> str:
     """Return a field's type in words."""
     if "enum" in schema:
-        return " \\| ".join(schema["enum"])
+        return " \\| ".join(map(str, schema["enum"]))
     if schema["type"] == "array":
         return f"list of {_type(schema['items'])}"
     if "additionalProperties" in schema:

@@ -7,7 +7,7 @@ from pydantic import ConfigDict
 
 from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.quantities import DecimalString
-from qmodel.api.quantization import TextSource
+from qmodel.api.texts import TextSource
 
 
 class OnFailure(StrEnum):

@@ -1,197 +1,57 @@
-"""How the model is quantized and what it is calibrated with."""
+"""`spec.quantization`: how the model is quantized, and the Job that does it."""
 
-from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
 from qmodel.api.base import ApiModel, cel, rules
+from qmodel.api.gguf import GGUFOptions
+from qmodel.api.methods import (
+    BACKENDS,
+    CALIBRATED,
+    AWQOptions,
+    Backend,
+    BitsAndBytesOptions,
+    GPTQOptions,
+    Method,
+)
+from qmodel.api.placement import JobResources, NodeSelector, Tolerations
 from qmodel.api.quantities import Quantity
-from qmodel.api.source import RelativePath, ResourceName
+from qmodel.api.texts import Calibration
 
+BLOCKS = {
+    "awq": Method.AWQ,
+    "gptq": Method.GPTQ,
+    "bitsAndBytes": Method.BITS_AND_BYTES,
+    "gguf": Method.GGUF,
+}
+"""Blocks of options, and the method that each belongs to."""
 
-class Method(StrEnum):
-    """How the weights are stored."""
-
-    GGUF = "GGUF"
-    NONE = "None"
-
-
-class GGUFType(StrEnum):
-    """File types of the pinned llama.cpp's quantizer."""
-
-    F32 = "F32"
-    F16 = "F16"
-    BF16 = "BF16"
-    Q8_0 = "Q8_0"
-    Q6_K = "Q6_K"
-    Q5_K_M = "Q5_K_M"
-    Q5_K_S = "Q5_K_S"
-    Q5_1 = "Q5_1"
-    Q5_0 = "Q5_0"
-    Q4_K_M = "Q4_K_M"
-    Q4_K_S = "Q4_K_S"
-    Q4_1 = "Q4_1"
-    Q4_0 = "Q4_0"
-    IQ4_NL = "IQ4_NL"
-    IQ4_XS = "IQ4_XS"
-    Q3_K_L = "Q3_K_L"
-    Q3_K_M = "Q3_K_M"
-    Q3_K_S = "Q3_K_S"
-    IQ3_M = "IQ3_M"
-    IQ3_S = "IQ3_S"
-    IQ3_XS = "IQ3_XS"
-    IQ3_XXS = "IQ3_XXS"
-    Q2_K = "Q2_K"
-    Q2_K_S = "Q2_K_S"
-    IQ2_M = "IQ2_M"
-    IQ2_S = "IQ2_S"
-    IQ2_XS = "IQ2_XS"
-    IQ2_XXS = "IQ2_XXS"
-    IQ1_M = "IQ1_M"
-    IQ1_S = "IQ1_S"
-    TQ2_0 = "TQ2_0"
-    TQ1_0 = "TQ1_0"
-    Q2_0 = "Q2_0"
-    Q1_0 = "Q1_0"
-    MXFP4_MOE = "MXFP4_MOE"
-
-
-NEEDS_IMPORTANCE_MATRIX = (
-    GGUFType.Q2_K_S,
-    GGUFType.IQ3_XS,
-    GGUFType.IQ3_XXS,
-    GGUFType.IQ2_M,
-    GGUFType.IQ2_S,
-    GGUFType.IQ2_XS,
-    GGUFType.IQ2_XXS,
-    GGUFType.IQ1_M,
-    GGUFType.IQ1_S,
+_CALIBRATED_CEL = "[" + ", ".join(f"'{method}'" for method in CALIBRATED) + "]"
+_CALIBRATION_MESSAGE = (
+    f"calibration is only used by {', '.join(CALIBRATED)} and GGUF with importanceMatrix: true"
 )
-"""Types that llama.cpp refuses to write, for some tensors, without an importance matrix."""
-
-_NEEDS_MATRIX_CEL = "[" + ", ".join(f"'{name}'" for name in NEEDS_IMPORTANCE_MATRIX) + "]"
-_NEEDS_MATRIX_MESSAGE = (
-    "the types " + ", ".join(NEEDS_IMPORTANCE_MATRIX) + " need importanceMatrix: true"
-)
+_GGUF_CALIBRATION_MESSAGE = "calibration.samples and maxSequenceLength are not used by GGUF"
+_IGNORE_MESSAGE = "ignore is not used by GGUF and None"
 
 
-class GGUFOptions(ApiModel):
-    """Options of method GGUF."""
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel(
-                f"!(self.type in {_NEEDS_MATRIX_CEL})"
-                " || (has(self.importanceMatrix) && self.importanceMatrix)",
-                _NEEDS_MATRIX_MESSAGE,
-            )
-        )
+def _block_rule(block: str, method: Method) -> dict[str, str]:
+    return cel(
+        f"!has(self.{block}) || self.method == '{method}'",
+        f"{block} is only allowed with method {method}",
     )
 
-    type: GGUFType = GGUFType.Q4_K_M
-    """GGUF file type; llama.cpp falls back per tensor where a row does not divide."""
-    importance_matrix: bool = False
-    """Weigh each column by its use on the calibration text; required by the smallest types."""
 
-    @model_validator(mode="after")
-    def _matrix_where_needed(self) -> Self:
-        if self.type in NEEDS_IMPORTANCE_MATRIX and not self.importance_matrix:
-            raise ValueError(_NEEDS_MATRIX_MESSAGE)
-        return self
-
-
-class ConfigMapKeyRef(ApiModel):
-    """One key of a ConfigMap in the model's namespace."""
-
-    name: ResourceName
-    """Name of the ConfigMap."""
-    key: Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[-._a-zA-Z0-9]+$")]
-    """Key within the ConfigMap."""
-
-
-class VolumeFileRef(ApiModel):
-    """One file of a claim in the model's namespace; it is only read."""
-
-    claim_name: ResourceName
-    """Name of the PersistentVolumeClaim."""
-    path: Annotated[RelativePath, Field(min_length=1)]
-    """File below the root of the volume."""
-
-
-class TextSource(ApiModel):
-    """A text of the user: plain text, passages separated by blank lines; exactly one member.
-
-    The reference is part of what identifies a result: give a changed text a new name, as
-    kustomize's configMapGenerator does.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel(
-                "has(self.configMapRef) != has(self.persistentVolumeClaim)",
-                "exactly one of configMapRef, persistentVolumeClaim must be set",
-            )
-        )
+def _backend_rule(method: Method, backends: tuple[Backend, ...]) -> dict[str, str]:
+    allowed = "[" + ", ".join(f"'{backend}'" for backend in backends) + "]"
+    return cel(
+        f"!has(self.backend) || self.method != '{method}' || self.backend in {allowed}",
+        _backend_message(method, backends),
     )
 
-    config_map_ref: ConfigMapKeyRef | None = None
-    """A key of a ConfigMap."""
-    persistent_volume_claim: VolumeFileRef | None = None
-    """A file of a PersistentVolumeClaim."""
 
-    @model_validator(mode="after")
-    def _exactly_one(self) -> Self:
-        if (self.config_map_ref is None) == (self.persistent_volume_claim is None):
-            message = "exactly one of configMapRef, persistentVolumeClaim must be set"
-            raise ValueError(message)
-        return self
-
-
-class Calibration(TextSource):
-    """The text that an importance matrix is computed from."""
-
-
-class Toleration(ApiModel):
-    """A toleration as in a pod."""
-
-    key: Annotated[str, Field(max_length=317)] | None = None
-    """Taint key; absent with operator Exists: every taint."""
-    operator: Annotated[str, Field(json_schema_extra={"enum": ["Exists", "Equal"]})] = "Equal"
-    """Exists or Equal."""
-    value: Annotated[str, Field(max_length=63)] | None = None
-    """Taint value."""
-    effect: (
-        Annotated[
-            str,
-            Field(json_schema_extra={"enum": ["NoSchedule", "PreferNoSchedule", "NoExecute"]}),
-        ]
-        | None
-    ) = None
-    """Taint effect; absent: every effect."""
-    toleration_seconds: int | None = None
-    """How long a NoExecute taint is tolerated, in seconds."""
-
-
-NodeSelector = Annotated[
-    dict[str, Annotated[str, Field(max_length=63)]],
-    Field(max_length=32),
-]
-"""Labels that a node must carry."""
-
-Tolerations = Annotated[
-    list[Toleration],
-    Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
-]
-
-
-class JobResources(ApiModel):
-    """What the quantize Job's containers request; limits equal requests for memory."""
-
-    cpu: Quantity | None = None
-    """CPU request; absent: 500m."""
-    memory: Quantity | None = None
-    """Memory request and limit; absent: estimated from the model."""
+def _backend_message(method: Method, backends: tuple[Backend, ...]) -> str:
+    return f"backend of method {method} must be one of: {', '.join(backends) or 'none at all'}"
 
 
 class Quantization(ApiModel):
@@ -199,23 +59,47 @@ class Quantization(ApiModel):
 
     model_config = ConfigDict(
         json_schema_extra=rules(
+            *(_block_rule(block, method) for block, method in BLOCKS.items()),
+            *(_backend_rule(method, backends) for method, backends in BACKENDS.items()),
             cel(
-                "!has(self.gguf) || self.method == 'GGUF'", "gguf is only allowed with method GGUF"
+                f"!has(self.calibration) || self.method in {_CALIBRATED_CEL}"
+                " || (self.method == 'GGUF' && has(self.gguf)"
+                " && has(self.gguf.importanceMatrix) && self.gguf.importanceMatrix)",
+                _CALIBRATION_MESSAGE,
             ),
             cel(
-                "!has(self.calibration) || (has(self.gguf) && has(self.gguf.importanceMatrix)"
-                " && self.gguf.importanceMatrix)",
-                "calibration is only used with gguf.importanceMatrix: true",
+                "!has(self.calibration) || self.method != 'GGUF'"
+                " || !(has(self.calibration.samples) || has(self.calibration.maxSequenceLength))",
+                _GGUF_CALIBRATION_MESSAGE,
             ),
+            cel("!has(self.ignore) || !(self.method in ['GGUF', 'None'])", _IGNORE_MESSAGE),
         )
     )
 
     method: Method
     """How the weights are stored; None serves the source as it is."""
+    backend: Backend | None = None
+    """Library that quantizes; absent: the first of the method."""
+    awq: AWQOptions | None = None
+    """Options of method AWQ."""
+    gptq: GPTQOptions | None = None
+    """Options of method GPTQ."""
+    bits_and_bytes: BitsAndBytesOptions | None = None
+    """Options of method BitsAndBytes."""
     gguf: GGUFOptions | None = None
     """Options of method GGUF."""
+    ignore: (
+        Annotated[
+            list[Annotated[str, Field(min_length=1, max_length=256)]],
+            Field(max_length=64, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
+        ]
+        | None
+    ) = None
+    """Modules kept unquantized, by name or `re:` and a pattern; absent: lm_head."""
     calibration: Calibration | None = None
-    """Text for the importance matrix; absent: samples of the model itself and the built-in text."""
+    """What the method observes the model with; absent: samples that the model draws itself."""
+    max_shard_size: Quantity = "5G"
+    """Largest file of the artifact's weights; of GGUF, which is one file, not used."""
     resources: JobResources | None = None
     """Resources of the quantize Job."""
     node_selector: NodeSelector | None = None
@@ -227,10 +111,37 @@ class Quantization(ApiModel):
 
     @model_validator(mode="after")
     def _blocks_fit_method(self) -> Self:
-        if self.gguf is not None and self.method is not Method.GGUF:
-            message = "gguf is only allowed with method GGUF"
-            raise ValueError(message)
+        given = {"awq": self.awq, "gptq": self.gptq, "bitsAndBytes": self.bits_and_bytes}
+        for block, value in (given | {"gguf": self.gguf}).items():
+            if value is not None and self.method is not BLOCKS[block]:
+                message = f"{block} is only allowed with method {BLOCKS[block]}"
+                raise ValueError(message)
+        if self.backend is not None and self.backend not in BACKENDS[self.method]:
+            raise ValueError(_backend_message(self.method, BACKENDS[self.method]))
         return self
+
+    @model_validator(mode="after")
+    def _what_is_given_is_used(self) -> Self:
+        if self.calibration is not None:
+            if not self.calibrates:
+                raise ValueError(_CALIBRATION_MESSAGE)
+            given = (self.calibration.samples, self.calibration.max_sequence_length)
+            if self.method is Method.GGUF and given != (None, None):
+                raise ValueError(_GGUF_CALIBRATION_MESSAGE)
+        if self.ignore is not None and self.method in (Method.GGUF, Method.NONE):
+            raise ValueError(_IGNORE_MESSAGE)
+        return self
+
+    @property
+    def calibrates(self) -> bool:
+        """Whether the recipe observes the model on samples."""
+        matrix = self.method is Method.GGUF and self.gguf_options.importance_matrix
+        return matrix or self.method in CALIBRATED
+
+    @property
+    def chosen_backend(self) -> Backend | None:
+        """The library that quantizes; None where nothing is quantized."""
+        return self.backend or next(iter(BACKENDS[self.method]), None)
 
     @property
     def gguf_options(self) -> GGUFOptions:

@@ -5,54 +5,19 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
+from qmodel.api import denied
 from qmodel.api.base import ApiModel, cel, rules
+from qmodel.api.placement import NodeSelector, Tolerations
 from qmodel.api.quantities import Quantity
-from qmodel.api.quantization import NodeSelector, Tolerations
 from qmodel.api.source import ResourceName
 
-DENIED_ARGUMENTS = (
-    # what is served, under which name
-    "-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file",
-    "-hft", "--hf-token", "-dr", "--docker-repo", "-cl", "--cache-list", "--models-dir",
-    "--models-preset", "--models-max", "-a", "--alias", "--lora", "--lora-scaled",
-    "--control-vector", "--control-vector-scaled", "-mm", "--mmproj", "-mmu", "--mmproj-url",
-    "-md", "--model-draft", "--spec-draft-model", "-hfd", "-hfrd", "--hf-repo-draft",
-    "--spec-draft-hf", "--embd-gemma-default", "--fim-qwen-1.5b-default",
-    "--fim-qwen-3b-default", "--fim-qwen-7b-default", "--fim-qwen-7b-spec",
-    "--fim-qwen-14b-spec", "--fim-qwen-30b-default", "--gpt-oss-20b-default",
-    "--gpt-oss-120b-default", "--vision-gemma-4b-default", "--vision-gemma-12b-default",
-    # where it listens, and who may ask
-    "--host", "--port", "--reuse-port", "--path", "--api-prefix", "--ssl-key-file",
-    "--ssl-cert-file", "--api-key", "--api-key-file", "--metrics", "--props", "--slots",
-    # files, programs and other servers
-    "-f", "--file", "-bf", "--binary-file", "--grammar-file", "-jf", "--json-schema-file",
-    "--chat-template-file", "--slot-save-path", "--media-path", "--video-ffmpeg-dir",
-    "-lcs", "--lookup-cache-static", "-lcd", "--lookup-cache-dynamic", "--log-file",
-    "--log-prompts-dir", "--ui-config-file", "--webui-config-file", "--ui-mcp-proxy",
-    "--webui-mcp-proxy", "--tools", "--tools-runtime", "--mcp-servers-config",
-    "--mcp-servers-json", "-ag", "--agent", "--rpc",
-    # memory and processors, which are measured and sized
-    "-c", "--ctx-size", "-np", "--parallel", "-kvu", "--kv-unified", "-no-kvu",
-    "--no-kv-unified", "--kv-unified-per-slot", "-b", "--batch-size", "-ub", "--ubatch-size",
-    "-ctk", "--cache-type-k", "-ctv", "--cache-type-v", "-fa", "--flash-attn", "-cram",
-    "--cache-ram", "-ctxcp", "--ctx-checkpoints", "--swa-checkpoints", "--swa-full", "-fit",
-    "--fit", "-fitt", "--fit-target", "-fitc", "--fit-ctx", "-lm", "--load-mode", "-lzm",
-    "--lazy-mode", "--mmap", "--no-mmap", "--mlock", "-dev", "--device", "-ngl",
-    "--gpu-layers", "--n-gpu-layers", "-t", "--threads", "-tb", "--threads-batch",
-    "--threads-http",
-    # the log that a measurement reads
-    "--log-disable", "--log-jsonl",
-    # what ends at once
-    "-h", "--help", "--usage", "--version", "--list-devices", "--completion-bash",
-)  # fmt: skip
-"""Arguments of llama-server that the operator decides, or that reach files and the network."""
-
-_DENIED_CEL = "[" + ", ".join(f"'{name}'" for name in DENIED_ARGUMENTS) + "]"
+_DENIED_CEL = "[" + ", ".join(f"'{name}'" for name in denied.ARGUMENTS) + "]"
 
 
 class Engine(StrEnum):
     """What serves the artifact."""
 
+    VLLM = "VLLM"
     LLAMA_CPP = "LlamaCpp"
 
 
@@ -63,6 +28,16 @@ class KVCacheType(StrEnum):
     BF16 = "BF16"
     Q8_0 = "Q8_0"
     Q4_0 = "Q4_0"
+    FP8 = "FP8"
+
+
+class DType(StrEnum):
+    """Element type of activations, and of weights that are not quantized."""
+
+    AUTO = "auto"
+    BFLOAT16 = "bfloat16"
+    FLOAT16 = "float16"
+    FLOAT32 = "float32"
 
 
 class EnvVar(ApiModel):
@@ -71,10 +46,10 @@ class EnvVar(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "!self.name.matches('^((LLAMA|GGML|AIP|LD|HF|HUGGING_FACE)_|PYTHON)"
+                "!self.name.matches('^((LLAMA|GGML|VLLM|AIP|LD|HF|HUGGING_FACE)_|PYTHON)"
                 "|^(PATH|NVIDIA_VISIBLE_DEVICES)$')",
-                "PATH, NVIDIA_VISIBLE_DEVICES and names that start with LLAMA_, GGML_, AIP_, LD_,"
-                " HF_, HUGGING_FACE_ or PYTHON are set by the operator",
+                "PATH, NVIDIA_VISIBLE_DEVICES and names that start with LLAMA_, GGML_, VLLM_, AIP_,"
+                " LD_, HF_, HUGGING_FACE_ or PYTHON are set by the operator",
             )
         )
     )
@@ -146,8 +121,13 @@ class Serving(ApiModel):
     """Longest sequence in tokens; absent: the model's own, at most 4096."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     """Sequences served at once by one replica."""
-    kv_cache_type: KVCacheType = KVCacheType.F16
-    """Element type of the KV cache."""
+    dtype: DType = DType.AUTO
+    """Type that vLLM computes in; auto: the model's own. llama.cpp chooses it by the file."""
+    tensor_parallel_size: Annotated[int, Field(ge=1, le=16)] | None = None
+    """GPUs that vLLM splits each layer over; absent: all GPUs of one replica."""
+    kv_cache_type: KVCacheType | None = None
+    """Element type of the KV cache; absent: F16 of llama.cpp, and `dtype` of vLLM. vLLM offers
+    BF16, F16 and FP8, llama.cpp all but FP8."""
     extra_args: (
         Annotated[
             list[Annotated[str, Field(min_length=1, max_length=1024)]],
@@ -160,7 +140,7 @@ class Serving(ApiModel):
                             "!self.exists(arg, arg.split('=')[0].replace('_', '-') in"
                             f" {_DENIED_CEL})",
                             "these are decided by the operator and not allowed: "
-                            + ", ".join(DENIED_ARGUMENTS),
+                            + ", ".join(denied.ARGUMENTS),
                         ),
                         cel(
                             "!self.exists(arg, arg.startsWith('--') && arg.contains('='))",

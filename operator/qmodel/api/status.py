@@ -10,7 +10,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from qmodel.api.base import ApiModel
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
-from qmodel.api.quantization import NodeSelector, Tolerations
+from qmodel.api.placement import NodeSelector, Tolerations
 from qmodel.api.serving import AcceleratorType, Engine, EnvVar, PodTemplate
 from qmodel.worker.report import Artifact, Footprint, Inspection
 
@@ -65,8 +65,11 @@ class FootprintStatus(Footprint):
     revision: str
     image: str
     """Image that it was measured in, and that serves."""
+    engine: Engine
     argv: list[str]
     """Command line that it was measured with, and that serves but for its context."""
+    engine_env: dict[str, str] = Field(default_factory=dict)
+    """Environment of the engine that it was measured with, besides the user's."""
     key: str
     """Hash of the part of spec, and the accelerator, that it was measured for."""
     estimated_peak_bytes: PositiveInt
@@ -110,9 +113,12 @@ class Rollout(ApiModel):
     revision: str
     image: str
     """Image of the engine that this revision was measured and rolled out with."""
+    engine: Engine
     claim_name: str
     argv: list[str]
     """The server's whole command line."""
+    engine_env: dict[str, str] = Field(default_factory=dict)
+    """Environment that the operator gives the engine."""
     sizing: Sizing
     accelerator: AcceleratorStatus
     env: list[EnvVar] = Field(default_factory=list)

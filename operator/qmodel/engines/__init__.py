@@ -1,1 +1,12 @@
 """What the operator knows of each engine: arguments, ports and paths. Pure, and shared by all."""
+
+from collections.abc import Mapping
+
+from qmodel.api.serving import Engine
+from qmodel.engines.base import ServerSettings, ServingEngine
+from qmodel.engines.llamacpp import LlamaCpp
+
+__all__ = ["ENGINES", "ServerSettings", "ServingEngine"]
+
+ENGINES: Mapping[Engine, ServingEngine] = {Engine.LLAMA_CPP: LlamaCpp()}
+"""How each engine is started and asked for its health."""

@@ -8,84 +8,74 @@ import json
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
+from qmodel.engines.base import ServerSettings
 from qmodel.naming import short_hash
 
-PORT = 8080
-"""Where the server listens inside its pod."""
-HEALTH_PATH = "/health"
-"""503 while the model loads, 200 once it answers."""
 BATCH_TOKENS = 2048
 """Tokens of one logical batch, all sequences together."""
 UBATCH_TOKENS = 512
 """Tokens computed at once; the compute buffers are sized by it."""
-GRACE_SECONDS = 120
-"""Time from the decision to stop a server until it is killed."""
-EXIT_SECONDS = 10
-"""Part of it that the server has for exiting; the rest is for the requests that have begun."""
 ALL_LAYERS = 999
 """More layers than any model has: offload everything."""
+DEFAULT_KV_TYPE = KVCacheType.F16
 _SPARE_HTTP_THREADS = 4
 """For /health and /metrics while every slot streams; the default follows the node's cores."""
 _NEEDS_FLASH_ATTENTION = frozenset({KVCacheType.Q8_0, KVCacheType.Q4_0})
 """A quantized V cache is refused without it."""
 
 
-def server_argv(  # noqa: PLR0913  one keyword a flag
-    *,
-    model_path: str,
-    alias: str,
-    context_length: int,
-    concurrency: int,
-    kv_type: KVCacheType,
-    gpu_layers: int,
-    threads: int,
-    extra_args: list[str],
-) -> list[str]:
-    """Return the server's whole command line.
+class LlamaCpp:
+    """llama-server of the pinned llama.cpp."""
 
-    Parameters
-    ----------
-    model_path
-        GGUF file inside the container.
-    alias
-        Name of the model in OpenAI answers.
-    context_length
-        Longest sequence, in tokens.
-    concurrency
-        Sequences at once, each with its own context.
-    kv_type
-        Element type of keys and values.
-    gpu_layers
-        Layers on the GPU; 0 on a CPU.
-    threads
-        CPU threads; the default is all cores of the node, however few the pod was given.
-    extra_args
-        The user's arguments; the API refuses those that would undo these.
-    """
-    return [
-        "llama-server",
-        *("--model", model_path),
-        *("--alias", alias),
-        *("--host", "0.0.0.0"),  # noqa: S104  the Service reaches it
-        *("--port", str(PORT)),
-        *chain.from_iterable(_sizes(context_length, concurrency).items()),
-        "--no-kv-unified",
-        *(("--n-gpu-layers", str(gpu_layers)) if gpu_layers else ()),
-        *("--threads", str(threads)),
-        *_memory_args(kv_type),
-        *("--jinja", "--metrics", "--no-slots", "--no-ui", "--offline"),
-        *extra_args,
-    ]
+    port = 8080
+    health_path = "/health"
+    grace_seconds = 120
+    exit_seconds = 10
+    shared_memory_bytes = 0
 
+    def server_argv(self, settings: ServerSettings) -> list[str]:
+        """Return the server's whole command line."""
+        return [
+            "llama-server",
+            *("--model", settings.model_path),
+            *("--alias", settings.alias),
+            *("--host", "0.0.0.0"),  # noqa: S104  the Service reaches it
+            *("--port", str(self.port)),
+            *chain.from_iterable(_sizes(settings.context_length, settings.concurrency).items()),
+            "--no-kv-unified",
+            *(("--n-gpu-layers", str(ALL_LAYERS)) if settings.gpus else ()),
+            *("--threads", str(settings.threads)),
+            *_memory_args(settings.kv_type or DEFAULT_KV_TYPE),
+            *("--jinja", "--metrics", "--no-slots", "--no-ui", "--offline"),
+            *settings.extra_args,
+        ]
 
-def resized(argv: list[str], *, context_length: int, concurrency: int) -> list[str]:
-    """Return a command line for another context and concurrency, otherwise to the letter.
+    def resized(
+        self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
+    ) -> list[str]:
+        """Return a command line for another context and concurrency, otherwise to the letter.
 
-    A server keeps the flags that it was measured with, whatever a later release would choose.
-    """
-    values = _sizes(context_length, concurrency)
-    following = zip([None, *argv[:-1]], argv, strict=True)
-    return [values.get(flag or "", word) for flag, word in following]
+        A server keeps the flags that it was measured with, whatever a later release would choose.
+        """
+        del kv_bytes  # follows from context and concurrency
+        values = _sizes(context_length, concurrency)
+        following = zip([None, *argv[:-1]], argv, strict=True)
+        return [values.get(flag or "", word) for flag, word in following]
+
+    def environment(self, settings: ServerSettings) -> dict[str, str]:
+        """Return the variables that the engine needs, besides the user's: none."""
+        del settings
+        return {}
+
+    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
+        """Return what a measurement depends on; where it differs, the server is measured anew.
+
+        Context and concurrency are not in it (their part follows by arithmetic), nor are the
+        model's path and alias.
+        """
+        kv_type = settings.kv_type or DEFAULT_KV_TYPE
+        parts = [image, BATCH_TOKENS, UBATCH_TOKENS, kv_type.value, settings.gpus]
+        return short_hash(json.dumps([*parts, settings.threads, settings.extra_args]))
 
 
 def _sizes(context_length: int, concurrency: int) -> dict[str, str]:
@@ -110,15 +100,3 @@ def _memory_args(kv_type: KVCacheType) -> list[str]:
         *("--fit", "off"),
         *("--load-mode", "none"),
     ]
-
-
-def arguments_hash(
-    *, image: str, kv_type: KVCacheType, gpu_layers: int, threads: int, extra_args: list[str]
-) -> str:
-    """Return what a measurement depends on; where it differs, the server is measured anew.
-
-    Context and concurrency are not in it (their part follows by arithmetic), nor are the
-    model's path and alias.
-    """
-    parts = [image, BATCH_TOKENS, UBATCH_TOKENS, kv_type.value, gpu_layers, threads, extra_args]
-    return short_hash(json.dumps(parts))

@@ -23,7 +23,7 @@ from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_claim, source_task, token_file
 from qmodel.planner.step import StepPlan
 from qmodel.planner.storage import refused_claim
-from qmodel.sizing.estimate import FETCH_BYTES
+from qmodel.sizing.steps import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
 
 _TIMEOUT_SECONDS = 86_400

@@ -1,7 +1,7 @@
 """`Inspected`: resolve the source once, then judge whether what is asked is possible."""
 
 from qmodel.api.conditions import ConditionType
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
@@ -13,7 +13,7 @@ from qmodel.planner.placement import carried
 from qmodel.planner.sources import source_claim, source_task, token_file
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
-from qmodel.sizing.estimate import INSPECT_BYTES
+from qmodel.sizing.steps import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 
 DEFAULT_CONTEXT_LENGTH = 4096

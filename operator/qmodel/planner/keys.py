@@ -5,6 +5,7 @@ from typing import Any
 
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.naming import short_hash
+from qmodel.planner.recipes import recipe
 
 REVISION_LENGTH = 10
 
@@ -21,20 +22,21 @@ def source_key(spec: QuantizedModelSpec) -> str:
     return digest(source, spec.quantization.method)
 
 
-def recipe(spec: QuantizedModelSpec) -> dict[str, Any]:
-    """Return what an artifact depends on besides its source, defaults filled in."""
-    quantization = spec.quantization
-    found: dict[str, Any] = {"method": quantization.method}
-    if quantization.method == "GGUF":
-        found["gguf"] = quantization.gguf_options.to_wire()
-    if quantization.calibration is not None:
-        found["calibration"] = quantization.calibration.to_wire()
+def recipe_identity(spec: QuantizedModelSpec) -> dict[str, Any]:
+    """Return what an artifact depends on besides its source, defaults filled in.
+
+    A text of the user is identified by its reference: its content is not read by the operator.
+    """
+    found = recipe(spec.quantization).to_wire()
+    asked = spec.quantization.calibration
+    if asked is not None and asked.text is not None:
+        found["calibration"]["file"] = asked.text.to_wire()
     return found
 
 
 def revision(spec: QuantizedModelSpec, source_digest: str) -> str:
     """Return the name of an artifact: hash of the resolved source and the recipe."""
-    text = json.dumps([source_digest, recipe(spec)], sort_keys=True)
+    text = json.dumps([source_digest, recipe_identity(spec)], sort_keys=True)
     return short_hash(text, REVISION_LENGTH)
 
 

@@ -6,19 +6,19 @@ in other ways (cache type, offloading, arguments) is in the arguments' hash and 
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import ArtifactStatus, FootprintStatus, SourceStatus
-from qmodel.engines import llamacpp
+from qmodel.engines import ENGINES
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.accelerator import accelerators
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.engine import engine_of, gpu_count, load_of, server_settings, serving_image
 from qmodel.planner.estimates import measure_bytes, serve_bytes
-from qmodel.planner.inspection import context_length
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
 from qmodel.planner.step import StepPlan
-from qmodel.sizing.processors import SERVER_CPU, threads
+from qmodel.sizing.processors import SERVER_CPU
 from qmodel.worker.task import MeasureTask
 
 _TIMEOUT_SECONDS = 7200
@@ -46,12 +46,6 @@ def current_footprint(ctx: Context) -> FootprintStatus | None:
     return found if found.key == serving_key(ctx) else None
 
 
-def gpu_layers(ctx: Context) -> int:
-    """Return the layers to offload: all of them on a GPU, none without."""
-    chosen = ctx.status.accelerator
-    return 0 if chosen is None or chosen.count == 0 else llamacpp.ALL_LAYERS
-
-
 def serving_key(ctx: Context) -> str:
     """Return what of spec changes memory in ways that only a measurement tells.
 
@@ -61,7 +55,10 @@ def serving_key(ctx: Context) -> str:
     chosen = ctx.status.accelerator
     device = [] if chosen is None else [chosen.resource_name, chosen.count]
     return keys.digest(
+        engine_of(ctx.model, ctx.source),
         serving.kv_cache_type,
+        serving.dtype,
+        serving.tensor_parallel_size,
         serving.extra_args or [],
         [variable.to_wire() for variable in serving.env or []],
         device,
@@ -70,24 +67,23 @@ def serving_key(ctx: Context) -> str:
 
 def _model_path(artifact: ArtifactStatus) -> str:
     """Return the file that the server loads."""
-    return f"{artifact_directory(artifact.revision)}/{artifact.model_file}"
+    return f"{artifact_directory(artifact.revision)}/{artifact.model_path}".removesuffix("/.")
 
 
 def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepPlan:
-    image = ctx.observed.installation.images.llamacpp
-    serving = ctx.model.spec.serving
+    load = load_of(ctx.model, source)
     key = keys.digest(
         ctx.revision,
         ctx.status.claim_uid,
         serving_key(ctx),
-        context_length(ctx.model, source),
-        serving.concurrency,
+        load.context_length,
+        load.concurrency,
     )
     return StepPlan(
         step=Step.MEASURE,
         condition=ConditionType.MEASURED,
         key=key,
-        image=image,
+        image=_image(ctx, source),
         memory_bytes=measure_bytes(ctx.model, source, artifact.weight_bytes),
         memory_field="",
         running_reason="Measuring",
@@ -99,6 +95,12 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
     )
 
 
+def _image(ctx: Context, source: SourceStatus) -> str:
+    """Return the image that serves."""
+    images = ctx.observed.installation.images
+    return serving_image(images, engine_of(ctx.model, source), gpu_count(ctx))
+
+
 def _job(
     ctx: Context,
     source: SourceStatus,
@@ -106,15 +108,18 @@ def _job(
     attempt: tuple[str, int, int, str],
 ) -> WantJob:
     name, number, memory_bytes, key = attempt
-    serving = ctx.model.spec.serving
-    image = ctx.observed.installation.images.llamacpp
+    engine = engine_of(ctx.model, source)
+    server = ENGINES[engine]
+    image = _image(ctx, source)
+    settings = server_settings(ctx, source, _model_path(artifact))
     task = MeasureTask(
+        engine=engine,
         directory=artifact_directory(artifact.revision),
-        argv=_argv(ctx, source, artifact),
-        port=llamacpp.PORT,
-        context_length=context_length(ctx.model, source),
-        concurrency=serving.concurrency,
-        arguments_hash=_arguments_hash(ctx, image),
+        argv=server.server_argv(settings),
+        port=server.port,
+        context_length=settings.context_length,
+        concurrency=settings.concurrency,
+        arguments_hash=server.arguments_hash(image, settings),
     )
     node_selector, tolerations = placement(ctx)
     chosen = ctx.status.accelerator
@@ -130,53 +135,31 @@ def _job(
         accelerators=None if chosen is None else accelerators(chosen),
         node_selector=node_selector,
         tolerations=tolerations,
-        env=tuple(serving.env or ()),
+        env=tuple(ctx.model.spec.serving.env or ()),
+        engine_env=server.environment(settings),
+        shared_memory_bytes=server.shared_memory_bytes,
         pod_template=carried(ctx, Step.MEASURE),
-    )
-
-
-def _argv(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> list[str]:
-    """Return the server's command line."""
-    serving = ctx.model.spec.serving
-    return llamacpp.server_argv(
-        model_path=_model_path(artifact),
-        alias=ctx.model.name,
-        context_length=context_length(ctx.model, source),
-        concurrency=serving.concurrency,
-        kv_type=serving.kv_cache_type,
-        gpu_layers=gpu_layers(ctx),
-        threads=threads(SERVER_CPU),
-        extra_args=serving.extra_args or [],
-    )
-
-
-def _arguments_hash(ctx: Context, image: str) -> str:
-    """Return what identifies the measurement for people who compare footprints."""
-    serving = ctx.model.spec.serving
-    return llamacpp.arguments_hash(
-        image=image,
-        kv_type=serving.kv_cache_type,
-        gpu_layers=gpu_layers(ctx),
-        threads=threads(SERVER_CPU),
-        extra_args=serving.extra_args or [],
     )
 
 
 def _taken(ctx: Context, reports: Reports) -> StageResult:
     found = reports[Container.MEASURE].footprint
-    artifact = current_artifact(ctx)
-    if found is None or artifact is None or ctx.source is None:
+    artifact, source = current_artifact(ctx), ctx.source
+    if found is None or artifact is None or source is None:
         return stage.blocked(
             ConditionType.MEASURED, "ReportInvalid", "the measure Job reported no footprint"
         )
     step = ctx.status.step(Step.MEASURE)
-    image = step.image if step is not None else ctx.observed.installation.images.llamacpp
+    engine = engine_of(ctx.model, source)
+    settings = server_settings(ctx, source, _model_path(artifact))
     footprint = FootprintStatus(
         revision=artifact.revision,
-        image=image,
-        argv=_argv(ctx, ctx.source, artifact),
+        image=step.image if step is not None else _image(ctx, source),
+        engine=engine,
+        argv=ENGINES[engine].server_argv(settings),
+        engine_env=ENGINES[engine].environment(settings),
         key=serving_key(ctx),
-        estimated_peak_bytes=serve_bytes(ctx.model, ctx.source, artifact.weight_bytes),
+        estimated_peak_bytes=serve_bytes(ctx.model, source, artifact.weight_bytes),
         **found.model_dump(),
     )
     return StageResult(_measured(footprint).verdict, {"footprint": footprint})

@@ -4,9 +4,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from qmodel.api.quantization import NodeSelector, TextSource, Toleration
+from qmodel.api.placement import NodeSelector, Toleration
 from qmodel.api.serving import AccessMode, EnvVar, PodTemplate
 from qmodel.api.status import QuantizedModelStatus, Rollout
+from qmodel.api.texts import TextSource
 from qmodel.worker.report import Report
 from qmodel.worker.task import Task
 
@@ -43,11 +44,21 @@ class Images:
     """Images of this installation."""
 
     operator: str
-    """Runs inspect and fetch."""
+    """Runs inspect and fetch, and takes sources as they are."""
     llamacpp: str
     """Serves and measures GGUF."""
     llamacpp_worker: str
-    """Quantizes to GGUF and evaluates."""
+    """Quantizes to GGUF and evaluates it."""
+    quantizer: str
+    """Quantizes by llm-compressor and bitsandbytes; evaluates what is not GGUF."""
+    autoawq: str
+    """Quantizes by AutoAWQ."""
+    autogptq: str
+    """Quantizes by AutoGPTQ."""
+    vllm: str
+    """Serves and measures by vLLM on a CPU."""
+    vllm_cuda: str
+    """The same on NVIDIA GPUs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +265,11 @@ class WantJob:
     node_selector: NodeSelector = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     env: tuple[EnvVar, ...] = ()
-    """Environment of the engine, where the step runs it."""
+    """The user's environment of the engine, where the step runs it."""
+    engine_env: dict[str, str] = field(default_factory=dict)
+    """What the operator gives the engine."""
+    shared_memory_bytes: int = 0
+    """What /dev/shm must hold, where the step runs an engine that needs it."""
     pod_template: PodTemplate | None = None
     """What else of the user's the pod carries, besides the node selector and tolerations."""
 

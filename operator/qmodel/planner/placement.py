@@ -4,7 +4,7 @@ The volume may be usable on one node or zone only, and is bound where the first 
 lands. So that pod carries the node constraints of every step that follows, the server's included.
 """
 
-from qmodel.api.quantization import NodeSelector, Toleration
+from qmodel.api.placement import NodeSelector, Toleration
 from qmodel.api.serving import PodTemplate
 from qmodel.planner.context import Context
 from qmodel.planner.model import Step

@@ -6,24 +6,27 @@ gate itself is judged here, from numbers in status, so that a changed gate runs 
 """
 
 from qmodel.api.conditions import ConditionType
+from qmodel.api.methods import Backend, Method
 from qmodel.api.quantities import bytes_of
-from qmodel.api.quantization import Method
 from qmodel.api.status import ArtifactStatus, EvaluationStatus, SourceStatus
+from qmodel.api.texts import TextSource
 from qmodel.planner import context as stage
 from qmodel.planner import gate, keys
+from qmodel.planner.accelerator import accelerators
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.engine import evaluating_image, quantizing_image
 from qmodel.planner.estimates import quantize_bytes
 from qmodel.planner.fetch import source_directory
-from qmodel.planner.model import Container, Step, WantContainer, WantJob
+from qmodel.planner.model import Accelerators, Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
+from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_name
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.processors import threads
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import (
     ARTIFACTS,
-    CALIBRATION_FILE,
     EVALUATION_FILE,
     EvaluateTask,
     QuantizeTask,
@@ -92,7 +95,8 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
 
 
 def _made(artifact: Artifact) -> StageResult:
-    message = f"{artifact.model_file}, {artifact.weight_bytes / 1e6:.0f} MB"
+    name = "" if artifact.model_path == "." else f"{artifact.model_path}, "
+    message = f"{name}{artifact.weight_bytes / 1e6:.0f} MB of weights"
     return stage.done(ConditionType.QUANTIZED, "ArtifactComplete", message)
 
 
@@ -121,7 +125,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
         step=Step.QUANTIZE,
         condition=condition,
         key=key,
-        image=ctx.observed.installation.images.llamacpp_worker,
+        image=quantizing_image(ctx.observed.installation.images, spec.quantization.chosen_backend),
         memory_bytes=memory_bytes,
         memory_field="spec.quantization.resources.memory",
         running_reason="Quantizing" if quantizing else "Evaluating",
@@ -138,22 +142,28 @@ def _doing(ctx: Context, *, quantizing: bool) -> str:
     spec = ctx.model.spec.quantization
     if spec.method is Method.NONE:
         return "taking the source as it is"
-    return f"making {spec.gguf_options.type} of revision {ctx.revision}"
+    kind = spec.gguf_options.type if spec.method is Method.GGUF else spec.method
+    return f"making {kind} of revision {ctx.revision}"
 
 
 def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:
     name, number, memory_bytes, key = attempt
     spec = ctx.model.spec
-    image = ctx.observed.installation.images.llamacpp_worker
+    images, backend = ctx.observed.installation.images, spec.quantization.chosen_backend
     asked = spec.quantization.resources
     cpu = asked.cpu if asked is not None and asked.cpu is not None else DEFAULT_CPU
     containers = [
         WantContainer(
-            Container.QUANTIZE, image, _quantize_task(ctx, source, threads(cpu)), memory_bytes, cpu
+            Container.QUANTIZE,
+            quantizing_image(images, backend),
+            _quantize_task(ctx, source, threads(cpu)),
+            memory_bytes,
+            cpu,
         )
     ]
-    if spec.quantization.method is not Method.NONE:
+    if backend is not None:
         task = _evaluate_task(ctx, source, threads(cpu))
+        image = evaluating_image(images, backend)
         containers.append(WantContainer(Container.EVALUATE, image, task, memory_bytes, cpu))
     node_selector, tolerations = placement(ctx)
     return WantJob(
@@ -165,30 +175,40 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
         containers=tuple(containers),
         timeout_seconds=spec.quantization.timeout_seconds,
         claim_name=ctx.claim_name,
-        calibration=spec.quantization.calibration,
+        calibration=_calibration_text(ctx),
         evaluation=spec.quality_gate.text,
+        accelerators=_accelerators(ctx),
         node_selector=node_selector,
         tolerations=tolerations,
         pod_template=carried(ctx, Step.QUANTIZE),
     )
 
 
+def _calibration_text(ctx: Context) -> TextSource | None:
+    """Return the user's text to calibrate with."""
+    asked = ctx.model.spec.quantization.calibration
+    return None if asked is None else asked.text
+
+
+def _accelerators(ctx: Context) -> Accelerators | None:
+    """Return the GPUs of the Job: llama.cpp quantizes on the CPU, and so does nothing at all."""
+    if ctx.model.spec.quantization.chosen_backend in (None, Backend.LLAMA_CPP):
+        return None
+    chosen = ctx.status.accelerator
+    return None if chosen is None else accelerators(chosen)
+
+
 def _quantize_task(ctx: Context, source: SourceStatus, thread_count: int) -> QuantizeTask:
     spec = ctx.model.spec
-    method = spec.quantization.method
-    options = spec.quantization.gguf_options if method is Method.GGUF else None
     revision = ctx.revision or ""
     kept = {revision, *([ctx.status.rollout.revision] if ctx.status.rollout else [])}
     return QuantizeTask(
         source_directory=source_directory(source),
         directory=artifact_directory(revision),
         revision=revision,
-        method=method,
+        recipe=recipe(spec.quantization),
         source_repository=source_name(spec.source),
         source_revision=source.source_revision,
-        gguf_type=None if options is None else options.type,
-        importance_matrix=options is not None and options.importance_matrix,
-        calibration_file=None if spec.quantization.calibration is None else CALIBRATION_FILE,
         keep_revisions=sorted(kept) if spec.storage.existing_claim is None else None,
         threads=thread_count,
     )

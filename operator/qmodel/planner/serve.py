@@ -11,7 +11,7 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import mebibytes
 from qmodel.api.serving import PodTemplate
 from qmodel.api.status import Rollout
-from qmodel.engines import llamacpp
+from qmodel.engines import ENGINES
 from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
@@ -69,11 +69,14 @@ def _candidate(ctx: Context) -> Rollout | None:
     return Rollout(
         revision=artifact.revision,
         image=footprint.image,
+        engine=footprint.engine,
+        engine_env=footprint.engine_env,
         claim_name=ctx.claim_name,
-        argv=llamacpp.resized(
+        argv=ENGINES[footprint.engine].resized(
             footprint.argv,
             context_length=sizing.context_length,
             concurrency=sizing.concurrency,
+            kv_bytes=sizing.kv_bytes,
         ),
         sizing=sizing,
         accelerator=chosen,

@@ -2,16 +2,17 @@
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import mebibytes
+from qmodel.api.serving import Engine
 from qmodel.api.status import Sizing
-from qmodel.engines.llamacpp import UBATCH_TOKENS
+from qmodel.engines.llamacpp import ALL_LAYERS
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.inspection import context_length
-from qmodel.planner.measure import current_footprint, gpu_layers
+from qmodel.planner.engine import gpu_count, load_of
+from qmodel.planner.measure import current_footprint
 from qmodel.planner.server_trouble import SERVE
-from qmodel.sizing.footprint import memory_limit_bytes, predict_peak_bytes
-from qmodel.sizing.kv_cache import kv_cache_bytes
+from qmodel.sizing.margin import memory_limit_bytes
+from qmodel.sizing.memory import MEMORY
 from qmodel.sizing.processors import SERVER_CPU
 
 
@@ -20,25 +21,29 @@ def plan(ctx: Context) -> StageResult:
     footprint, source = current_footprint(ctx), ctx.source
     if footprint is None or source is None or not ctx.status.is_true(ConditionType.MEASURED):
         return stage.waiting(ConditionType.SIZED, ConditionType.MEASURED)
-    serving = ctx.model.spec.serving
-    length = context_length(ctx.model, source)
-    kv_type = serving.kv_cache_type
-    predicted = predict_peak_bytes(footprint, source, length, serving.concurrency, kv_type)
+    load = load_of(ctx.model, source)
+    arithmetic = MEMORY[footprint.engine]
+    predicted = arithmetic.predict_peak_bytes(footprint, source, load)
     sizing = Sizing(
-        context_length=length,
-        concurrency=serving.concurrency,
+        context_length=load.context_length,
+        concurrency=load.concurrency,
         predicted_peak_bytes=predicted,
         memory_bytes=memory_limit_bytes(predicted),
-        kv_bytes=kv_cache_bytes(source.kv, length, serving.concurrency, kv_type, UBATCH_TOKENS),
+        kv_bytes=arithmetic.kv_bytes(source, load),
         cpu=SERVER_CPU,
-        gpu_layers=gpu_layers(ctx),
+        gpu_layers=_gpu_layers(ctx, footprint.engine),
     )
     sizing = _raised(ctx, footprint.revision, sizing)
     message = (
         f"{mebibytes(sizing.memory_bytes)} memory and {SERVER_CPU} CPU a server for "
-        f"{serving.concurrency} x {length} tokens"
+        f"{load.concurrency} x {load.context_length} tokens"
     )
     return stage.done(ConditionType.SIZED, "Computed", message, sizing=sizing)
+
+
+def _gpu_layers(ctx: Context, engine: Engine) -> int:
+    """Return the layers that llama.cpp offloads: all of them on a GPU, none without."""
+    return ALL_LAYERS if engine is Engine.LLAMA_CPP and gpu_count(ctx) else 0
 
 
 def sizing_key(revision: str, sizing: Sizing) -> str:

@@ -4,9 +4,9 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import bytes_of
 from qmodel.api.serving import AccessMode, DeletionPolicy
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.estimates import artifact_bytes
 from qmodel.planner.model import ObservedClaim, Refusal, WantClaim
-from qmodel.sizing.estimate import volume_bytes
+from qmodel.planner.recipes import recipe
+from qmodel.sizing.artifact import volume_bytes
 
 
 def plan(ctx: Context) -> StageResult:
@@ -61,7 +61,7 @@ def _size_bytes(ctx: Context, found: ObservedClaim | None) -> int:
     if ctx.source is None:
         message = "a volume is sized only after its source was inspected"
         raise ValueError(message)
-    return volume_bytes(ctx.source, artifact_bytes(ctx.model.spec, ctx.source))
+    return volume_bytes(ctx.source, recipe(ctx.model.spec.quantization))
 
 
 def _files_on(ctx: Context, volume: str | None) -> dict[str, object]:

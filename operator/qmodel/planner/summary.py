@@ -2,10 +2,10 @@
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.api.quantities import mebibytes
-from qmodel.api.serving import Engine
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.planner import serve
 from qmodel.planner.context import Context
+from qmodel.planner.engine import engine_of
 
 _STAGES = {
     ConditionType.INSPECTED: "Inspecting",
@@ -25,7 +25,7 @@ def summarise(ctx: Context, status: QuantizedModelStatus) -> QuantizedModelStatu
             "observed_generation": ctx.model.generation,
             "revision": ctx.revision,
             "stage": _stage(status),
-            "engine": ctx.model.spec.serving.engine or Engine.LLAMA_CPP,
+            "engine": engine_of(ctx.model, ctx.source),
             "footprint_summary": _footprint(status),
             "accelerator_summary": _accelerator(status),
             **serve.summary(ctx),

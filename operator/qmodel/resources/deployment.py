@@ -2,7 +2,7 @@
 
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import Rollout
-from qmodel.engines import llamacpp
+from qmodel.engines import ENGINES, ServingEngine
 from qmodel.naming import MODEL_ANNOTATION, MODEL_UID_LABEL, REVISION_LABEL, SERVER_LABELS
 from qmodel.planner.model import (
     SERVER_CONTAINER,
@@ -20,6 +20,7 @@ from qmodel.resources.pod import (
     environment,
     pod_spec,
     resources,
+    shared_memory,
 )
 from qmodel.resources.types import Container, Deployment, Labels, PodSpec, Probe, VolumeMount
 from qmodel.worker.task import ARTIFACTS
@@ -80,14 +81,18 @@ def _template(model: QuantizedModel, rollout: Rollout, labels: Labels) -> types.
 def _pod(rollout: Rollout) -> PodSpec:
     """Return the pod: the artifact is verified before the server reads a byte of it."""
     wanted = rollout.pod_template
+    engine = ENGINES[rollout.engine]
     spec = pod_spec(
         containers=[_server(rollout)],
         init_containers=[_verify(rollout)],
-        volumes=[claim_volume(ARTIFACTS_VOLUME, rollout.claim_name, read_only=False)],
+        volumes=[
+            claim_volume(ARTIFACTS_VOLUME, rollout.claim_name, read_only=False),
+            *(volume for volume, _ in shared_memory(engine.shared_memory_bytes)),
+        ],
         node_selector=wanted.node_selector or {},
         tolerations=wanted.tolerations or (),
     )
-    spec["terminationGracePeriodSeconds"] = llamacpp.GRACE_SECONDS
+    spec["terminationGracePeriodSeconds"] = engine.grace_seconds
     add_wanted(spec, wanted)
     return spec
 
@@ -103,18 +108,18 @@ def _verify(rollout: Rollout) -> Container:
 
 def _server(rollout: Rollout) -> Container:
     """Return the server, as it was measured."""
-    sizing = rollout.sizing
+    sizing, engine = rollout.sizing, ENGINES[rollout.engine]
     asked = resources(sizing.memory_bytes, sizing.cpu, _accelerators(rollout))
-    built = container(SERVER_CONTAINER, rollout.image, asked, [_ARTIFACTS_MOUNT])
+    mounts = [_ARTIFACTS_MOUNT, *(mount for _, mount in shared_memory(engine.shared_memory_bytes))]
+    built = container(SERVER_CONTAINER, rollout.image, asked, mounts)
     built["command"] = rollout.argv
-    built["env"] = environment(rollout.env)
-    built["ports"] = [{"name": HTTP_PORT_NAME, "containerPort": llamacpp.PORT}]
-    built["startupProbe"] = _probe(
-        STARTUP_PERIOD_SECONDS, failures=-(-rollout.startup_seconds // STARTUP_PERIOD_SECONDS)
-    )
-    built["readinessProbe"] = _probe(period_seconds=5, failures=3)
-    built["livenessProbe"] = _probe(period_seconds=10, failures=6)
-    built["lifecycle"] = {"preStop": {"exec": {"command": _drain_argv()}}}
+    built["env"] = environment(rollout.engine_env, rollout.env)
+    built["ports"] = [{"name": HTTP_PORT_NAME, "containerPort": engine.port}]
+    startup_failures = -(-rollout.startup_seconds // STARTUP_PERIOD_SECONDS)
+    built["startupProbe"] = _probe(engine, STARTUP_PERIOD_SECONDS, startup_failures)
+    built["readinessProbe"] = _probe(engine, period_seconds=5, failures=3)
+    built["livenessProbe"] = _probe(engine, period_seconds=10, failures=6)
+    built["lifecycle"] = {"preStop": {"exec": {"command": _drain_argv(engine)}}}
     return built
 
 
@@ -126,16 +131,16 @@ def _accelerators(rollout: Rollout) -> Accelerators | None:
     return Accelerators(chosen.resource_name, chosen.count)
 
 
-def _drain_argv() -> list[str]:
+def _drain_argv(engine: ServingEngine) -> list[str]:
     """Return the command that waits for the requests that have begun."""
-    seconds = llamacpp.GRACE_SECONDS - llamacpp.EXIT_SECONDS
-    return ["python", "-m", "qmodel.worker.drain", str(llamacpp.PORT), str(seconds)]
+    seconds = engine.grace_seconds - engine.exit_seconds
+    return ["python", "-m", "qmodel.worker.drain", str(engine.port), str(seconds)]
 
 
-def _probe(period_seconds: int, failures: int) -> Probe:
+def _probe(engine: ServingEngine, period_seconds: int, failures: int) -> Probe:
     """Return a probe that asks whether the server is healthy."""
     return {
-        "httpGet": {"path": llamacpp.HEALTH_PATH, "port": HTTP_PORT_NAME},
+        "httpGet": {"path": engine.health_path, "port": HTTP_PORT_NAME},
         "periodSeconds": period_seconds,
         "timeoutSeconds": 5,
         "failureThreshold": failures,

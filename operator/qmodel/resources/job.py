@@ -1,7 +1,7 @@
 """One attempt at a step: a Job that runs once and leaves trying again to the planner."""
 
-from qmodel.api.quantization import TextSource
 from qmodel.api.resource import QuantizedModel
+from qmodel.api.texts import TextSource
 from qmodel.naming import (
     ATTEMPT_LABEL,
     KEY_LABEL,
@@ -19,6 +19,7 @@ from qmodel.resources.pod import (
     environment,
     pod_spec,
     resources,
+    shared_memory,
 )
 from qmodel.resources.types import Container, Job, KeyToPath, Labels, PodSpec, Volume, VolumeMount
 from qmodel.worker.task import (
@@ -83,8 +84,8 @@ def _container(want: WantJob, each: WantContainer, mounts: list[VolumeMount]) ->
     task = each.task.model_dump_json(by_alias=True, exclude_none=True)
     built["command"] = ["python", "-m", "qmodel.worker"]
     built["args"] = ["--task", task]
-    if want.env:
-        built["env"] = environment(want.env)
+    if variables := environment(want.engine_env, want.env):
+        built["env"] = variables
     return built
 
 
@@ -103,6 +104,7 @@ def _mounted(want: WantJob) -> list[Mounted]:
         found.append(_text("calibration", want.calibration, CALIBRATION_FILE))
     if want.evaluation is not None:
         found.append(_text("evaluation", want.evaluation, EVALUATION_FILE))
+    found += shared_memory(want.shared_memory_bytes)
     return found
 
 

@@ -1,9 +1,9 @@
 """What every pod of ours has in common: the restricted Pod Security Standard, and no token."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from qmodel.api.placement import NodeSelector, Toleration
 from qmodel.api.quantities import mebibytes
-from qmodel.api.quantization import NodeSelector, Toleration
 from qmodel.api.serving import EnvVar, PodTemplate
 from qmodel.planner.model import Accelerators
 from qmodel.resources import types
@@ -98,9 +98,25 @@ def resources(memory_bytes: int, cpu: str, accelerators: Accelerators | None = N
     }
 
 
-def environment(variables: Iterable[EnvVar]) -> list[types.EnvVar]:
-    """Return environment variables with literal values."""
-    return [{"name": variable.name, "value": variable.value} for variable in variables]
+def environment(engine_env: Mapping[str, str], variables: Iterable[EnvVar]) -> list[types.EnvVar]:
+    """Return the engine's variables and the user's, which never replace them."""
+    own = [types.EnvVar(name=name, value=value) for name, value in engine_env.items()]
+    return own + [
+        {"name": variable.name, "value": variable.value}
+        for variable in variables
+        if variable.name not in engine_env
+    ]
+
+
+def shared_memory(size_bytes: int) -> list[tuple[Volume, VolumeMount]]:
+    """Return /dev/shm of that size, where one is needed: the runtime's own has 64 MiB."""
+    if size_bytes == 0:
+        return []
+    volume: Volume = {
+        "name": "shm",
+        "emptyDir": {"medium": "Memory", "sizeLimit": mebibytes(size_bytes)},
+    }
+    return [(volume, {"name": "shm", "mountPath": "/dev/shm"})]  # noqa: S108  the kernel's own
 
 
 def claim_volume(name: str, claim: str, *, read_only: bool) -> Volume:

@@ -8,7 +8,7 @@ back to types with blocks of 32 (`tensor_type_fallback`), and the file grows.
 
 from dataclasses import dataclass
 
-from qmodel.api.quantization import GGUFType
+from qmodel.api.gguf import GGUFType
 
 K_BLOCK = 256
 """Weights of one block of the K, IQ and ternary types."""

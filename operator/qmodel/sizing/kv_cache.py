@@ -15,6 +15,7 @@ _BLOCKS: dict[KVCacheType, tuple[int, int]] = {
     KVCacheType.BF16: (1, 2),
     KVCacheType.Q8_0: (32, 34),
     KVCacheType.Q4_0: (32, 18),
+    KVCacheType.FP8: (1, 1),
 }
 """Elements and bytes of one block (ggml-common.h)."""
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from qmodel.api.quantization import Method
+from qmodel.api.gguf import GGUFOptions
+from qmodel.api.methods import Method
 from qmodel.worker.backends.llamacpp import LlamaCpp
 from qmodel.worker.calibration import calibration_text
 from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
@@ -47,7 +48,7 @@ def _make(task: QuantizeTask, progress: Progress) -> Artifact:
     )
     with staged(directory) as folder:
         provenance = _provenance(task, backend)
-        if task.method is Method.NONE:
+        if task.recipe.method is Method.NONE:
             model_file = link_model(base, folder)
         else:
             model_file = _quantize(task, backend, base, folder, progress)
@@ -74,23 +75,34 @@ def _quantize(
     task: QuantizeTask, backend: LlamaCpp, base: Path, folder: Path, progress: Progress
 ) -> str:
     """Write the quantized model into `folder`; return its name."""
-    if task.gguf_type is None:
-        message = "method GGUF needs ggufType"
-        raise TaskInvalid(message)
+    options = _options(task)
     matrix, begun = None, 0.35
-    if task.importance_matrix:
+    if options.importance_matrix:
         begun = 0.6
         with backend.open(base, task.threads, mapped=True) as model:
-            user_file = Path(task.calibration_file) if task.calibration_file else None
-            text = calibration_text(model, user_file)
+            text = calibration_text(model, _user_file(task))
         (folder / CALIBRATION).write_text(text, encoding="utf-8")
         matrix = backend.importance_matrix(
             base, folder / CALIBRATION, task.threads, progress.part(0.4, begun)
         )
-    name = f"model-{task.gguf_type}.gguf"
+    name = f"model-{options.type}.gguf"
     part = progress.part(begun, 0.95)
-    backend.quantize(base, folder / name, task.gguf_type, matrix, task.threads, part)
+    backend.quantize(base, folder / name, options.type, matrix, task.threads, part)
     return name
+
+
+def _options(task: QuantizeTask) -> GGUFOptions:
+    """Return the options of method GGUF."""
+    if task.recipe.gguf is None:
+        message = "method GGUF needs its options"
+        raise TaskInvalid(message)
+    return task.recipe.gguf
+
+
+def _user_file(task: QuantizeTask) -> Path | None:
+    """Return the user's calibration text, if there is one."""
+    calibration = task.recipe.calibration
+    return Path(calibration.file) if calibration is not None and calibration.file else None
 
 
 def _provenance(task: QuantizeTask, backend: LlamaCpp) -> dict[str, JsonValue]:
@@ -98,11 +110,7 @@ def _provenance(task: QuantizeTask, backend: LlamaCpp) -> dict[str, JsonValue]:
     return {
         "source": {"repository": task.source_repository, "revision": task.source_revision},
         "revision": task.revision,
-        "recipe": {
-            "method": task.method.value,
-            "ggufType": task.gguf_type.value if task.gguf_type else None,
-            "importanceMatrix": task.importance_matrix,
-        },
+        "recipe": task.recipe.to_wire(),
         "libraries": backend.versions(),
     }
 
@@ -115,8 +123,9 @@ def _calibration_provenance(folder: Path) -> dict[str, JsonValue]:
 
 def _write_card(task: QuantizeTask, folder: Path, model_file: str) -> None:
     """Write a model card: what this is, for a person who finds the folder."""
-    recipe = f"{task.method}" + (f" {task.gguf_type}" if task.gguf_type else "")
-    matrix = ", with an importance matrix" if task.importance_matrix else ""
+    options = task.recipe.gguf
+    recipe = f"{task.recipe.method}" + (f" {options.type}" if options else "")
+    matrix = ", with an importance matrix" if options and options.importance_matrix else ""
     card = (
         f"# {task.source_repository}, {recipe}\n\n"
         f"`{model_file}` was made from {task.source_repository} at revision"
@@ -130,7 +139,7 @@ def _report(manifest: Manifest, model_file: str, seconds: float) -> Artifact:
     """Return the step's answer."""
     weights = [file.bytes for file in manifest.files if file.path.endswith(".gguf")]
     return Artifact(
-        model_file=model_file,
+        model_path=model_file,
         files=len(manifest.files),
         bytes=manifest.total_bytes,
         weight_bytes=sum(weights),

@@ -11,6 +11,17 @@ MAX_REPORT_BYTES = 4096
 """The kubelet keeps no more of a termination message."""
 
 
+class SourceQuantization(ApiModel):
+    """How a source is quantized already, as its own config or header says."""
+
+    format: str
+    """Its `quant_method` (awq, gptq, compressed-tensors, bitsandbytes, fp8, ...), or gguf."""
+    bits: PositiveInt | None = None
+    group_size: int | None = None
+    description: str
+    """For people, such as `AWQ, 4 bits, groups of 128` or `GGUF Q4_1`."""
+
+
 class Inspection(ApiModel):
     """What the headers of the source say."""
 
@@ -33,8 +44,12 @@ class Inspection(ApiModel):
     context_length: PositiveInt
     """Longest sequence that the model was made for, in tokens."""
     kv: KVLayout
-    quantized_as: str | None = None
-    """How the source is quantized already, such as GGUF Q4_1; absent: it is not."""
+    linear_widths: Annotated[list[PositiveInt], Field(max_length=16)] = Field(default_factory=list)
+    """Distinct input widths of the layers' linear weights, which group sizes must divide."""
+    experts: NonNegativeInt = 0
+    """Experts of a layer; 0: the model is dense."""
+    quantization: SourceQuantization | None = None
+    """Absent: the source is not quantized."""
     chat_template: bool
     """Whether the source brings a chat template."""
 
@@ -49,8 +64,8 @@ class Fetched(ApiModel):
 class Artifact(ApiModel):
     """The complete artifact of a revision."""
 
-    model_file: str
-    """The GGUF file to serve, relative to the artifact's folder."""
+    model_path: str
+    """What the engine loads, relative to the artifact's folder: a GGUF file, or `.` for all."""
     files: PositiveInt
     bytes: PositiveInt
     """Bytes of all files of the artifact."""
@@ -61,6 +76,15 @@ class Artifact(ApiModel):
     seconds: NonNegativeFloat
     peak_bytes: NonNegativeInt
     """Peak resident memory of making it."""
+    quantized_parameters: NonNegativeInt | None = None
+    """Weights that were quantized; absent: not known of this method."""
+    kept_parameters: NonNegativeInt | None = None
+    """Weights that stayed as they were: embeddings, norms, ignored modules."""
+    calibration: Literal["SelfDrawn", "User"] | None = None
+    """What the method observed the model with; absent: nothing."""
+    calibration_samples: PositiveInt | None = None
+    reused: bool = False
+    """True where another model with the same source and recipe had made it already."""
 
 
 class Evaluation(ApiModel):

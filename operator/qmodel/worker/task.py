@@ -1,7 +1,7 @@
 """What each step is told: one JSON document in argv, never a shell line.
 
 Paths are those inside the container: the model's volume is mounted at `/artifacts`, a source
-claim read-only at `/source`, the access token as a file below `/token`, texts below `/text`.
+claim read-only at `/source`, credentials of the source below `/credentials`, texts below `/text`.
 """
 
 from typing import Annotated, Literal
@@ -9,11 +9,14 @@ from typing import Annotated, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from qmodel.api.base import ApiModel
-from qmodel.api.quantization import GGUFType, Method
+from qmodel.api.gguf import GGUFOptions
+from qmodel.api.methods import AWQOptions, Backend, BitsAndBytesOptions, GPTQOptions, Method
+from qmodel.api.serving import Engine
 
 ARTIFACTS = "/artifacts"
 SOURCE_VOLUME = "/source"
-TOKEN_FILE = "/token/token"  # noqa: S105  a path, not a secret
+CREDENTIALS = "/credentials"
+TOKEN_FILE = f"{CREDENTIALS}/token"
 CALIBRATION_FILE = "/text/calibration/text"
 EVALUATION_FILE = "/text/evaluation/text"
 
@@ -30,6 +33,10 @@ class HubSource(ApiModel):
     """Branch, tag or commit as asked; a commit once inspect resolved it."""
     file: str | None = None
     """One GGUF file of the repository."""
+    include: list[str] | None = None
+    """Patterns of the files to look at; absent: all."""
+    exclude: list[str] | None = None
+    """Patterns of the files to leave out."""
     token_file: str | None = None
     """File that holds the access token."""
 
@@ -42,7 +49,66 @@ class FolderSource(ApiModel):
     """Absolute path inside the container."""
 
 
-SourceTask = Annotated[HubSource | FolderSource, Field(discriminator="kind")]
+class S3Source(ApiModel):
+    """Objects of a bucket."""
+
+    kind: Literal["S3"] = "S3"
+    uri: str
+    """`s3://bucket/prefix`, or one .gguf object."""
+    endpoint: str | None = None
+    """Base URL of the server; absent: AWS."""
+    region: str
+    credentials: str | None = None
+    """Folder with the files accessKeyId, secretAccessKey and perhaps sessionToken."""
+    allow_insecure: bool = False
+    """Whether the endpoint may be http."""
+
+
+class OCISource(ApiModel):
+    """An artifact of a registry."""
+
+    kind: Literal["OCI"] = "OCI"
+    reference: str
+    """As asked; with the digest once inspect resolved it."""
+    file: str | None = None
+    """One GGUF file of the artifact."""
+    pull_secret: str | None = None
+    """File of the form of docker's config.json."""
+    insecure: bool = False
+    """Speak http."""
+    allow_insecure: bool = False
+    """Whether the installation lets it."""
+
+
+SourceTask = Annotated[HubSource | FolderSource | S3Source | OCISource, Field(discriminator="kind")]
+
+
+class CalibrationTask(ApiModel):
+    """What the method observes the model with."""
+
+    file: str | None = None
+    """The user's text; absent: samples that the unquantized model draws itself."""
+    samples: PositiveInt = 128
+    """Sequences; of GGUF, which reads a whole text, not used."""
+    max_sequence_length: PositiveInt = 512
+    """Longer sequences are cut, in tokens; of GGUF not used."""
+
+
+class Recipe(ApiModel):
+    """How the artifact is made, with every default filled in."""
+
+    method: Method
+    backend: Backend | None = None
+    """Absent: nothing is quantized."""
+    awq: AWQOptions | None = None
+    gptq: GPTQOptions | None = None
+    bits_and_bytes: BitsAndBytesOptions | None = None
+    gguf: GGUFOptions | None = None
+    ignore: list[str] = Field(default_factory=list)
+    """Modules kept unquantized, by name or `re:` and a pattern."""
+    calibration: CalibrationTask | None = None
+    """Absent: the method observes nothing."""
+    max_shard_bytes: PositiveInt = 5_000_000_000
 
 
 class InspectTask(ApiModel):
@@ -72,13 +138,10 @@ class QuantizeTask(ApiModel):
     directory: str
     """Where the artifact goes: `/artifacts/<revision>`."""
     revision: str
-    method: Method
+    recipe: Recipe
     source_repository: str
     """For the provenance: repository or claim."""
     source_revision: str
-    gguf_type: GGUFType | None = None
-    importance_matrix: bool = False
-    calibration_file: str | None = None
     keep_revisions: list[str] | None = None
     """Artifacts that must stay on a volume of the model's own; others make room. Absent: others
     may use the volume, so nothing is removed."""
@@ -100,6 +163,7 @@ class MeasureTask(ApiModel):
     """Start the server as it will be served, fill every slot, read what it takes."""
 
     step: Literal["measure"] = "measure"
+    engine: Engine
     directory: str
     argv: list[str]
     """The server's whole command line, as the Deployment will run it."""

@@ -13,12 +13,13 @@ from qmodel.naming import (
     STEP_LABEL,
     VERSION_ANNOTATION,
 )
-from qmodel.planner.model import Images, Installation
+from qmodel.planner.model import Installation
 from qmodel.settings import OPERATOR_VERSION
+from unit.planner.values import images
 
 Object = dict[str, Any]
 
-INSTALLATION = Installation(Images("operator:1", "llamacpp:1", "worker:1"), "https://hub.test")
+INSTALLATION = Installation(images(), "https://hub.test")
 MODEL_UID = "uid-of-model"
 _versions = itertools.count(1)
 

@@ -2,7 +2,7 @@ import pytest
 from api_server import FakeApiServer
 from objects import INSTALLATION, MODEL_UID, model
 
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import AccessMode
 from qmodel.cluster.children import Children, refusal

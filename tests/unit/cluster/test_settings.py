@@ -3,20 +3,16 @@ from pathlib import Path
 
 import pytest
 
-from qmodel.settings import HUB_ENDPOINT, OPERATOR_VERSION, SettingsError, parse
+from qmodel.settings import HUB_ENDPOINT, IMAGE_VARIABLES, OPERATOR_VERSION, SettingsError, parse
 
-IMAGES = {
-    "QMODEL_IMAGE_OPERATOR": "a:1",
-    "QMODEL_IMAGE_LLAMACPP": "b:1",
-    "QMODEL_IMAGE_LLAMACPP_WORKER": "c:1",
-}
+IMAGES = {variable: f"{name}:1" for name, variable in IMAGE_VARIABLES.items()}
 
 
 def test_defaults() -> None:
     found = parse([], IMAGES)
     assert found.namespaces == ()
     assert found.installation.hub_endpoint == HUB_ENDPOINT
-    assert found.installation.images.llamacpp == "b:1"
+    assert found.installation.images.llamacpp == "llamacpp:1"
     assert not found.leader_elect
 
 

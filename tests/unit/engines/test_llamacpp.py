@@ -1,21 +1,26 @@
+from dataclasses import replace
 from typing import Any
 
-from qmodel.api.serving import KVCacheType
-from qmodel.engines.llamacpp import arguments_hash, server_argv
+from qmodel.api.serving import DType, KVCacheType
+from qmodel.engines import ServerSettings
+from qmodel.engines.llamacpp import LlamaCpp
+
+SETTINGS = ServerSettings(
+    model_path="/artifacts/r/model.gguf",
+    alias="smollm2",
+    context_length=4096,
+    concurrency=2,
+    kv_bytes=0,
+    kv_type=None,
+    dtype=DType.AUTO,
+    gpus=0,
+    tensor_parallel_size=1,
+    threads=2,
+)
 
 
 def argv(**changes: Any) -> list[str]:
-    settings: dict[str, Any] = {
-        "model_path": "/artifacts/r/model.gguf",
-        "alias": "smollm2",
-        "context_length": 4096,
-        "concurrency": 2,
-        "kv_type": KVCacheType.F16,
-        "gpu_layers": 0,
-        "threads": 2,
-        "extra_args": [],
-    }
-    return server_argv(**(settings | changes))
+    return LlamaCpp().server_argv(replace(SETTINGS, **changes))
 
 
 def value(found: list[str], flag: str) -> str:
@@ -40,18 +45,19 @@ def test_nothing_grows_that_was_not_measured() -> None:
 
 
 def test_the_users_arguments_come_last() -> None:
-    assert argv(extra_args=["--temp", "0.2"])[-2:] == ["--temp", "0.2"]
+    assert argv(extra_args=("--temp", "0.2"))[-2:] == ["--temp", "0.2"]
+
+
+def test_on_a_gpu_every_layer_is_offloaded() -> None:
+    assert "--n-gpu-layers" not in argv()
+    assert int(value(argv(gpus=1), "--n-gpu-layers")) > 200
 
 
 def test_a_measurement_holds_for_other_contexts_but_not_for_other_types() -> None:
-    settings: dict[str, Any] = {
-        "image": "qmodel/llamacpp:1",
-        "kv_type": KVCacheType.F16,
-        "gpu_layers": 0,
-        "threads": 2,
-        "extra_args": [],
-    }
-    first = arguments_hash(**settings)
-    assert first == arguments_hash(**settings)
-    assert first != arguments_hash(**(settings | {"kv_type": KVCacheType.Q8_0}))
-    assert first != arguments_hash(**(settings | {"image": "qmodel/llamacpp:2"}))
+    def hashed(image: str = "qmodel/llamacpp:1", **changes: Any) -> str:
+        return LlamaCpp().arguments_hash(image, replace(SETTINGS, **changes))
+
+    assert hashed() == hashed(context_length=512, concurrency=1)
+    assert hashed() == hashed(kv_type=KVCacheType.F16)
+    assert hashed() != hashed(kv_type=KVCacheType.Q8_0)
+    assert hashed() != hashed("qmodel/llamacpp:2")

@@ -6,8 +6,8 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qmodel.planner.model import ContainerResult, Images, JobState, ObservedJob
-from unit.planner.values import BAD_EVALUATION, INSTALLATION, failure, model
+from qmodel.planner.model import ContainerResult, JobState, ObservedJob
+from unit.planner.values import BAD_EVALUATION, INSTALLATION, failure, images, model
 from unit.planner.world import World
 
 Event = Callable[[World], None]
@@ -46,8 +46,7 @@ def lose_the_volume(world: World) -> None:
 
 def upgrade(world: World) -> None:
     number = world.plans
-    images = Images(f"operator:{number}", f"llamacpp:{number}", f"worker:{number}")
-    world.installation = replace(INSTALLATION, images=images)
+    world.installation = replace(INSTALLATION, images=images(number))
     world.wake()
 
 

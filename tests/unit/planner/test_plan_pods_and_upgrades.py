@@ -4,13 +4,13 @@ from datetime import timedelta
 import pytest
 
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import Images, JobState
-from unit.planner.values import INSTALLATION, failure, model
+from qmodel.planner.model import JobState
+from unit.planner.values import INSTALLATION, failure, images, model
 from unit.planner.world import World
 
 STEPS = ["inspect", "fetch", "quantize", "measure"]
 NO_NODE = "0/1 nodes are available: 1 Insufficient memory."
-UPGRADED = replace(INSTALLATION, images=Images("operator:2", "llamacpp:2", "worker:2"))
+UPGRADED = replace(INSTALLATION, images=images(2))
 
 
 def at(step: str) -> World:

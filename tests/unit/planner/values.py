@@ -1,5 +1,6 @@
 """A valid model with overrides, and what its steps report where all goes well."""
 
+from dataclasses import fields
 from typing import Any
 
 from qmodel.api.resource import QuantizedModel
@@ -14,7 +15,14 @@ from qmodel.worker.report import Artifact, Evaluation, Failure, Fetched, Inspect
 from qmodel.worker.task import InspectTask, MeasureTask
 from unit.sizing.values import INSPECTION, LAYOUT, MIB, footprint
 
-IMAGES = Images(operator="operator:1", llamacpp="llamacpp:1", llamacpp_worker="worker:1")
+
+def images(version: int = 1) -> Images:
+    """Return all images of a release."""
+    names = (field.name for field in fields(Images))
+    return Images(**{name: f"{name.replace('_', '-')}:{version}" for name in names})
+
+
+IMAGES = images()
 INSTALLATION = Installation(images=IMAGES, hub_endpoint="https://hub.example")
 
 EVALUATION = Evaluation(
@@ -101,7 +109,7 @@ def _measured(task: MeasureTask) -> Any:
 
 
 ARTIFACT = Artifact(
-    model_file="model-Q4_K_M.gguf",
+    model_path="model-Q4_K_M.gguf",
     files=3,
     bytes=106 * MIB,
     weight_bytes=105 * MIB,

@@ -8,29 +8,26 @@ from typing import Any
 
 import yaml
 
-from qmodel.api.quantization import (
-    Calibration,
-    ConfigMapKeyRef,
-    GGUFType,
-    Method,
-    Quantization,
-    TextSource,
-    Toleration,
-    VolumeFileRef,
-)
+from qmodel.api.gguf import GGUFOptions, GGUFType
+from qmodel.api.methods import Backend, Method
+from qmodel.api.placement import Toleration
+from qmodel.api.quantization import Quantization
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import (
     AcceleratorType,
     AccessMode,
+    DType,
+    Engine,
     EnvVar,
-    KVCacheType,
     LocalObjectReference,
     PodTemplate,
 )
 from qmodel.api.source import HuggingFaceSource, Source
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import AcceleratorStatus, QuantizedModelStatus, Rollout, Sizing
-from qmodel.engines.llamacpp import server_argv
+from qmodel.api.texts import ConfigMapKeyRef, TextSource, VolumeFileRef
+from qmodel.engines import ServerSettings
+from qmodel.engines.llamacpp import LlamaCpp
 from qmodel.planner.model import (
     Accelerators,
     Container,
@@ -45,7 +42,9 @@ from qmodel.planner.model import (
 from qmodel.resources.build import build
 from qmodel.resources.metadata import Child
 from qmodel.worker.task import (
+    CALIBRATION_FILE,
     TOKEN_FILE,
+    CalibrationTask,
     EvaluateTask,
     FetchTask,
     FolderSource,
@@ -53,6 +52,7 @@ from qmodel.worker.task import (
     InspectTask,
     MeasureTask,
     QuantizeTask,
+    Recipe,
 )
 
 DATA = Path(__file__).parent / "data"
@@ -134,12 +134,14 @@ QUANTIZE = WantJob(
                 source_directory=f"/artifacts/sources/{DIGEST}",
                 directory=f"/artifacts/{REVISION}",
                 revision=REVISION,
-                method=Method.GGUF,
+                recipe=Recipe(
+                    method=Method.GGUF,
+                    backend=Backend.LLAMA_CPP,
+                    gguf=GGUFOptions(type=GGUFType.Q4_K_M, importance_matrix=True),
+                    calibration=CalibrationTask(file=CALIBRATION_FILE),
+                ),
                 source_repository="example/smollm2",
                 source_revision="c" * 40,
-                gguf_type=GGUFType.Q4_K_M,
-                importance_matrix=True,
-                calibration_file="/text/calibration/text",
                 keep_revisions=[REVISION],
                 threads=2,
             ),
@@ -161,7 +163,7 @@ QUANTIZE = WantJob(
     ),
     timeout_seconds=86_400,
     claim_name="smollm2-volume",
-    calibration=Calibration(config_map_ref=ConfigMapKeyRef(name="texts", key="calibration.txt")),
+    calibration=TextSource(config_map_ref=ConfigMapKeyRef(name="texts", key="calibration.txt")),
     evaluation=TextSource(
         persistent_volume_claim=VolumeFileRef(claim_name="texts", path="judged/on.txt")
     ),
@@ -179,6 +181,7 @@ MEASURE_ON_GPU = WantJob(
             Container.MEASURE,
             "qmodel/llamacpp:0.1.0",
             MeasureTask(
+                engine=Engine.LLAMA_CPP,
                 directory=f"/artifacts/{REVISION}",
                 argv=["llama-server", "--model", f"/artifacts/{REVISION}/model.gguf"],
                 port=8080,
@@ -208,15 +211,20 @@ ROLLOUT = Rollout(
         kv_bytes=180 * MIB,
         cpu="1",
     ),
-    argv=server_argv(
-        model_path=f"/artifacts/{REVISION}/model.gguf",
-        alias="smollm2",
-        context_length=4096,
-        concurrency=2,
-        kv_type=KVCacheType.F16,
-        gpu_layers=0,
-        threads=2,
-        extra_args=[],
+    engine=Engine.LLAMA_CPP,
+    argv=LlamaCpp().server_argv(
+        ServerSettings(
+            model_path=f"/artifacts/{REVISION}/model.gguf",
+            alias="smollm2",
+            context_length=4096,
+            concurrency=2,
+            kv_bytes=180 * MIB,
+            kv_type=None,
+            dtype=DType.AUTO,
+            gpus=0,
+            tensor_parallel_size=1,
+            threads=2,
+        )
     ),
     accelerator=CPU,
     startup_seconds=121,

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from qmodel.api.quantization import Toleration
+from qmodel.api.placement import Toleration
 from qmodel.api.serving import Accelerator, AcceleratorType
 from qmodel.planner.model import Node
 from qmodel.sizing.inventory import (

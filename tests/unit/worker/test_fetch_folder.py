@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sparse_models import folder, write_model
 
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.worker import fetch
 from qmodel.worker.errors import SourceChanged
 from qmodel.worker.inspect import inspect

@@ -20,7 +20,7 @@ from sparse_models import (
     write_safetensors,
 )
 
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.worker.errors import (
     SourceInvalid,
     SourceNotFound,

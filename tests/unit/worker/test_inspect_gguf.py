@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from sparse_models import folder, gguf_metadata, gguf_shapes, gguf_text, write_gguf
 
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.worker.errors import SourceInvalid, StepError, UnsupportedModel
 from qmodel.worker.inspect import gguf as reader
 from qmodel.worker.inspect import inspect

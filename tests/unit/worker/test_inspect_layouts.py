@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sparse_models import folder, llama_shapes, write_model
 
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.worker.errors import SourceInvalid
 from qmodel.worker.inspect import inspect
 

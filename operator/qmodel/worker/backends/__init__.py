@@ -2,14 +2,57 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import JsonValue
+
+from qmodel.worker.progress import Progress, ProgressPart
+from qmodel.worker.task import Recipe
 
 # Threads that spin while they wait take the time slices of those they wait for wherever cores
 # are shared: on two busy cores a batch took four times as long. Read when OpenMP is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+
+@dataclass(frozen=True)
+class CalibrationSet:
+    """What a method observes the model with."""
+
+    kind: Literal["SelfDrawn", "User"]
+    sequences: tuple[tuple[int, ...], ...]
+    """Token ids of each sample, none longer than asked."""
+    digest: str
+    """sha256 of the text, in hexadecimal."""
+
+
+class QuantizationBackend(Protocol):
+    """A library that quantizes: one module, one class of the backend's name."""
+
+    def quantize(
+        self,
+        recipe: Recipe,
+        source: Path,
+        out: Path,
+        calibration: CalibrationSet | None,
+        threads: int,
+        progress: Progress | ProgressPart,
+    ) -> None:
+        """Write the quantized weights and their config.json into the folder `out`.
+
+        The source's tokenizer, chat template and generation config are copied by the caller.
+
+        Raises
+        ------
+        StepError
+            If the recipe does not fit the model, or the library fails.
+        """
+
+    def versions(self) -> dict[str, JsonValue]:
+        """Return what the manifest should tell about the libraries."""
 
 
 class LanguageModel(Protocol):

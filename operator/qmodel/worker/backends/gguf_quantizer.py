@@ -9,7 +9,7 @@ from typing import Any
 
 import llama_cpp
 
-from qmodel.api.quantization import GGUFType
+from qmodel.api.gguf import GGUFType
 from qmodel.worker.backends.importance_matrix import Matrix
 from qmodel.worker.backends.llama_log import captured_log
 from qmodel.worker.errors import DiskFull, EngineFailed

@@ -6,7 +6,7 @@ from pathlib import Path
 import llama_cpp
 from pydantic import JsonValue
 
-from qmodel.api.quantization import GGUFType
+from qmodel.api.gguf import GGUFType
 from qmodel.worker.backends import gguf_conversion, gguf_quantizer, importance_matrix
 from qmodel.worker.backends.importance_matrix import Matrix
 from qmodel.worker.backends.llama_model import LlamaModel

@@ -3,7 +3,7 @@
 Whatever cannot work is refused here, before a volume is made or a byte of weights is fetched.
 """
 
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.inspect.gguf_model import inspect_gguf
 from qmodel.worker.inspect.safetensors_model import inspect_safetensors

@@ -23,7 +23,7 @@ from qmodel.worker.inspect.layers import (
 )
 from qmodel.worker.inspect.select import Selection
 from qmodel.worker.inspect.tensors import total_bytes, total_elements
-from qmodel.worker.report import Inspection
+from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.sources import Source, digest_of
 from qmodel.worker.task import KVLayout
 
@@ -59,7 +59,7 @@ def inspect_gguf(source: Source, selection: Selection) -> Inspection:
         vocabulary_size=model.vocabulary_size(),
         context_length=model.size("context_length", MAX_CONTEXT),
         kv=model.kv(),
-        quantized_as=_quantized_as(header),
+        quantization=_quantization(header),
         chat_template=bool(header.metadata.get("tokenizer.chat_template")),
     )
 
@@ -159,10 +159,12 @@ class _Metadata:
         return bounded(value, largest, f"{self.architecture}.{key} in {self._path}")
 
 
-def _quantized_as(header: Header) -> str | None:
+def _quantization(header: Header) -> SourceQuantization | None:
     """Return the type that holds most of the weights, unless they are not quantized."""
     counts: Counter[str] = Counter()
     for tensor in header.tensors:
         counts[tensor.type] += tensor.bytes
     common = counts.most_common(1)[0][0] if counts else "F32"
-    return None if common in _UNQUANTIZED else f"GGUF {common}"
+    if common in _UNQUANTIZED:
+        return None
+    return SourceQuantization(format="gguf", description=f"GGUF {common}")

@@ -1,42 +1,43 @@
-from qmodel.api.serving import KVCacheType
-from qmodel.sizing.footprint import memory_limit_bytes, predict_peak_bytes
+from qmodel.sizing.llamacpp import LlamaCppMemory
+from qmodel.sizing.load import Load
+from qmodel.sizing.margin import memory_limit_bytes
 from qmodel.worker.task import KVLayout
 from unit.sizing.values import INSPECTION, MIB, footprint
 
-F16 = KVCacheType.F16
+predict_peak_bytes = LlamaCppMemory().predict_peak_bytes
 
 
 def test_the_measured_setting_predicts_itself() -> None:
-    assert predict_peak_bytes(footprint(), INSPECTION, 4096, 1, F16) == 310 * MIB
+    assert predict_peak_bytes(footprint(), INSPECTION, Load(4096, 1)) == 310 * MIB
 
 
 def test_more_sequences_add_their_cache() -> None:
     sampling = 3 * INSPECTION.vocabulary_size * 32
-    found = predict_peak_bytes(footprint(), INSPECTION, 4096, 4, F16)
+    found = predict_peak_bytes(footprint(), INSPECTION, Load(4096, 4))
     assert found == (310 + 3 * 90) * MIB + sampling
 
 
 def test_fewer_sequences_take_away_no_more_than_their_cache() -> None:
     measured = footprint(concurrency=4, kv_bytes=360 * MIB, peak_bytes=580 * MIB)
-    assert predict_peak_bytes(measured, INSPECTION, 4096, 1, F16) == (580 - 3 * 90) * MIB
+    assert predict_peak_bytes(measured, INSPECTION, Load(4096, 1)) == (580 - 3 * 90) * MIB
 
 
 def test_what_was_measured_elsewhere_is_predicted_closely() -> None:
     small = footprint(context_length=512, kv_bytes=int(11.25 * MIB), peak_bytes=int(179.6 * MIB))
     for context_length, concurrency, measured_mib in [(2048, 1, 217.2), (2048, 4, 356.2)]:
-        found = predict_peak_bytes(small, INSPECTION, context_length, concurrency, F16) / MIB
+        found = predict_peak_bytes(small, INSPECTION, Load(context_length, concurrency)) / MIB
         assert abs(found / measured_mib - 1) < 0.015
         assert measured_mib < memory_limit_bytes(int(found * MIB)) / MIB
 
 
 def test_a_longer_context_adds_cache_and_attention_mask() -> None:
     mask = 4096 * 512 * 2
-    assert predict_peak_bytes(footprint(), INSPECTION, 8192, 1, F16) == (310 + 90) * MIB + mask
+    assert predict_peak_bytes(footprint(), INSPECTION, Load(8192, 1)) == (310 + 90) * MIB + mask
 
 
 def test_where_the_layout_counts_too_much_less_is_taken_away() -> None:
     measured = footprint(kv_bytes=45 * MIB)
-    shrunk = predict_peak_bytes(measured, INSPECTION, 2048, 1, F16)
+    shrunk = predict_peak_bytes(measured, INSPECTION, Load(2048, 1))
     assert shrunk == 310 * MIB - 22.5 * MIB - 2048 * 512 * 2
 
 
@@ -46,7 +47,7 @@ def test_recurrent_state_is_one_a_sequence() -> None:
     )
     measured = footprint(kv_bytes=(18 + 10) * MIB)
     inspection = INSPECTION.model_copy(update={"kv": layout, "vocabulary_size": 1})
-    found = predict_peak_bytes(measured, inspection, 4096, 2, F16)
+    found = predict_peak_bytes(measured, inspection, Load(4096, 2))
     assert found == (310 + 18 + 10) * MIB + 32
 
 

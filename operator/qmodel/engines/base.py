@@ -1,0 +1,62 @@
+"""What every engine tells the operator about its server."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from qmodel.api.serving import DType, KVCacheType
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """What a server's command line is made from."""
+
+    model_path: str
+    """File or folder inside the container."""
+    alias: str
+    """Name of the model in OpenAI answers."""
+    context_length: int
+    """Longest sequence, in tokens."""
+    concurrency: int
+    """Sequences at once, each with its own context."""
+    kv_bytes: int
+    """KV cache of all sequences."""
+    kv_type: KVCacheType | None
+    """Element type of keys and values; None: the engine's own."""
+    dtype: DType
+    gpus: int
+    """GPUs of one server; 0 on a CPU."""
+    tensor_parallel_size: int
+    """GPUs that each layer is split over; 1: none is split."""
+    threads: int
+    """CPU threads; the default of engines is all cores of the node."""
+    extra_args: tuple[str, ...] = ()
+    """The user's arguments; the API refuses those that would undo these."""
+
+
+class ServingEngine(Protocol):
+    """A server of the OpenAI API: one module of functions and constants an engine."""
+
+    port: int
+    """Where the server listens inside its pod."""
+    health_path: str
+    """503 while the model loads or once the engine died, 200 while it answers."""
+    grace_seconds: int
+    """Time from the decision to stop a server until it is killed."""
+    exit_seconds: int
+    """Part of it that the server has for exiting; the rest is for running requests."""
+    shared_memory_bytes: int
+    """What /dev/shm must hold; it counts as the pod's memory. 0: nothing."""
+
+    def server_argv(self, settings: ServerSettings) -> list[str]:
+        """Return the server's whole command line."""
+
+    def resized(
+        self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
+    ) -> list[str]:
+        """Return a command line for another context and concurrency, otherwise to the letter."""
+
+    def environment(self, settings: ServerSettings) -> dict[str, str]:
+        """Return the variables that the engine needs, besides the user's."""
+
+    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
+        """Return what a measurement depends on; context and concurrency are not in it."""

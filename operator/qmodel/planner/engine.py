@@ -1,0 +1,85 @@
+"""Which engine serves, in which image, told what."""
+
+from qmodel.api.methods import Backend, Method
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.serving import Engine
+from qmodel.api.status import SourceStatus
+from qmodel.engines import ServerSettings
+from qmodel.planner.context import Context
+from qmodel.planner.inspection import context_length
+from qmodel.planner.model import Images
+from qmodel.sizing.load import Load
+from qmodel.sizing.memory import MEMORY
+from qmodel.sizing.processors import SERVER_CPU, threads
+
+
+def engine_of(model: QuantizedModel, source: SourceStatus | None) -> Engine:
+    """Return what serves: as asked, else what serves the method's artifacts."""
+    if model.spec.serving.engine is not None:
+        return model.spec.serving.engine
+    method = model.spec.quantization.method
+    taken = method is Method.NONE and source is not None and source.format == "gguf"
+    return Engine.LLAMA_CPP if method is Method.GGUF or taken else Engine.VLLM
+
+
+def load_of(model: QuantizedModel, source: SourceStatus) -> Load:
+    """Return what one server holds when it is used to the full."""
+    serving = model.spec.serving
+    return Load(
+        context_length=context_length(model, source),
+        concurrency=serving.concurrency,
+        kv_type=serving.kv_cache_type,
+        dtype=serving.dtype,
+    )
+
+
+def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> ServerSettings:
+    """Return what the server's command line is made from."""
+    serving = ctx.model.spec.serving
+    load = load_of(ctx.model, source)
+    gpus = gpu_count(ctx)
+    return ServerSettings(
+        model_path=model_path,
+        alias=ctx.model.name,
+        context_length=load.context_length,
+        concurrency=load.concurrency,
+        kv_bytes=MEMORY[engine_of(ctx.model, source)].kv_bytes(source, load),
+        kv_type=load.kv_type,
+        dtype=load.dtype,
+        gpus=gpus,
+        tensor_parallel_size=serving.tensor_parallel_size or max(gpus, 1),
+        threads=threads(SERVER_CPU),
+        extra_args=tuple(serving.extra_args or ()),
+    )
+
+
+def gpu_count(ctx: Context) -> int:
+    """Return the GPUs of one server; 0 on a CPU."""
+    return 0 if ctx.status.accelerator is None else ctx.status.accelerator.count
+
+
+def serving_image(images: Images, engine: Engine, gpus: int) -> str:
+    """Return the image that serves and measures."""
+    if engine is Engine.LLAMA_CPP:
+        return images.llamacpp
+    return images.vllm_cuda if gpus else images.vllm
+
+
+def quantizing_image(images: Images, backend: Backend | None) -> str:
+    """Return the image that makes the artifact; taking a source as it is needs no library."""
+    match backend:
+        case None:
+            return images.operator
+        case Backend.LLAMA_CPP:
+            return images.llamacpp_worker
+        case Backend.AUTO_AWQ:
+            return images.autoawq
+        case Backend.AUTO_GPTQ:
+            return images.autogptq
+        case Backend.LLM_COMPRESSOR | Backend.BITS_AND_BYTES:
+            return images.quantizer
+
+
+def evaluating_image(images: Images, backend: Backend | None) -> str:
+    """Return the image that loads the artifact back, whichever library made it."""
+    return images.llamacpp_worker if backend is Backend.LLAMA_CPP else images.quantizer

@@ -1,0 +1,48 @@
+"""From `spec.quantization` to the recipe that the worker is told, every default filled in."""
+
+from qmodel.api.methods import AWQOptions, BitsAndBytesOptions, GPTQOptions, Method
+from qmodel.api.quantities import bytes_of
+from qmodel.api.quantization import Quantization
+from qmodel.worker.task import CALIBRATION_FILE, CalibrationTask, Recipe
+
+DEFAULT_IGNORE = ("lm_head",)
+"""The head makes logits of everything before it: quantizing it costs most and saves little."""
+
+
+def recipe(spec: Quantization) -> Recipe:
+    """Return how the artifact is made."""
+    method = spec.method
+    return Recipe(
+        method=method,
+        backend=spec.chosen_backend,
+        awq=(spec.awq or AWQOptions()) if method is Method.AWQ else None,
+        gptq=(spec.gptq or GPTQOptions()) if method is Method.GPTQ else None,
+        bits_and_bytes=(
+            (spec.bits_and_bytes or BitsAndBytesOptions())
+            if method is Method.BITS_AND_BYTES
+            else None
+        ),
+        gguf=spec.gguf_options if method is Method.GGUF else None,
+        ignore=_ignored(spec),
+        calibration=_calibration(spec),
+        max_shard_bytes=bytes_of(spec.max_shard_size),
+    )
+
+
+def _ignored(spec: Quantization) -> list[str]:
+    """Return the modules that stay as they are."""
+    if spec.method in (Method.GGUF, Method.NONE):
+        return []
+    return list(DEFAULT_IGNORE) if spec.ignore is None else spec.ignore
+
+
+def _calibration(spec: Quantization) -> CalibrationTask | None:
+    """Return what the method observes the model with, if it does."""
+    if not spec.calibrates:
+        return None
+    asked = spec.calibration
+    if asked is None:
+        return CalibrationTask()
+    given = {"samples": asked.samples, "max_sequence_length": asked.max_sequence_length}
+    told = {name: value for name, value in given.items() if value is not None}
+    return CalibrationTask(file=None if asked.text is None else CALIBRATION_FILE, **told)

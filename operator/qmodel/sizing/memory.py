@@ -1,0 +1,26 @@
+"""What a server of each engine takes: estimated before it was measured, predicted after."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from qmodel.api.serving import Engine
+from qmodel.sizing.llamacpp import LlamaCppMemory
+from qmodel.sizing.load import Load
+from qmodel.worker.report import Footprint, Inspection
+
+
+class MemoryModel(Protocol):
+    """The memory arithmetic of one engine; all results are bytes."""
+
+    def kv_bytes(self, inspection: Inspection, load: Load) -> int:
+        """Return the KV cache that the server is given."""
+
+    def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
+        """Return the peak of one server before anything was measured, rather too much."""
+
+    def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return the peak of one server, carried from one measurement to this load."""
+
+
+MEMORY: Mapping[Engine, MemoryModel] = {Engine.LLAMA_CPP: LlamaCppMemory()}
+"""The arithmetic of each engine."""

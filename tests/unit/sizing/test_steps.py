@@ -1,0 +1,45 @@
+from qmodel.api.methods import Method
+from qmodel.api.quantization import Quantization
+from qmodel.planner.recipes import recipe
+from qmodel.sizing import steps
+from qmodel.sizing.llamacpp import LlamaCppMemory
+from qmodel.sizing.load import Load
+from unit.sizing.values import INSPECTION, MIB
+
+GGUF = recipe(Quantization(method=Method.GGUF))
+AWQ = recipe(Quantization(method=Method.AWQ))
+FP8 = recipe(Quantization(method=Method.FP8))
+
+
+def test_a_server_takes_its_weights_its_cache_and_more() -> None:
+    found = LlamaCppMemory().estimate_peak_bytes(INSPECTION, 140 * MIB, Load(4096, 1))
+    assert (140 + 90) * MIB < found < 2 * (140 + 90) * MIB
+
+
+def test_measuring_takes_a_server_and_the_worker() -> None:
+    assert steps.measure_bytes(1000 * MIB) > (1000 + 128) * MIB
+
+
+def test_making_gguf_does_not_grow_with_the_file() -> None:
+    deeper = INSPECTION.model_copy(update={"parameters": 100 * INSPECTION.parameters})
+    assert steps.quantize_bytes(GGUF, deeper) == steps.quantize_bytes(GGUF, INSPECTION)
+
+
+def test_torch_holds_the_model() -> None:
+    deeper = INSPECTION.model_copy(update={"parameters": 100 * INSPECTION.parameters})
+    more = steps.quantize_bytes(FP8, deeper) - steps.quantize_bytes(FP8, INSPECTION)
+    assert more >= 99 * 2 * INSPECTION.parameters
+
+
+def test_calibration_takes_more_than_none() -> None:
+    assert steps.quantize_bytes(AWQ, INSPECTION) > steps.quantize_bytes(FP8, INSPECTION)
+
+
+def test_taking_a_source_as_it_is_takes_little() -> None:
+    taken = recipe(Quantization(method=Method.NONE))
+    assert steps.quantize_bytes(taken, INSPECTION) == steps.LINK_BYTES
+
+
+def test_judging_torch_artifacts_takes_more_than_judging_gguf() -> None:
+    gguf = steps.evaluate_bytes(GGUF, INSPECTION, 140 * MIB)
+    assert steps.evaluate_bytes(FP8, INSPECTION, 140 * MIB) > gguf + 1000 * MIB
