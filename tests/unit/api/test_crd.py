@@ -43,7 +43,7 @@ def test_everything_that_users_write_is_bounded_and_explained(
     if "additionalProperties" in schema:
         assert "maxProperties" in schema, path
     if schema["type"] == "integer" and not path.endswith("tolerationSeconds"):
-        assert {"minimum", "maximum"} <= schema.keys(), path
+        assert "enum" in schema or {"minimum", "maximum"} <= schema.keys(), path
     if not path.endswith("[]"):
         assert schema.get("description"), path
 

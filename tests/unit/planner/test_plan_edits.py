@@ -202,7 +202,8 @@ def test_an_edited_recipe_replaces_the_running_job() -> None:
     world.edit(quantization=Q8)
     task = world.wish("quantize").containers[0].task
     assert isinstance(task, QuantizeTask)
-    assert task.gguf_type == "Q8_0"
+    assert task.recipe.gguf is not None
+    assert task.recipe.gguf.type == "Q8_0"
     world.run()
     assert world.status.stage == "Ready"
 
