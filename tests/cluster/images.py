@@ -56,6 +56,7 @@ TABLE = {
         Image("operator", "images/operator/Dockerfile"),
         Image("llamacpp", "images/llamacpp/Dockerfile", "serve"),
         Image("llamacpp-worker", "images/llamacpp/Dockerfile", "worker"),
+        Image("quantizer", "images/quantizer/Dockerfile"),
         Image("vllm", "images/vllm/Dockerfile", "cpu"),
         Image("test-hub", "tests/hub/Dockerfile", context_script=("tests/model", "hub-image")),
     )
