@@ -43,9 +43,15 @@ def make() -> Path:
     return target
 
 
-def write(reader: gguf.GGUFReader, out: Path) -> None:
-    """Write config, tokenizer and weights of a Llama GGUF file into the folder `out`."""
+def write(reader: gguf.GGUFReader, out: Path, layers: int | None = None) -> None:
+    """Write config, tokenizer and weights of a Llama GGUF file into the folder `out`.
+
+    With `layers` only the first so many are kept: a model that has real weights of real widths,
+    loads in no time, and talks nonsense.
+    """
     config = model_config(reader)
+    if layers is not None:
+        config["num_hidden_layers"] = layers
     _write_json(out / "config.json", config)
     _write_json(out / "generation_config.json", generation_config(config))
     tokenizer.write(reader, out, config["max_position_embeddings"])
@@ -101,11 +107,19 @@ def weights(
     """Yield each weight by its checkpoint name, as float32 [rows, columns] or [width]."""
     heads = {"attn_q": config["num_attention_heads"], "attn_k": config["num_key_value_heads"]}
     for tensor in reader.tensors:
+        if _layer(tensor.name) >= config["num_hidden_layers"]:
+            continue
         values = gguf.dequantize(tensor.data, tensor.tensor_type)
         kind = tensor.name.removesuffix(".weight").rsplit(".", 1)[-1]
         if kind in heads:
             values = interleaved_to_halves(values, heads[kind])
         yield checkpoint_name(tensor.name), np.ascontiguousarray(values, dtype=np.float32)
+
+
+def _layer(name: str) -> int:
+    """Return the layer that a GGUF tensor belongs to; -1 for those that belong to none."""
+    parts = name.split(".")
+    return int(parts[1]) if parts[0] == "blk" else -1
 
 
 def checkpoint_name(name: str) -> str:

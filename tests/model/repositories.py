@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gguf
+
 from cluster.commands import locked
 from model import checkpoint, source, tensors, tiny
 
@@ -44,6 +46,11 @@ def real(out: Path) -> None:
     """SmolLM2-135M-Instruct in bfloat16."""
     for path in checkpoint.make().iterdir():
         link(path, out / path.name)
+
+
+def few_layers(out: Path) -> None:
+    """The first three layers of the same model, for methods and engines that take long."""
+    checkpoint.write(gguf.GGUFReader(source.gguf_file()), out, layers=3)
 
 
 def real_gguf(out: Path) -> None:
@@ -135,6 +142,7 @@ def climbing(out: Path) -> None:
 REPOSITORIES: dict[str, Callable[[Path], object]] = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": real,
     "HuggingFaceTB/SmolLM2-135M-Instruct-GGUF": real_gguf,
+    "test/smollm2-3-layers": few_layers,
     SAMPLE_GGUF: two_gguf_files,
     LLAMA: long_context,
     "test/tiny": random,
