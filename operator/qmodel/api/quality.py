@@ -1,6 +1,5 @@
 """The quality gate: how much worse than the unquantized model the artifact may be."""
 
-from decimal import Decimal
 from enum import StrEnum
 
 from pydantic import ConfigDict
@@ -17,6 +16,14 @@ class OnFailure(StrEnum):
     WARN = "Warn"
 
 
+class QualityBounds(ApiModel):
+    """What a quality gate holds an artifact to."""
+
+    max_perplexity_ratio: DecimalString
+    max_mean_kl_divergence: DecimalString
+    min_top_token_agreement: DecimalString
+
+
 class QualityGate(ApiModel):
     """Bounds on the paired comparison with the unquantized source, on the same tokens."""
 
@@ -29,22 +36,15 @@ class QualityGate(ApiModel):
         )
     )
 
-    max_perplexity_ratio: DecimalString = "1.05"
-    """Largest quantized perplexity over unquantized perplexity."""
-    max_mean_kl_divergence: DecimalString = "0.05"
-    """Largest mean Kullback-Leibler divergence of the next-token distributions, in nats."""
-    min_top_token_agreement: DecimalString = "0.90"  # noqa: S105  a bound, no password
-    """Smallest share of positions where both models rank the same token first, 0 to 1."""
+    max_perplexity_ratio: DecimalString | None = None
+    """Largest quantized perplexity over unquantized perplexity; absent: by the bits of a weight."""
+    max_mean_kl_divergence: DecimalString | None = None
+    """Largest mean Kullback-Leibler divergence of the next-token distributions, in nats; absent:
+    by the bits of a weight."""
+    min_top_token_agreement: DecimalString | None = None
+    """Smallest share of positions where both models rank the same token first, 0 to 1; absent: by
+    the bits of a weight."""
     on_failure: OnFailure = OnFailure.BLOCK
     """Block: the model is not served. Warn: it is served, and the condition says so."""
     text: TextSource | None = None
     """Text to judge on; absent: the built-in text and samples of the unquantized model."""
-
-    @property
-    def bounds(self) -> tuple[Decimal, Decimal, Decimal]:
-        """Largest ratio, largest divergence, smallest agreement."""
-        return (
-            Decimal(self.max_perplexity_ratio),
-            Decimal(self.max_mean_kl_divergence),
-            Decimal(self.min_top_token_agreement),
-        )

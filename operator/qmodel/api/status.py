@@ -11,6 +11,7 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from qmodel.api.base import ApiModel
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.placement import NodeSelector, Tolerations
+from qmodel.api.quality import QualityBounds
 from qmodel.api.serving import AcceleratorType, Engine, EnvVar, PodTemplate
 from qmodel.worker.report import Artifact, Footprint, Inspection
 
@@ -205,6 +206,8 @@ class QuantizedModelStatus(ApiModel):
     accelerator: AcceleratorStatus | None = None
     artifact: ArtifactStatus | None = None
     evaluation: EvaluationStatus | None = None
+    quality_bounds: QualityBounds | None = None
+    """What the evaluation is held to, defaults filled in."""
     footprint: FootprintStatus | None = None
     sizing: Sizing | None = None
     rollout: Rollout | None = None

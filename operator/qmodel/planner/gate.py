@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from qmodel.api.conditions import ConditionType
-from qmodel.api.quality import OnFailure, QualityGate
+from qmodel.api.quality import OnFailure, QualityBounds
 from qmodel.api.status import EvaluationStatus
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
@@ -35,32 +35,39 @@ def to_status(found: Evaluation, revision: str, key: str) -> EvaluationStatus:
     )
 
 
-def judge(gate: QualityGate, found: EvaluationStatus) -> StageResult:
-    """Return the verdict on an evaluation under this gate."""
-    if not found.applicable:
-        return stage.done(ConditionType.EVALUATED, "NotApplicable", "the source is served as it is")
-    missed = _missed(gate, found)
+def not_applicable() -> StageResult:
+    """Return the verdict on a source that is served as it is: there is nothing to compare."""
+    return stage.done(ConditionType.EVALUATED, "NotApplicable", "the source is served as it is")
+
+
+def judge(bounds: QualityBounds, on_failure: OnFailure, found: EvaluationStatus) -> StageResult:
+    """Return the verdict on an evaluation under these bounds."""
+    missed = _missed(bounds, found)
     if not missed:
         return stage.done(ConditionType.EVALUATED, "WithinGate", _numbers(found))
     message = f"{'; '.join(missed)}. {_numbers(found)}"
-    if gate.on_failure is OnFailure.WARN:
+    if on_failure is OnFailure.WARN:
         return stage.done(ConditionType.EVALUATED, "BelowGateAccepted", message)
     advice = "Choose a larger type, or change spec.qualityGate: nothing is quantized anew for that."
     return stage.blocked(ConditionType.EVALUATED, "BelowGate", f"{message}. {advice}")
 
 
-def _missed(gate: QualityGate, found: EvaluationStatus) -> list[str]:
+def _missed(bounds: QualityBounds, found: EvaluationStatus) -> list[str]:
     """Return one sentence a bound that the evaluation misses."""
-    most_ratio, most_divergence, least_agreement = gate.bounds
     checks = (
-        ("perplexity ratio", found.perplexity_ratio, most_ratio, "at most"),
-        ("mean KL divergence", found.mean_kl_divergence, most_divergence, "at most"),
-        ("top-token agreement", found.top_token_agreement, least_agreement, "at least"),
+        ("perplexity ratio", found.perplexity_ratio, bounds.max_perplexity_ratio, "at most"),
+        ("mean KL divergence", found.mean_kl_divergence, bounds.max_mean_kl_divergence, "at most"),
+        (
+            "top-token agreement",
+            found.top_token_agreement,
+            bounds.min_top_token_agreement,
+            "at least",
+        ),
     )
     return [
         f"{name} is {value}, allowed is {bound} {limit}"
         for name, value, limit, bound in checks
-        if value is not None and _misses(Decimal(value), limit, bound)
+        if value is not None and _misses(Decimal(value), Decimal(limit), bound)
     ]
 
 

@@ -5,6 +5,8 @@ changed evaluation runs the same Job again: the artifact is found complete and n
 gate itself is judged here, from numbers in status, so that a changed gate runs nothing.
 """
 
+from dataclasses import replace
+
 from qmodel.api.conditions import ConditionType
 from qmodel.api.methods import Backend, Method
 from qmodel.api.quantities import bytes_of
@@ -23,6 +25,7 @@ from qmodel.planner.placement import carried, placement
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_name
 from qmodel.planner.step import StepPlan
+from qmodel.sizing.bounds import quality_bounds
 from qmodel.sizing.processors import threads
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import (
@@ -52,7 +55,7 @@ def plan_evaluation(ctx: Context) -> StageResult:
         return stage.waiting(ConditionType.EVALUATED, ConditionType.QUANTIZED)
     evaluation = ctx.status.evaluation
     if evaluation is not None and _is_current(ctx, evaluation):
-        return gate.judge(ctx.model.spec.quality_gate, evaluation)
+        return _judged(ctx, evaluation)
     return attend(ctx, _step(ctx, ConditionType.EVALUATED), lambda reports: _taken(ctx, reports))
 
 
@@ -91,7 +94,18 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
     updates = {"artifact": artifact, "evaluation": evaluation}
     if current_artifact(ctx) is None:
         return StageResult(_made(artifact).verdict, updates)
-    return StageResult(gate.judge(ctx.model.spec.quality_gate, evaluation).verdict, updates)
+    judged_now = _judged(ctx, evaluation)
+    return StageResult(judged_now.verdict, {**updates, **judged_now.updates})
+
+
+def _judged(ctx: Context, evaluation: EvaluationStatus) -> StageResult:
+    """Return the verdict under the gate that spec has now, and what it holds to."""
+    asked = ctx.model.spec.quality_gate
+    if not evaluation.applicable:
+        return replace(gate.not_applicable(), updates={"quality_bounds": None})
+    bounds = quality_bounds(asked, recipe(ctx.model.spec.quantization))
+    result = gate.judge(bounds, asked.on_failure, evaluation)
+    return replace(result, updates={"quality_bounds": bounds})
 
 
 def _made(artifact: Artifact) -> StageResult:

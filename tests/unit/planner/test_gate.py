@@ -3,16 +3,23 @@ from typing import Any
 import pytest
 
 from qmodel.api.quality import QualityGate
+from qmodel.api.quantization import Quantization
 from qmodel.api.status import EvaluationStatus
 from qmodel.planner.context import Verdict
 from qmodel.planner.gate import judge, to_status
+from qmodel.planner.recipes import recipe
+from qmodel.sizing.bounds import quality_bounds
 from unit.planner.values import EVALUATION
+
+GGUF = {"method": "GGUF", "gguf": {"type": "Q4_K_M"}}
 
 
 def verdict(gate: dict[str, Any], **measured: Any) -> Verdict:
     """Return the verdict on an evaluation with these numbers."""
     found = to_status(EVALUATION.model_copy(update=measured), "revision", "key")
-    result = judge(QualityGate.model_validate(gate), found).verdict
+    asked = QualityGate.model_validate(gate)
+    bounds = quality_bounds(asked, recipe(Quantization.model_validate(GGUF)))
+    result = judge(bounds, asked.on_failure, found).verdict
     assert result is not None
     return result
 
