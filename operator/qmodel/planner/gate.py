@@ -54,15 +54,12 @@ def judge(bounds: QualityBounds, on_failure: OnFailure, found: EvaluationStatus)
 
 def _missed(bounds: QualityBounds, found: EvaluationStatus) -> list[str]:
     """Return one sentence a bound that the evaluation misses."""
+    most_ratio, most_divergence = bounds.max_perplexity_ratio, bounds.max_mean_kl_divergence
+    least_agreement = bounds.min_top_token_agreement
     checks = (
-        ("perplexity ratio", found.perplexity_ratio, bounds.max_perplexity_ratio, "at most"),
-        ("mean KL divergence", found.mean_kl_divergence, bounds.max_mean_kl_divergence, "at most"),
-        (
-            "top-token agreement",
-            found.top_token_agreement,
-            bounds.min_top_token_agreement,
-            "at least",
-        ),
+        ("perplexity ratio", found.perplexity_ratio, most_ratio, "at most"),
+        ("mean KL divergence", found.mean_kl_divergence, most_divergence, "at most"),
+        ("top-token agreement", found.top_token_agreement, least_agreement, "at least"),
     )
     return [
         f"{name} is {value}, allowed is {bound} {limit}"

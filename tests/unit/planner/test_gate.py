@@ -4,7 +4,6 @@ import pytest
 
 from qmodel.api.quality import QualityGate
 from qmodel.api.quantization import Quantization
-from qmodel.api.status import EvaluationStatus
 from qmodel.planner.context import Verdict
 from qmodel.planner.gate import judge, to_status
 from qmodel.planner.recipes import recipe
@@ -60,8 +59,30 @@ def test_numbers_are_kept_as_decimals_with_four_places() -> None:
     assert (kept.perplexity_ratio, kept.base_perplexity) == ("1.0500", "20.0000")
 
 
-def test_a_source_served_as_it_is_has_nothing_to_miss() -> None:
-    strict = QualityGate(max_perplexity_ratio="0", max_mean_kl_divergence="0")
-    result = judge(strict, EvaluationStatus(revision="r", key="k", applicable=False))
-    assert result.verdict is not None
-    assert result.verdict.reason == "NotApplicable"
+@pytest.mark.parametrize(
+    ("quantization", "most_ratio"),
+    [
+        ({"method": "GGUF", "gguf": {"type": "Q8_0"}}, "1.02"),
+        ({"method": "FP8"}, "1.02"),
+        ({"method": "INT8"}, "1.02"),
+        ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}}, "1.02"),
+        ({"method": "GGUF", "gguf": {"type": "Q6_K"}}, "1.05"),
+        ({"method": "GGUF", "gguf": {"type": "Q4_K_M"}}, "1.05"),
+        ({"method": "AWQ"}, "1.05"),
+        ({"method": "GPTQ", "gptq": {"groupSize": 32}}, "1.05"),
+        ({"method": "NVFP4"}, "1.05"),
+        ({"method": "BitsAndBytes"}, "1.05"),
+        ({"method": "GPTQ", "gptq": {"bits": 3}}, "1.20"),
+        ({"method": "GGUF", "gguf": {"type": "Q3_K_M"}}, "1.20"),
+        ({"method": "GGUF", "gguf": {"type": "IQ2_XS", "importanceMatrix": True}}, "1.60"),
+    ],
+)
+def test_fewer_bits_are_allowed_to_lose_more(quantization: dict[str, Any], most_ratio: str) -> None:
+    made = recipe(Quantization.model_validate(quantization))
+    assert quality_bounds(QualityGate(), made).max_perplexity_ratio == most_ratio
+
+
+def test_the_users_bounds_replace_one_by_one() -> None:
+    made = recipe(Quantization.model_validate(GGUF))
+    found = quality_bounds(QualityGate(max_perplexity_ratio="1.5"), made)
+    assert (found.max_perplexity_ratio, found.max_mean_kl_divergence) == ("1.5", "0.05")
