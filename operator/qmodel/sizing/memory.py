@@ -6,6 +6,7 @@ from typing import Protocol
 from qmodel.api.serving import Engine
 from qmodel.sizing.llamacpp import LlamaCppMemory
 from qmodel.sizing.load import Load
+from qmodel.sizing.vllm import VLLMMemory
 from qmodel.worker.report import Footprint, Inspection
 
 
@@ -22,5 +23,8 @@ class MemoryModel(Protocol):
         """Return the peak of one server, carried from one measurement to this load."""
 
 
-MEMORY: Mapping[Engine, MemoryModel] = {Engine.LLAMA_CPP: LlamaCppMemory()}
+MEMORY: Mapping[Engine, MemoryModel] = {
+    Engine.LLAMA_CPP: LlamaCppMemory(),
+    Engine.VLLM: VLLMMemory(),
+}
 """The arithmetic of each engine."""

@@ -108,6 +108,14 @@ class Evaluation(ApiModel):
     peak_bytes: NonNegativeInt
 
 
+class ProcessMemory(ApiModel):
+    """One process of a server, once it was ready."""
+
+    name: str
+    bytes: NonNegativeInt
+    """Anonymous and page-table memory."""
+
+
 class Footprint(ApiModel):
     """Memory of one server under full load, in parts, in bytes."""
 
@@ -124,6 +132,10 @@ class Footprint(ApiModel):
     """What the peak holds beyond the buffers."""
     peak_bytes: PositiveInt
     """Anonymous, shared and kernel memory of the server at its highest."""
+    start_peak_bytes: NonNegativeInt | None = None
+    """The most until it was ready: loading, packing weights, warming up."""
+    processes: list[ProcessMemory] | None = None
+    """Each process of the server once it was ready, the largest first."""
     device_bytes: NonNegativeInt = 0
     """Peak on the accelerator."""
     kv_bytes_per_token: NonNegativeInt

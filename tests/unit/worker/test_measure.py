@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from qmodel.api.serving import Engine
 from qmodel.worker.errors import EngineFailed, OutOfMemory
 from qmodel.worker.manifest import write_manifest
 from qmodel.worker.measure import run
 from qmodel.worker.measure.buffers import Buffers
-from qmodel.worker.measure.memory import PeakMemory, process_bytes, v1_bytes, v2_bytes
+from qmodel.worker.measure.memory import PeakMemory, tree_bytes, v1_bytes, v2_bytes
 from qmodel.worker.progress import Progress
 from qmodel.worker.task import MeasureTask
 
@@ -83,7 +84,7 @@ def test_cgroup_v2_counts_no_file_pages(tmp_path: Path, kernel: str, expected: i
 
 
 def test_peak_of_memory_that_is_gone_again() -> None:
-    before = process_bytes(os.getpid())
+    before = tree_bytes(os.getpid())
     with PeakMemory(os.getpid()) as memory:
         held = bytearray(os.urandom(1)) * (64 * MEBIBYTE)
         del held
@@ -101,8 +102,9 @@ def measure(tmp_path: Path, free_port: int, mode: str = "serve") -> tuple[Path, 
     )
     program.chmod(0o755)
     task = MeasureTask(
+        engine=Engine.LLAMA_CPP,
         directory=str(tmp_path),
-        argv=[str(program), "--ctx-size", str(CONTEXT * SLOTS)],
+        argv=[str(program), "--alias", "model", "--ctx-size", str(CONTEXT * SLOTS)],
         port=free_port,
         context_length=CONTEXT,
         concurrency=SLOTS,
@@ -154,6 +156,6 @@ def test_death_of_the_server_is_explained(
 
 def test_program_that_is_missing_is_named(tmp_path: Path, free_port: int) -> None:
     _, task = measure(tmp_path, free_port)
-    missing = task.model_copy(update={"argv": ["/missing/llama-server"]})
+    missing = task.model_copy(update={"argv": ["/missing/llama-server", "--alias", "a"]})
     with pytest.raises(EngineFailed, match="/missing/llama-server"):
         run(missing, Progress("measure", StringIO()))

@@ -4,13 +4,20 @@ import os
 import time
 from pathlib import Path
 
+from qmodel.api.serving import Engine
 from qmodel.worker.manifest import check_sizes
-from qmodel.worker.measure.load import fill, first_token_seconds
+from qmodel.worker.measure.device import PeakDevice
+from qmodel.worker.measure.engine import MeasuredEngine, Peaks
+from qmodel.worker.measure.llamacpp import LlamaCpp
+from qmodel.worker.measure.load import Speeds, fill, first_token_seconds
 from qmodel.worker.measure.memory import PeakMemory
-from qmodel.worker.measure.server import Server, engine_version
+from qmodel.worker.measure.server import Server
+from qmodel.worker.measure.vllm import VLLM
 from qmodel.worker.progress import Progress
 from qmodel.worker.report import Footprint
 from qmodel.worker.task import MeasureTask
+
+ENGINES: dict[Engine, type[LlamaCpp | VLLM]] = {Engine.LLAMA_CPP: LlamaCpp, Engine.VLLM: VLLM}
 
 
 def run(task: MeasureTask, progress: Progress) -> Footprint:
@@ -24,35 +31,57 @@ def run(task: MeasureTask, progress: Progress) -> Footprint:
         If the server dies; the message ends with its last lines.
     """
     started = time.monotonic()
-    version = engine_version(task.argv[0])
+    engine: MeasuredEngine = ENGINES[task.engine](task)
+    version = engine.version()
     evict(Path(task.directory))
     loading = progress.part(0.0, 0.3)
-    with Server(task.argv, task.port) as server, PeakMemory(server.pid) as memory:
+    with (
+        PeakDevice() as device,
+        Server(engine.argv, task.port, engine.read, engine.exit_seconds) as server,
+        PeakMemory(server.pid) as memory,
+    ):
         # The time that loading will take is not known: half of what is left, again and again.
         load_seconds = server.wait_until_ready(
             lambda waited: loading.at(waited / (waited + 10.0), "loading the model")
         )
-        first_token = first_token_seconds(server)
-        speeds = fill(server, task.context_length, task.concurrency, progress.part(0.3, 1.0))
-        peak = memory.bytes()
-    buffers = server.buffers
+        start, ready, processes = memory.bytes(), memory.now(), memory.processes()
+        first_token = first_token_seconds(server, engine.model_name())
+        speeds = fill(server, engine, task, progress.part(0.3, 1.0))
+        peaks = Peaks(start, ready, memory.bytes(), device.bytes(), processes)
+    times = (load_seconds, first_token, time.monotonic() - started)
+    return _footprint(task, engine, peaks, speeds, times, version)
+
+
+def _footprint(
+    task: MeasureTask,
+    engine: MeasuredEngine,
+    peaks: Peaks,
+    speeds: Speeds,
+    times: tuple[float, float, float],
+    version: str,
+) -> Footprint:
+    """Return what was measured; times are those of loading, the first token and the whole step."""
+    parts = engine.parts(peaks)
+    load_seconds, first_token_seconds, seconds = (round(each, 3) for each in times)
     return Footprint(
         arguments_hash=task.arguments_hash,
         context_length=task.context_length,
         concurrency=task.concurrency,
-        weights_bytes=buffers.weights,
-        kv_bytes=buffers.kv,
-        compute_bytes=buffers.compute,
-        other_bytes=max(peak - buffers.host, 0),
-        peak_bytes=peak,
-        device_bytes=buffers.device,
-        kv_bytes_per_token=buffers.kv_bytes_per_token(task.context_length),
-        load_seconds=round(load_seconds, 3),
-        first_token_seconds=round(first_token, 3),
+        weights_bytes=parts.weights,
+        kv_bytes=parts.kv,
+        compute_bytes=parts.compute,
+        other_bytes=parts.other,
+        peak_bytes=peaks.peak,
+        start_peak_bytes=peaks.start,
+        processes=peaks.processes,
+        device_bytes=parts.device,
+        kv_bytes_per_token=parts.kv_per_token,
+        load_seconds=load_seconds,
+        first_token_seconds=first_token_seconds,
         prompt_tokens_per_second=round(speeds.prompt_tokens_per_second, 2),
         tokens_per_second=round(speeds.tokens_per_second, 2),
         engine_version=version,
-        seconds=round(time.monotonic() - started, 3),
+        seconds=seconds,
     )
 
 

@@ -6,31 +6,41 @@ mark, which counts them: it says up to half as much again as a limit has to be.
 
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from qmodel.worker.measure.processes import (
+    high_water_bytes,
+    name,
+    private_bytes,
+    shared_bytes,
+    tree,
+)
+from qmodel.worker.report import ProcessMemory
+
 INTERVAL_SECONDS = 0.02
 V1_MEMORY = Path("/sys/fs/cgroup/memory")
 V2_MEMORY = Path("/sys/fs/cgroup")
+MOST_PROCESSES = 16
+"""Processes that a footprint names."""
 
 Reader = Callable[[], int]
 
 
 class PeakMemory:
-    """Samples a server's memory while a block runs.
+    """Samples the memory of a server, all its processes, while a block runs.
 
     Parameters
     ----------
     pid
-        The server's process.
+        The server's first process.
     """
 
     def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._read = cgroup_reader(pid) or (lambda: process_bytes(pid))
+        self._read = cgroup_reader(pid)
         self._peak = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
@@ -50,19 +60,39 @@ class PeakMemory:
         self._done.set()
         self._thread.join()
 
+    def now(self) -> int:
+        """Return what the server holds."""
+        return tree_bytes(self._pid) if self._read is None else self._read()
+
     def bytes(self) -> int:
         """Return the peak; the server must still be alive.
 
-        What falls between two samples is caught by the kernel's own mark of the process.
+        Of a single process, what falls between two samples is caught by the kernel's own mark. Of
+        several there is no mark of one moment, and files that were mapped while loading are in it.
         """
+        processes = tree(self._pid)
+        if len(processes) > 1:
+            return self._peak
         return max(self._peak, high_water_bytes(self._pid))
+
+    def processes(self) -> list[ProcessMemory]:
+        """Return what each process holds, the largest first."""
+        found = [ProcessMemory(name=name(pid), bytes=private_bytes(pid)) for pid in tree(self._pid)]
+        return sorted(found, key=lambda each: -each.bytes)[:MOST_PROCESSES]
 
     def _sample(self) -> None:
         while not self._done.wait(INTERVAL_SECONDS):
-            try:
-                self._peak = max(self._peak, self._read())
-            except OSError:  # the process ended: its exit status tells the rest
-                return
+            self._peak = max(self._peak, self.now())
+
+
+def tree_bytes(pid: int) -> int:
+    """Return anonymous, shared and page-table memory of a process and its descendants.
+
+    What they share is the same memory: it counts once, as much as one of them has touched.
+    """
+    processes = tree(pid)
+    private = sum(map(private_bytes, processes))
+    return private + max(map(shared_bytes, processes))
 
 
 def cgroup_reader(pid: int) -> Reader | None:
@@ -70,9 +100,10 @@ def cgroup_reader(pid: int) -> Reader | None:
 
     None where the cgroup holds other processes, as on a machine that is no container.
     """
+    ours = tree(pid) | {os.getpid()}
     for folder, read in ((V1_MEMORY, v1_bytes), (V2_MEMORY, v2_bytes)):
-        if (folder / "memory.stat").exists() and _members(folder) == {os.getpid(), pid}:
-            return lambda: read(folder) - process_bytes(os.getpid())
+        if (folder / "memory.stat").exists() and _members(folder) <= ours:
+            return lambda: read(folder) - _own_bytes()
     return None
 
 
@@ -91,22 +122,10 @@ def v2_bytes(folder: Path) -> int:
     return stat["anon"] + stat["shmem"] + stat.get("kernel", sum(parts))
 
 
-def process_bytes(pid: int) -> int:
-    """Return anonymous, shared and page-table memory of one process."""
-    status = _status(pid)
-    return status["RssAnon"] + status["RssShmem"] + status["VmPTE"]
-
-
-def high_water_bytes(pid: int) -> int:
-    """Return the most that a process ever held, less the file pages that it holds now."""
-    status = _status(pid)
-    return status["VmHWM"] - status["RssFile"] + status["VmPTE"]
-
-
 def fields(path: Path) -> dict[str, int]:
     """Return the `name value` lines of a cgroup file."""
     pairs = (line.split() for line in path.read_text().splitlines())
-    return {name: int(value) for name, value in pairs}
+    return {key: int(value) for key, value in pairs}
 
 
 def out_of_memory_kills() -> int:
@@ -118,13 +137,11 @@ def out_of_memory_kills() -> int:
 
 
 def _members(folder: Path) -> set[int]:
-    """Return the processes of a cgroup."""
+    """Return the processes of a cgroup; a root cgroup that lists none is not ours."""
     path = folder / "cgroup.procs"
-    return set(map(int, path.read_text().split())) if path.exists() else set()
+    return set(map(int, path.read_text().split())) if path.exists() else {0}
 
 
-def _status(pid: int) -> dict[str, int]:
-    """Return the sizes in /proc/PID/status, in bytes; a process that ended has none."""
-    lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
-    sizes = (line.removesuffix(" kB").split(":") for line in lines if line.endswith(" kB"))
-    return defaultdict(int, {name: int(value) * 1024 for name, value in sizes})
+def _own_bytes() -> int:
+    """Return what this process holds."""
+    return private_bytes(os.getpid()) + shared_bytes(os.getpid())

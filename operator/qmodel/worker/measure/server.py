@@ -1,31 +1,28 @@
 """The server under measurement: started as it will be served, ended by its own id."""
 
+import json
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import httpx
+from pydantic import JsonValue
 
 from qmodel.worker.errors import EngineFailed, OutOfMemory, StepError
-from qmodel.worker.measure.buffers import Buffers
 from qmodel.worker.measure.memory import out_of_memory_kills
 
 LOAD_SECONDS = 3600.0
 """Longest time that loading may take: slow network volumes bring 50 MB/s."""
 STOP_SECONDS = 30.0
-EXIT_SECONDS = 2.0
-"""Time between a broken connection and the end of the process that broke it."""
+ANSWER_SECONDS = 60.0
 POLL_SECONDS = 0.05
 LINES_KEPT = 8
 LINE_LENGTH = 300
-VERBOSITY = ("--verbosity", "4")
-"""Makes the server print its buffers. It changes what is logged and nothing that is allocated;
-the last of repeated flags counts."""
 
 
 class Server:
@@ -37,13 +34,20 @@ class Server:
         Its command line.
     port
         Where it listens.
+    read
+        Called with each line of its log.
+    exit_seconds
+        Time between a broken connection and the end of the process that broke it.
     """
 
-    def __init__(self, argv: Sequence[str], port: int) -> None:
-        self._argv = [*argv, *VERBOSITY]
+    def __init__(
+        self, argv: Sequence[str], port: int, read: Callable[[str], None], exit_seconds: float
+    ) -> None:
+        self._argv = argv
         self._url = f"http://127.0.0.1:{port}"
         self._tail: deque[str] = deque(maxlen=LINES_KEPT)
-        self.buffers = Buffers()
+        self._read = read
+        self._exit_seconds = exit_seconds
 
     def __enter__(self) -> Self:
         """Start the process; it is not yet ready."""
@@ -86,6 +90,31 @@ class Server:
         """Return a client whose reads end after `seconds` without a byte, or never."""
         return httpx.Client(base_url=self._url, timeout=httpx.Timeout(5.0, read=seconds))
 
+    def post(self, path: str, body: dict[str, JsonValue]) -> dict[str, Any]:
+        """Return the JSON that a short request is answered with."""
+        with self.client(ANSWER_SECONDS) as client:
+            answer: dict[str, Any] = client.post(path, json=body).raise_for_status().json()
+            return answer
+
+    def events(self, path: str, body: dict[str, JsonValue]) -> Iterator[dict[str, JsonValue]]:
+        """Yield the events that a request streams.
+
+        Raises
+        ------
+        OutOfMemory, EngineFailed
+            If the server refuses the request or dies.
+        """
+        try:
+            with self.client(None) as client, client.stream("POST", path, json=body) as response:
+                if response.is_error:
+                    message = f"the server refused {path}: {response.read().decode()[:500]}"
+                    raise EngineFailed(message)
+                for line in response.iter_lines():
+                    if line.startswith("data: {"):
+                        yield json.loads(line.removeprefix("data: "))
+        except httpx.TransportError as error:
+            raise self.reason_of_silence() from error
+
     def wait_until_ready(self, on_wait: Callable[[float], None]) -> float:
         """Wait until the model is loaded; return the seconds since the call.
 
@@ -126,7 +155,7 @@ class Server:
     def reason_of_silence(self) -> StepError:
         """Return why a request failed; the process may be about to be gone."""
         try:
-            self._process.wait(EXIT_SECONDS)
+            self._process.wait(self._exit_seconds)
         except subprocess.TimeoutExpired:
             return EngineFailed(f"the server does not answer:\n{self.log()}")
         return self._cause_of_death()
@@ -147,7 +176,7 @@ class Server:
         for line in self._process.stdout or ():
             if stripped := line.strip():
                 self._tail.append(stripped)
-                self.buffers.line(stripped)
+                self._read(stripped)
 
 
 def _is_ready(client: httpx.Client) -> bool:
@@ -157,21 +186,6 @@ def _is_ready(client: httpx.Client) -> bool:
         return False
 
 
-def engine_version(program: str) -> str:
-    """Return what the server says of its version, on one line.
-
-    Raises
-    ------
-    EngineFailed
-        If it cannot be started at all.
-    """
-    try:
-        done = subprocess.run(  # noqa: S603  argv, never a shell line
-            [program, "--version"], capture_output=True, text=True, timeout=60, check=False
-        )
-    except OSError as error:
-        message = f"{program} cannot be started: {error}"
-        raise EngineFailed(message) from error
-    lines = (done.stdout + done.stderr).splitlines()
-    found = next((line for line in lines if line.startswith("version:")), "version: unknown")
-    return found.removeprefix("version:").strip()
+def value_of(argv: Sequence[str], flag: str) -> str:
+    """Return what follows a flag of a command line."""
+    return argv[argv.index(flag) + 1]

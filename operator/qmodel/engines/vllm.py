@@ -1,0 +1,121 @@
+"""vLLM's command line and variables: what is measured is what serves, to the letter.
+
+The KV cache is given in bytes. A share of the device (`--gpu-memory-utilization`) would make use
+look like need, and would change with the node.
+"""
+
+import json
+from itertools import chain
+
+from qmodel.api.serving import KVCacheType
+from qmodel.engines.base import ServerSettings
+from qmodel.naming import short_hash
+
+BATCH_TOKENS = 2048
+"""Tokens computed at once; activations are sized by it, and longer prompts come in pieces."""
+BLOCK_TOKENS = 128
+"""Tokens of one block of the KV cache on a CPU; on a GPU it is 16, of which 128 is a multiple."""
+WORKER_CLASS = "qmodel.worker.vllm_worker.Worker"
+"""CPU worker that takes the KV bytes as they are given."""
+START_SECONDS = 3600
+"""Longest time that the API server waits for its engine; 600 by default."""
+
+_KV_TYPES = {KVCacheType.BF16: "bfloat16", KVCacheType.F16: "float16", KVCacheType.FP8: "fp8"}
+"""What vLLM calls the types that it offers."""
+
+_ENVIRONMENT = {
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "HOME": "/tmp",  # noqa: S108  the pod's own, as are the next two
+    "TMPDIR": "/tmp",  # noqa: S108
+    "VLLM_CACHE_ROOT": "/tmp/vllm",  # noqa: S108
+    "VLLM_ENGINE_READY_TIMEOUT_S": str(START_SECONDS),
+    "VLLM_NO_USAGE_STATS": "1",
+    "VLLM_PLUGINS": "bitsandbytes",
+}
+"""No request of its own, nothing written but scratch, no plugin but the one that we install."""
+
+
+class VLLM:
+    """The OpenAI server of the pinned vLLM."""
+
+    port = 8080
+    health_path = "/health"
+    grace_seconds = 120
+    exit_seconds = 20
+    shared_memory_bytes = 256 * 2**20
+
+    def server_argv(self, settings: ServerSettings) -> list[str]:
+        """Return the server's whole command line."""
+        sizes = _sizes(settings.context_length, settings.concurrency, settings.kv_bytes)
+        return [
+            *("python", "-m", "vllm.entrypoints.launchers.api_server.entry"),
+            *("--model", settings.model_path),
+            *("--served-model-name", settings.alias),
+            *("--host", "0.0.0.0"),  # noqa: S104  the Service reaches it
+            *("--port", str(self.port)),
+            *chain.from_iterable(sizes.items()),
+            *("--max-num-batched-tokens", str(BATCH_TOKENS)),
+            *("--dtype", settings.dtype.value),
+            *_kv_type_args(settings),
+            *_device_args(settings),
+            *("--language-model-only", "--disable-uvicorn-access-log"),
+            *settings.extra_args,
+        ]
+
+    def resized(
+        self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
+    ) -> list[str]:
+        """Return a command line for another context and concurrency, otherwise to the letter.
+
+        A server keeps the flags that it was measured with, whatever a later release would choose.
+        """
+        values = _sizes(context_length, concurrency, kv_bytes)
+        following = zip([None, *argv[:-1]], argv, strict=True)
+        return [values.get(flag or "", word) for flag, word in following]
+
+    def environment(self, settings: ServerSettings) -> dict[str, str]:
+        """Return the variables that the engine needs, besides the user's."""
+        if settings.gpus:
+            return dict(_ENVIRONMENT)
+        # Servers share a node's cores: bound to some of them, two would meet on the same ones.
+        # Threads that spin while they wait slow down whatever else runs there.
+        return {
+            **_ENVIRONMENT,
+            "OMP_NUM_THREADS": str(settings.threads),
+            "OMP_WAIT_POLICY": "passive",
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+        }
+
+    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
+        """Return what a measurement depends on; where it differs, the server is measured anew.
+
+        Context, concurrency and KV bytes are not in it (their part follows by arithmetic), nor
+        are the model's path and alias.
+        """
+        kinds = [BATCH_TOKENS, settings.dtype.value, *_kv_type_args(settings)]
+        places = [settings.gpus, settings.tensor_parallel_size, settings.threads]
+        return short_hash(json.dumps([image, kinds, places, settings.extra_args]))
+
+
+def _sizes(context_length: int, concurrency: int, kv_bytes: int) -> dict[str, str]:
+    """Return the flags that follow context and concurrency, with their values."""
+    return {
+        "--max-model-len": str(context_length),
+        "--max-num-seqs": str(concurrency),
+        "--kv-cache-memory-bytes": str(kv_bytes),
+    }
+
+
+def _kv_type_args(settings: ServerSettings) -> list[str]:
+    """Return the flags of the cache's type; without one it is that of the activations."""
+    if settings.kv_type is None:
+        return []
+    return ["--kv-cache-dtype", _KV_TYPES[settings.kv_type]]
+
+
+def _device_args(settings: ServerSettings) -> list[str]:
+    """Return the flags that differ between CPU and GPU."""
+    if settings.gpus:
+        return ["--tensor-parallel-size", str(settings.tensor_parallel_size)]
+    return ["--enforce-eager", "--worker-cls", WORKER_CLASS]

