@@ -24,7 +24,7 @@ def _bounds(ratio: str, divergence: str, agreement: str) -> QualityBounds:
 
 _BY_BITS = (
     (7.0, _bounds("1.02", "0.02", "0.90")),
-    (4.2, _bounds("1.05", "0.05", "0.90")),
+    (4.22, _bounds("1.05", "0.05", "0.90")),
     (2.9, _bounds("1.20", "0.20", "0.80")),
     (0.0, _bounds("1.60", "0.50", "0.65")),
 )
