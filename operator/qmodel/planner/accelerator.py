@@ -3,6 +3,7 @@
 Nodes that come and go later move nothing.
 """
 
+from qmodel.api.conditions import ConditionType
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
@@ -14,7 +15,7 @@ from qmodel.sizing.inventory import choose_accelerator
 def plan(ctx: Context) -> StageResult:
     """Choose where the model will run, once its source is known."""
     source = ctx.source
-    if source is None:
+    if source is None or not ctx.status.is_true(ConditionType.INSPECTED):
         return StageResult()
     wanted = ctx.model.spec.accelerator
     key = keys.digest(wanted.to_wire(), source.source_digest)

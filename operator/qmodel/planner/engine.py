@@ -6,11 +6,19 @@ from qmodel.api.serving import Engine
 from qmodel.api.status import SourceStatus
 from qmodel.engines import ServerSettings
 from qmodel.planner.context import Context
-from qmodel.planner.inspection import context_length
 from qmodel.planner.model import Images
 from qmodel.sizing.load import Load
 from qmodel.sizing.memory import MEMORY
 from qmodel.sizing.processors import SERVER_CPU, threads
+
+DEFAULT_CONTEXT_LENGTH = 4096
+"""Tokens a sequence where the user asks for none and the model has at least as many."""
+
+
+def context_length(model: QuantizedModel, source: SourceStatus) -> int:
+    """Return the tokens of one sequence: as asked, else the model's own within the default."""
+    asked = model.spec.serving.context_length
+    return asked or min(source.context_length, DEFAULT_CONTEXT_LENGTH)
 
 
 def engine_of(model: QuantizedModel, source: SourceStatus | None) -> Engine:

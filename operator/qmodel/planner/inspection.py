@@ -5,19 +5,17 @@ from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
-from qmodel.planner import keys
+from qmodel.planner import keys, serving_fit
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried
-from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.sizing.steps import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 
-DEFAULT_CONTEXT_LENGTH = 4096
-"""Tokens a sequence where the user asks for none and the model has at least as many."""
 _TIMEOUT_SECONDS = 600
 _CPU = "100m"
 
@@ -28,12 +26,6 @@ def plan(ctx: Context) -> StageResult:
     if source is None:
         return attend(ctx, _step(ctx), lambda reports: _resolved(ctx, reports))
     return _judged(ctx.model, source)
-
-
-def context_length(model: QuantizedModel, source: SourceStatus) -> int:
-    """Return the tokens of one sequence: as asked, else the model's own within the default."""
-    asked = model.spec.serving.context_length
-    return asked or min(source.context_length, DEFAULT_CONTEXT_LENGTH)
 
 
 def _step(ctx: Context) -> StepPlan:
@@ -70,8 +62,7 @@ def _job(ctx: Context, name: str, attempt: int, memory_bytes: int, key: str) -> 
         revision="",
         containers=(container,),
         timeout_seconds=_TIMEOUT_SECONDS,
-        source_claim=source_claim(spec.source),
-        token=token_file(spec.source),
+        source=source_access(spec.source, installation),
         node_selector=spec.quantization.node_selector or {},
         tolerations=tuple(spec.quantization.tolerations or ()),
         pod_template=carried(ctx, Step.INSPECT),
@@ -108,13 +99,9 @@ def _misfit(model: QuantizedModel, source: SourceStatus) -> StageResult | None:
 
 def _judged(model: QuantizedModel, source: SourceStatus) -> StageResult:
     """Say what the source is, or why what is asked of it cannot be."""
-    asked = model.spec.serving.context_length
-    if asked is not None and asked > source.context_length:
-        message = (
-            f"spec.serving.contextLength is {asked}, but the model was made for at most "
-            f"{source.context_length} tokens"
-        )
-        return stage.blocked(ConditionType.INSPECTED, "ContextTooLong", message)
+    refused = serving_fit.problem(model, source)
+    if refused is not None:
+        return stage.blocked(ConditionType.INSPECTED, *refused)
     misfit = _misfit(model, source)
     if misfit is not None:
         return misfit

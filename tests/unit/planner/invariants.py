@@ -60,8 +60,7 @@ def _one_job_a_step(world: Any, found: Plan) -> None:
 
 def _job_is_given_what_it_needs(want: WantJob) -> None:
     if want.step not in NEEDS_SOURCE:
-        assert want.token is None
-        assert want.source_claim is None
-    if want.step is not Step.MEASURE:
+        assert want.source is None
+    if want.step not in (Step.QUANTIZE, Step.MEASURE):
         assert want.accelerators is None
     assert (want.claim_name is None) == (want.step is Step.INSPECT)

@@ -109,7 +109,7 @@ EVENTS: dict[str, Event] = {
 
 def mend(world: World) -> None:
     """Do what a person does at last: accept the gate, resume, have what failed tried again."""
-    world.edit(suspend=False, qualityGate={"maxPerplexityRatio": "9"})
+    world.edit(suspend=False, qualityGate={"maxPerplexityRatio": "9"}, serving={})
     for name, job in list(world.jobs.items()):
         if job.state is JobState.FAILED:
             world.jobs.pop(name, None)

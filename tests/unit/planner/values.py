@@ -1,19 +1,20 @@
 """A valid model with overrides, and what its steps report where all goes well."""
 
 from dataclasses import fields
+from itertools import pairwise
 from typing import Any
 
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import KVCacheType
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.engines.llamacpp import UBATCH_TOKENS
 from qmodel.naming import short_hash
 from qmodel.planner.model import Container, Images, Installation, WantContainer
-from qmodel.sizing.kv_cache import kv_cache_bytes
+from qmodel.sizing.load import Load
+from qmodel.sizing.memory import MEMORY
 from qmodel.worker.report import Artifact, Evaluation, Failure, Fetched, Inspection, Report
 from qmodel.worker.task import InspectTask, MeasureTask
-from unit.sizing.values import INSPECTION, LAYOUT, MIB, footprint
+from unit.sizing.values import INSPECTION, MIB, footprint
 
 
 def images(version: int = 1) -> Images:
@@ -96,9 +97,10 @@ def failure(step: str, reason: str, message: str = "", retry: int | None = None)
 
 
 def _measured(task: MeasureTask) -> Any:
-    kind = KVCacheType(task.argv[task.argv.index("--cache-type-k") + 1].upper())
     length, slots = task.context_length, task.concurrency
-    kv_bytes = kv_cache_bytes(LAYOUT, length, slots, kind, UBATCH_TOKENS)
+    told = dict(pairwise(task.argv)).get("--cache-type-k")
+    kind = None if told is None else KVCacheType(told.upper())
+    kv_bytes = MEMORY[task.engine].kv_bytes(INSPECTION, Load(length, slots, kind))
     return footprint(
         arguments_hash=task.arguments_hash,
         context_length=length,

@@ -1,0 +1,77 @@
+"""What of `spec.serving` the engine that will serve cannot do."""
+
+from qmodel.api.methods import Method
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.serving import DType, Engine, KVCacheType
+from qmodel.api.status import SourceStatus
+from qmodel.planner.engine import engine_of
+
+_KV_TYPES = {
+    Engine.LLAMA_CPP: (KVCacheType.F16, KVCacheType.BF16, KVCacheType.Q8_0, KVCacheType.Q4_0),
+    Engine.VLLM: (KVCacheType.F16, KVCacheType.BF16, KVCacheType.FP8),
+}
+
+
+def problem(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return the reason and the message why this cannot be served as asked, or None."""
+    return (
+        _context(model, source)
+        or _engine(model, source)
+        or _kv_type(model, source)
+        or _vllm_only(model, source)
+    )
+
+
+def _context(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return why the sequences are too long."""
+    asked = model.spec.serving.context_length
+    if asked is None or asked <= source.context_length:
+        return None
+    return "ContextTooLong", (
+        f"spec.serving.contextLength is {asked}, but the model was made for at most "
+        f"{source.context_length} tokens"
+    )
+
+
+def _engine(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return why the engine that was asked for does not read the artifact."""
+    asked, method = model.spec.serving.engine, model.spec.quantization.method
+    gguf = method is Method.GGUF or (method is Method.NONE and source.format == "gguf")
+    able = Engine.LLAMA_CPP if gguf else Engine.VLLM
+    if asked is None or asked is able:
+        return None
+    kind = "GGUF files" if gguf else "safetensors"
+    return "EngineDoesNotFit", (
+        f"spec.serving.engine is {asked}, but what is served are {kind}, which {able} reads: "
+        f"use {able} or leave it out"
+    )
+
+
+def _kv_type(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return why the cache cannot have the type that was asked for."""
+    asked, engine = model.spec.serving.kv_cache_type, engine_of(model, source)
+    if asked is None or asked in _KV_TYPES[engine]:
+        return None
+    return "CacheTypeDoesNotFit", (
+        f"spec.serving.kvCacheType is {asked}, but {engine} offers {', '.join(_KV_TYPES[engine])}"
+    )
+
+
+def _vllm_only(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return which field only vLLM obeys, and what it cannot do with it."""
+    serving = model.spec.serving
+    if engine_of(model, source) is Engine.LLAMA_CPP:
+        if serving.dtype is not DType.AUTO:
+            return "EngineDoesNotFit", (
+                f"spec.serving.dtype is {serving.dtype}, but llama.cpp serves, which computes in "
+                "the types of its file: leave it out"
+            )
+        if serving.tensor_parallel_size is not None:
+            message = "spec.serving.tensorParallelSize is set, but llama.cpp serves: leave it out"
+            return "EngineDoesNotFit", message
+    wanted, gpus = serving.tensor_parallel_size, model.spec.accelerator.count
+    if wanted is not None and wanted > gpus:
+        return "TooFewGPUs", (
+            f"spec.serving.tensorParallelSize is {wanted}, but spec.accelerator.count is {gpus}"
+        )
+    return None

@@ -1,0 +1,119 @@
+"""Every method runs in the image of its library, is judged where it can be, and served."""
+
+from typing import Any
+
+import pytest
+
+from qmodel.api.conditions import ConditionType
+from qmodel.planner.model import Accelerators, Node
+from qmodel.worker.task import MeasureTask, QuantizeTask
+from unit.planner.values import model
+from unit.planner.world import World
+
+METHODS = [
+    ({"method": "GGUF"}, "llamacpp-worker:1", "llamacpp-worker:1", "LlamaCpp"),
+    ({"method": "AWQ", "awq": {"groupSize": 64}}, "quantizer:1", "quantizer:1", "VLLM"),
+    ({"method": "GPTQ", "gptq": {"groupSize": 64}}, "quantizer:1", "quantizer:1", "VLLM"),
+    ({"method": "FP8"}, "quantizer:1", "quantizer:1", "VLLM"),
+    ({"method": "INT8"}, "quantizer:1", "quantizer:1", "VLLM"),
+    ({"method": "BitsAndBytes"}, "quantizer:1", "quantizer:1", "VLLM"),
+    (
+        {"method": "AWQ", "backend": "AutoAWQ", "awq": {"groupSize": 64}},
+        "autoawq:1",
+        "quantizer:1",
+        "VLLM",
+    ),
+]
+GPU = Node("gpu", {}, {"nvidia.com/gpu": "1"})
+
+
+def ready(quantization: dict[str, Any], **more: Any) -> World:
+    """Return a world whose model was quantized this way and serves."""
+    world = World(model(quantization=quantization, **more))
+    world.run()
+    assert world.status.stage == "Ready"
+    return world
+
+
+@pytest.mark.parametrize(("quantization", "making", "judging", "engine"), METHODS)
+def test_each_library_has_its_image(
+    quantization: dict[str, Any], making: str, judging: str, engine: str
+) -> None:
+    world = World(model(quantization=quantization))
+    for step in ("inspect", "fetch"):
+        world.settle()
+        world.complete(step)
+    containers = world.wish("quantize").containers
+    assert [each.image for each in containers] == [making, judging]
+    world.run()
+    assert world.status.stage == "Ready"
+    assert world.status.engine == engine
+
+
+def test_vllm_measures_what_it_will_serve() -> None:
+    world = World(model(quantization={"method": "FP8"}))
+    for step in ("inspect", "fetch", "quantize"):
+        world.settle()
+        world.complete(step)
+    want = world.wish("measure")
+    task = want.containers[0].task
+    assert isinstance(task, MeasureTask)
+    assert want.containers[0].image == "vllm:1"
+    assert want.shared_memory_bytes > 0
+    world.run()
+    rollout = world.status.rollout
+    assert rollout is not None
+    assert rollout.argv == task.argv
+    assert rollout.engine_env == want.engine_env
+
+
+def test_the_recipe_reaches_the_worker_with_every_default() -> None:
+    world = World(model(quantization={"method": "GPTQ", "gptq": {"groupSize": 64}}))
+    for step in ("inspect", "fetch"):
+        world.settle()
+        world.complete(step)
+    task = world.wish("quantize").containers[0].task
+    assert isinstance(task, QuantizeTask)
+    wire = task.recipe.to_wire()
+    assert wire["gptq"] == {"bits": 4, "groupSize": 64, "symmetric": True, "descActOrder": False}
+    assert wire["calibration"] == {"samples": 128, "maxSequenceLength": 512}
+    assert wire["ignore"] == ["lm_head"]
+    assert wire["maxShardBytes"] == 5_000_000_000
+
+
+def test_a_gpu_goes_to_the_steps_that_compute_with_the_model() -> None:
+    world = World(model(quantization={"method": "FP8"}, accelerator={"type": "GPU"}), (GPU,))
+    asked = {}
+    for step in ("inspect", "fetch", "quantize", "measure"):
+        world.settle()
+        asked[step] = world.wish(step).accelerators
+        image = world.wish(step).containers[0].image
+        world.complete(step)
+    gpu = Accelerators("nvidia.com/gpu", 1)
+    assert asked == {"inspect": None, "fetch": None, "quantize": gpu, "measure": gpu}
+    assert image == "vllm-cuda:1"
+
+
+@pytest.mark.parametrize(
+    ("quantization", "serving", "reason", "told"),
+    [
+        ({"method": "FP8"}, {"kvCacheType": "Q8_0"}, "CacheTypeDoesNotFit", "VLLM offers F16"),
+        ({"method": "GGUF"}, {"kvCacheType": "FP8"}, "CacheTypeDoesNotFit", "LlamaCpp offers F16"),
+        ({"method": "GGUF"}, {"dtype": "float16"}, "EngineDoesNotFit", "spec.serving.dtype"),
+        ({"method": "GGUF"}, {"tensorParallelSize": 2}, "EngineDoesNotFit", "llama.cpp serves"),
+        ({"method": "FP8"}, {"tensorParallelSize": 2}, "TooFewGPUs", "accelerator.count is 1"),
+        ({"method": "None"}, {"engine": "LlamaCpp"}, "EngineDoesNotFit", "safetensors"),
+        ({"method": "FP8"}, {"contextLength": 100_000}, "ContextTooLong", "at most 8192"),
+    ],
+)
+def test_what_the_engine_cannot_do_is_said_at_once(
+    quantization: dict[str, Any], serving: dict[str, Any], reason: str, told: str
+) -> None:
+    world = World(model(quantization=quantization, serving=serving))
+    world.settle()
+    world.complete("inspect")
+    assert world.says(ConditionType.INSPECTED) == f"False {reason}"
+    condition = world.status.condition(ConditionType.INSPECTED)
+    assert condition is not None
+    assert told in condition.message
+    assert world.started == ["inspect 1"]
