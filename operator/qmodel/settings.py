@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from qmodel.planner.model import Images, Installation
+from qmodel.planner.model import ConfigMapFile, Images, Installation
 
 OPERATOR_VERSION = "0.1.0"
 """Noted on what this operator writes; that of the package."""
@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=f"Environment: {', '.join(IMAGE_VARIABLES.values())} name the images of the Jobs "
         "and servers; HF_ENDPOINT is the "
         f"Hugging Face endpoint that all models come from (default {HUB_ENDPOINT}); "
-        "QMODEL_HUB_ALLOW_INSECURE=true lets it be http.",
+        "QMODEL_HUB_ALLOW_INSECURE=true lets it be http, QMODEL_SOURCES_ALLOW_INSECURE=true S3 "
+        "endpoints and registries; QMODEL_HTTPS_PROXY, QMODEL_HTTP_PROXY, QMODEL_NO_PROXY and "
+        "QMODEL_CA_BUNDLE (ConfigMap/key) are for the Jobs that inspect and fetch.",
     )
     parser.add_argument(
         "--namespace",
@@ -114,7 +116,27 @@ def _installation(environ: Mapping[str, str], *, developing: bool) -> Installati
         ),
         hub_endpoint=endpoint.rstrip("/"),
         hub_allow_insecure=insecure,
+        sources_allow_insecure=developing or environ.get("QMODEL_SOURCES_ALLOW_INSECURE") == "true",
+        source_env=_source_env(environ),
+        ca_bundle=_ca_bundle(environ.get("QMODEL_CA_BUNDLE", "")),
     )
+
+
+def _source_env(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxy that Jobs use; not the operator's own, which speaks to the API server."""
+    names = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY")
+    return {name: value for name in names if (value := environ.get(f"QMODEL_{name}"))}
+
+
+def _ca_bundle(text: str) -> ConfigMapFile | None:
+    """Return the ConfigMap and key that a setting names, as `name/key`."""
+    if not text:
+        return None
+    name, _, key = text.partition("/")
+    if not name or not key:
+        message = f"QMODEL_CA_BUNDLE is {text}: a ConfigMap and its key are expected, as name/key"
+        raise SettingsError(message)
+    return ConfigMapFile(name, key)
 
 
 def _image(environ: Mapping[str, str], name: str) -> str:

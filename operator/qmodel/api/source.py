@@ -36,7 +36,10 @@ RelativePath = Annotated[
 Pattern = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^[ -~]+$")]
 """A pattern over paths as shells have them: `*`, `?` and `[...]`, where `*` passes slashes."""
 
-Patterns = Annotated[list[Pattern], Field(min_length=1, max_length=32)]
+Patterns = Annotated[
+    list[Pattern],
+    Field(min_length=1, max_length=32, json_schema_extra={"x-kubernetes-list-type": "set"}),
+]
 
 
 class SecretKeyRef(ApiModel):

@@ -20,7 +20,7 @@ from qmodel.planner.model import (
     WantJob,
 )
 from qmodel.planner.placement import carried, placement
-from qmodel.planner.sources import source_claim, source_task, token_file
+from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import StepPlan
 from qmodel.planner.storage import refused_claim
 from qmodel.sizing.steps import FETCH_BYTES
@@ -137,8 +137,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
         containers=(container,),
         timeout_seconds=_TIMEOUT_SECONDS,
         claim_name=ctx.claim_name,
-        source_claim=source_claim(ctx.model.spec.source),
-        token=token_file(ctx.model.spec.source),
+        source=source_access(ctx.model.spec.source, installation),
         node_selector=node_selector,
         tolerations=tolerations,
         pod_template=carried(ctx, Step.FETCH),

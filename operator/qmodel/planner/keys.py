@@ -8,6 +8,12 @@ from qmodel.naming import short_hash
 from qmodel.planner.recipes import recipe
 
 REVISION_LENGTH = 10
+_WHO_MAY_READ = {
+    "huggingFace": "tokenSecretRef",
+    "s3": "credentialsSecretRef",
+    "oci": "pullSecretRef",
+}
+"""Of each kind of source, the field that names its credentials."""
 
 
 def digest(*parts: Any) -> str:
@@ -18,7 +24,8 @@ def digest(*parts: Any) -> str:
 def source_key(spec: QuantizedModelSpec) -> str:
     """Return what a resolved source depends on: where it is, not who may read it."""
     source = spec.source.to_wire()
-    source.get("huggingFace", {}).pop("tokenSecretRef", None)
+    for kind, reference in _WHO_MAY_READ.items():
+        source.get(kind, {}).pop(reference, None)
     return digest(source, spec.quantization.method)
 
 

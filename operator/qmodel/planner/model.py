@@ -62,6 +62,14 @@ class Images:
 
 
 @dataclass(frozen=True, slots=True)
+class ConfigMapFile:
+    """A key of a ConfigMap, mounted as a file."""
+
+    config_map: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """What the administrator set for all models."""
 
@@ -70,6 +78,12 @@ class Installation:
     """The only Hugging Face endpoint that tokens are sent to."""
     hub_allow_insecure: bool = False
     """Whether an http endpoint may be used."""
+    sources_allow_insecure: bool = False
+    """Whether S3 endpoints and registries may be http."""
+    source_env: dict[str, str] = field(default_factory=dict)
+    """Environment of the steps that reach a source over the network, such as HTTPS_PROXY."""
+    ca_bundle: ConfigMapFile | None = None
+    """Certificates that these steps trust; the ConfigMap lies in each model's namespace."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,11 +247,25 @@ class WantContainer:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretFile:
-    """A key of a Secret, mounted as a file."""
+class SecretFiles:
+    """Keys of a Secret, mounted as files; those that it lacks are left out."""
 
     secret: str
-    key: str
+    files: dict[str, str]
+    """File name by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceAccess:
+    """What the steps that read a source are given to reach it; no other step sees any of it."""
+
+    claim: str | None = None
+    """The user's claim, mounted read-only at /source."""
+    credentials: SecretFiles | None = None
+    """Mounted at /credentials."""
+    ca_bundle: ConfigMapFile | None = None
+    """Mounted at /certificates."""
+    env: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,10 +281,7 @@ class WantJob:
     timeout_seconds: int
     claim_name: str | None = None
     """The model's volume, mounted at /artifacts."""
-    source_claim: str | None = None
-    """The user's claim, mounted read-only at /source."""
-    token: SecretFile | None = None
-    """Mounted at /token/token."""
+    source: SourceAccess | None = None
     calibration: TextSource | None = None
     """Mounted at /text/calibration/text."""
     evaluation: TextSource | None = None

@@ -9,7 +9,7 @@ from qmodel.naming import (
     REVISION_LABEL,
     STEP_LABEL,
 )
-from qmodel.planner.model import SecretFile, WantContainer, WantJob
+from qmodel.planner.model import ConfigMapFile, SecretFiles, SourceAccess, WantContainer, WantJob
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,
@@ -24,10 +24,11 @@ from qmodel.resources.pod import (
 from qmodel.resources.types import Container, Job, KeyToPath, Labels, PodSpec, Volume, VolumeMount
 from qmodel.worker.task import (
     ARTIFACTS,
+    CA_BUNDLE_FILE,
     CALIBRATION_FILE,
+    CREDENTIALS,
     EVALUATION_FILE,
     SOURCE_VOLUME,
-    TOKEN_FILE,
 )
 
 Mounted = tuple[Volume, VolumeMount]
@@ -84,7 +85,8 @@ def _container(want: WantJob, each: WantContainer, mounts: list[VolumeMount]) ->
     task = each.task.model_dump_json(by_alias=True, exclude_none=True)
     built["command"] = ["python", "-m", "qmodel.worker"]
     built["args"] = ["--task", task]
-    if variables := environment(want.engine_env, want.env):
+    given = want.engine_env if want.source is None else {**want.engine_env, **want.source.env}
+    if variables := environment(given, want.env):
         built["env"] = variables
     return built
 
@@ -95,11 +97,8 @@ def _mounted(want: WantJob) -> list[Mounted]:
     if want.claim_name is not None:
         volume = claim_volume(ARTIFACTS_VOLUME, want.claim_name, read_only=False)
         found.append((volume, {"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS}))
-    if want.source_claim is not None:
-        volume = claim_volume("source", want.source_claim, read_only=True)
-        found.append((volume, {"name": "source", "mountPath": SOURCE_VOLUME, "readOnly": True}))
-    if want.token is not None:
-        found.append(_token(want.token))
+    if want.source is not None:
+        found += _source(want.source)
     if want.calibration is not None:
         found.append(_text("calibration", want.calibration, CALIBRATION_FILE))
     if want.evaluation is not None:
@@ -108,19 +107,42 @@ def _mounted(want: WantJob) -> list[Mounted]:
     return found
 
 
-def _token(token: SecretFile) -> Mounted:
-    """Return the access token; without its Secret the step starts, and says what is missing."""
-    folder, _, file = TOKEN_FILE.rpartition("/")
+def _source(source: SourceAccess) -> list[Mounted]:
+    """Return what a step needs to read the source."""
+    found: list[Mounted] = []
+    if source.claim is not None:
+        volume = claim_volume("source", source.claim, read_only=True)
+        found.append((volume, {"name": "source", "mountPath": SOURCE_VOLUME, "readOnly": True}))
+    if source.credentials is not None:
+        found.append(_credentials(source.credentials))
+    if source.ca_bundle is not None:
+        found.append(_certificates(source.ca_bundle))
+    return found
+
+
+def _credentials(wanted: SecretFiles) -> Mounted:
+    """Return credentials; without their Secret the step starts, and says what is missing."""
     volume: Volume = {
-        "name": "token",
+        "name": "credentials",
         "secret": {
-            "secretName": token.secret,
-            "items": [{"key": token.key, "path": file}],
+            "secretName": wanted.secret,
+            "items": [{"key": key, "path": file} for key, file in wanted.files.items()],
             "defaultMode": 0o440,
             "optional": True,
         },
     }
-    return volume, {"name": "token", "mountPath": folder, "readOnly": True}
+    return volume, {"name": "credentials", "mountPath": CREDENTIALS, "readOnly": True}
+
+
+def _certificates(wanted: ConfigMapFile) -> Mounted:
+    """Return trusted certificates; without them the step starts, and says what is missing."""
+    folder, _, file = CA_BUNDLE_FILE.rpartition("/")
+    item: KeyToPath = {"key": wanted.key, "path": file}
+    volume: Volume = {
+        "name": "certificates",
+        "configMap": {"name": wanted.config_map, "items": [item], "optional": True},
+    }
+    return volume, {"name": "certificates", "mountPath": folder, "readOnly": True}
 
 
 def _text(name: str, text: TextSource, path: str) -> Mounted:

@@ -30,26 +30,44 @@ class RevisionNotFound(StepError):
 
 
 class AccessDenied(StepError):
-    """The repository is gated or private and the token does not open it."""
+    """The source is gated or private and the credentials do not open it."""
 
     reason = "AccessDenied"
 
 
-class HubUnavailable(StepError):
-    """The hub does not answer, is overloaded or limits the rate."""
+class SourceUnavailable(StepError):
+    """The server of a source does not answer, is overloaded or limits the rate."""
 
-    reason = "HubUnavailable"
+    reason = "SourceUnavailable"
     retry_after = timedelta(seconds=15)
 
 
+class HubUnavailable(SourceUnavailable):
+    """The hub does not answer, is overloaded or limits the rate."""
+
+    reason = "HubUnavailable"
+
+
+class EndpointRefused(StepError):
+    """The installation does not let models come from there, or its certificates are missing."""
+
+    reason = "EndpointRefused"
+
+
+class WrongRegion(StepError):
+    """The bucket lies in another region than requests are signed for."""
+
+    reason = "WrongRegion"
+
+
 class ChecksumMismatch(StepError):
-    """The bytes received are not those that the hub announced."""
+    """The bytes received are not those that the source announced."""
 
     reason = "ChecksumMismatch"
 
 
 class SourceNotFound(StepError):
-    """The path on the claim does not exist or holds no model."""
+    """The path, bucket or artifact does not exist or holds no model."""
 
     reason = "SourceNotFound"
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from qmodel.worker.errors import ChecksumMismatch, HubUnavailable, Interrupted, SourceChanged
+from qmodel.worker.errors import ChecksumMismatch, Interrupted, SourceChanged, SourceUnavailable
 from qmodel.worker.files import (
     alone,
     naming_full_disk,
@@ -25,8 +25,8 @@ from qmodel.worker.inspect.select import Selection, select
 from qmodel.worker.manifest import Manifest, complete, load_manifest, write_manifest
 from qmodel.worker.progress import Progress
 from qmodel.worker.report import Fetched
-from qmodel.worker.sources import Source, SourceFile, open_source
-from qmodel.worker.task import FetchTask, HubSource, SourceTask
+from qmodel.worker.sources import Source, SourceFile, open_source, pinned
+from qmodel.worker.task import FetchTask
 
 ATTEMPTS = 6
 """Of one file, without a byte of progress between them."""
@@ -57,20 +57,13 @@ def _fetch(task: FetchTask, progress: Progress) -> Fetched:
         manifest = load_manifest(directory)
         progress.at(1, "already there")
         return _fetched(manifest)
-    source = open_source(_pinned(task.source, task.source_revision))
+    source = open_source(pinned(task.source, task.source_revision))
     selection = select(source)
     _check_unchanged(source, selection, task.source_revision)
     with staged(directory, resume=True) as partial:
         manifest = _fill(partial, source, selection, task, progress)
         _check_unchanged(source, selection, task.source_revision)
     return _fetched(manifest)
-
-
-def _pinned(source: SourceTask, revision: str) -> SourceTask:
-    """Return the source at what inspect resolved, whatever a branch names by now."""
-    if isinstance(source, HubSource):
-        return source.model_copy(update={"revision": revision})
-    return source
 
 
 def _check_unchanged(source: Source, selection: Selection, revision: str) -> None:
@@ -194,9 +187,9 @@ class _Transfer:
             before = hashes.received
             try:
                 self._append(file, target, hashes)
-            except HubUnavailable as error:
+            except SourceUnavailable as error:
                 failures = 0 if hashes.received > before else failures + 1
-                if failures >= ATTEMPTS or error.retry_after != HubUnavailable.retry_after:
+                if failures >= ATTEMPTS or error.retry_after != SourceUnavailable.retry_after:
                     raise
                 _log.warning("%s: %s; continuing at byte %d", file.path, error, hashes.received)
                 self.stop.wait(FIRST_WAIT_SECONDS * 2**failures)
@@ -216,7 +209,7 @@ class _Transfer:
                     return
         if hashes.received < file.bytes:
             message = f"{self.source.name} sent {hashes.received} of {file.bytes} bytes"
-            raise HubUnavailable(message)
+            raise SourceUnavailable(message)
 
     def _pass(self, hashes: _Hashes, chunk: bytes | memoryview) -> None:
         hashes.update(chunk)

@@ -17,6 +17,8 @@ ARTIFACTS = "/artifacts"
 SOURCE_VOLUME = "/source"
 CREDENTIALS = "/credentials"
 TOKEN_FILE = f"{CREDENTIALS}/token"
+PULL_SECRET_FILE = f"{CREDENTIALS}/config.json"
+CA_BUNDLE_FILE = "/certificates/ca.crt"
 CALIBRATION_FILE = "/text/calibration/text"
 EVALUATION_FILE = "/text/evaluation/text"
 

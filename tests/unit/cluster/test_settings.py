@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from qmodel.planner.model import ConfigMapFile
 from qmodel.settings import HUB_ENDPOINT, IMAGE_VARIABLES, OPERATOR_VERSION, SettingsError, parse
 
 IMAGES = {variable: f"{name}:1" for name, variable in IMAGE_VARIABLES.items()}
@@ -35,6 +36,22 @@ def test_tokens_do_not_go_in_the_clear_unless_asked() -> None:
     allowed = parse([], environment | {"QMODEL_HUB_ALLOW_INSECURE": "true"})
     assert allowed.installation.hub_endpoint == "http://hub.test"
     assert allowed.installation.hub_allow_insecure
+
+
+def test_what_jobs_are_given_to_reach_sources() -> None:
+    told = {
+        "QMODEL_HTTPS_PROXY": "http://proxy:3128",
+        "QMODEL_NO_PROXY": ".svc",
+        "QMODEL_CA_BUNDLE": "trust/bundle.pem",
+        "QMODEL_SOURCES_ALLOW_INSECURE": "true",
+    }
+    found = parse([], IMAGES | told).installation
+    assert found.source_env == {"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".svc"}
+    assert found.ca_bundle == ConfigMapFile("trust", "bundle.pem")
+    assert found.sources_allow_insecure
+    assert not parse([], IMAGES).installation.sources_allow_insecure
+    with pytest.raises(SettingsError, match="name/key"):
+        parse([], IMAGES | {"QMODEL_CA_BUNDLE": "trust"})
 
 
 def test_the_version_is_the_packages() -> None:

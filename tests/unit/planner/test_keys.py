@@ -63,6 +63,22 @@ def test_who_may_read_a_source_does_not_change_what_it_is() -> None:
     assert keys.source_key(token) == keys.source_key(spec())
     assert keys.source_key(spec(source=hub(revision="v2"))) != keys.source_key(spec())
     assert keys.source_key(spec(source=hub(file="a.gguf"))) != keys.source_key(spec())
+    assert keys.source_key(spec(source=hub(exclude=["*.gguf"]))) != keys.source_key(spec())
+
+
+@pytest.mark.parametrize(
+    ("kind", "place", "reference"),
+    [
+        ("s3", {"uri": "s3://models/a"}, "credentialsSecretRef"),
+        ("oci", {"reference": "registry.test/a:1"}, "pullSecretRef"),
+    ],
+)
+def test_other_credentials_are_the_same_source(
+    kind: str, place: dict[str, str], reference: str
+) -> None:
+    readers = [spec(source={kind: {**place, reference: {"name": n}}}) for n in ("a", "b")]
+    found = {keys.source_key(each) for each in (*readers, spec(source={kind: place}))}
+    assert len(found) == 1
 
 
 def test_the_gate_is_not_part_of_an_evaluation_but_its_text_is() -> None:

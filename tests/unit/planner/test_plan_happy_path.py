@@ -1,7 +1,7 @@
 from collections import Counter
 
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import Container, Node, SecretFile
+from qmodel.planner.model import Container, Node, SecretFiles, SourceAccess
 from qmodel.worker.task import FetchTask, FolderSource, HubSource, QuantizeTask
 from unit.planner.values import model, source_of
 from unit.planner.world import World
@@ -50,7 +50,8 @@ def test_a_resolved_revision_is_what_is_fetched() -> None:
     source = {"huggingFace": {"repository": "example/gated", "tokenSecretRef": secret}}
     world = World(model(source=source))
     world.settle()
-    assert world.wish("inspect").token == SecretFile("hub", "token")
+    access = SourceAccess(credentials=SecretFiles("hub", {"token": "token"}))
+    assert world.wish("inspect").source == access
     world.complete("inspect")
     fetch = world.wish("fetch")
     task = fetch.containers[0].task
@@ -58,7 +59,7 @@ def test_a_resolved_revision_is_what_is_fetched() -> None:
     assert isinstance(task.source, HubSource)
     assert task.source.revision == INSPECTION.source_revision
     assert task.source.endpoint == "https://hub.example"
-    assert fetch.token == SecretFile("hub", "token")
+    assert fetch.source == access
     world.run()
     assert world.status.stage == "Ready"
 
@@ -67,10 +68,10 @@ def test_a_claim_of_the_user_is_mounted_by_inspect_and_fetch_only() -> None:
     source = {"persistentVolumeClaim": {"claimName": "models", "path": "smollm2"}}
     world = World(model(source=source))
     world.settle()
-    assert world.wish("inspect").source_claim == "models"
+    assert world.wish("inspect").source == SourceAccess(claim="models")
     world.complete("inspect")
     task = world.wish("fetch").containers[0].task
-    assert world.wish("fetch").source_claim == "models"
+    assert world.wish("fetch").source == SourceAccess(claim="models")
     assert isinstance(task, FetchTask)
     assert task.source == FolderSource(path="/source/smollm2")
     world.run()

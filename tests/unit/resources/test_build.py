@@ -74,8 +74,9 @@ def test_only_what_computes_with_the_model_holds_a_gpu(name: str) -> None:
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_only_inspect_and_fetch_see_token_and_source(name: str) -> None:
     volumes = {volume["name"] for volume in pod_of(name)["volumes"]}
-    seen = volumes & {"token", "source"}
-    assert seen == {"inspect-job": {"token"}, "fetch-job": {"source"}}.get(name, set())
+    seen = volumes & {"credentials", "certificates", "source"}
+    given = {"inspect-job": {"credentials", "certificates"}, "fetch-job": {"source"}}
+    assert seen == given.get(name, set())
 
 
 def test_labels_of_the_user_do_not_replace_ours() -> None:

@@ -30,8 +30,10 @@ from qmodel.engines import ServerSettings
 from qmodel.engines.llamacpp import LlamaCpp
 from qmodel.planner.model import (
     Accelerators,
+    ConfigMapFile,
     Container,
-    SecretFile,
+    SecretFiles,
+    SourceAccess,
     Step,
     WantClaim,
     WantContainer,
@@ -42,6 +44,7 @@ from qmodel.planner.model import (
 from qmodel.resources.build import build
 from qmodel.resources.metadata import Child
 from qmodel.worker.task import (
+    CA_BUNDLE_FILE,
     CALIBRATION_FILE,
     TOKEN_FILE,
     CalibrationTask,
@@ -95,7 +98,11 @@ INSPECT = WantJob(
         ),
     ),
     timeout_seconds=600,
-    token=SecretFile("hub", "token"),
+    source=SourceAccess(
+        credentials=SecretFiles("hub", {"token": "token"}),
+        ca_bundle=ConfigMapFile("trust", "bundle.pem"),
+        env={"HTTPS_PROXY": "http://proxy:3128", "SSL_CERT_FILE": CA_BUNDLE_FILE},
+    ),
 )
 FETCH = WantJob(
     name="smollm2-fetch-0a1b2c3d-2",
@@ -118,7 +125,7 @@ FETCH = WantJob(
     ),
     timeout_seconds=86_400,
     claim_name="smollm2-volume",
-    source_claim="models",
+    source=SourceAccess(claim="models"),
 )
 QUANTIZE = WantJob(
     name="smollm2-quantize-0a1b2c3d-1",

@@ -8,12 +8,14 @@ from huggingface_hub import HfApi, hf_hub_url
 from huggingface_hub.hf_api import RepoSibling
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # re-exported lazily
     build_hf_headers,
+    filter_repo_objects,
     hf_raise_for_status,
     http_stream_backoff,
 )
 
-from qmodel.worker.errors import AccessDenied, HubUnavailable, SourceInvalid, SourceNotFound
+from qmodel.worker.errors import HubUnavailable, SourceInvalid, SourceNotFound
 from qmodel.worker.sources.base import MAX_FILES, SourceFile, checked_path
+from qmodel.worker.sources.credentials import secret_word
 from qmodel.worker.sources.hub_errors import hub_errors
 from qmodel.worker.task import HubSource
 
@@ -105,7 +107,13 @@ class HubRepository:
         if len(siblings) > MAX_FILES:
             message = f"{self.name} holds {len(siblings)} files: at most {MAX_FILES} are read"
             raise SourceInvalid(message)
-        files = (self._file(sibling) for sibling in siblings)
+        chosen = filter_repo_objects(
+            siblings,
+            allow_patterns=self._task.include,
+            ignore_patterns=self._task.exclude,
+            key=lambda sibling: sibling.rfilename,
+        )
+        files = (self._file(sibling) for sibling in chosen)
         return info.sha, {file.path: file for file in files}
 
     def _file(self, sibling: RepoSibling) -> SourceFile:
@@ -133,15 +141,4 @@ def _token(task: HubSource) -> str | None:
     """Return the access token, if the task names one."""
     if task.token_file is None:
         return None
-    path = Path(task.token_file)
-    if not path.exists():
-        message = "spec.source.huggingFace.tokenSecretRef names a Secret or key that is not there"
-        raise AccessDenied(message)
-    token = path.read_text(encoding="utf-8", errors="replace").strip()
-    if not re.fullmatch(r"[!-~]{1,1024}", token):
-        message = (
-            "the key of spec.source.huggingFace.tokenSecretRef holds no access token: it is"
-            " empty or has blanks or other characters that no token has"
-        )
-        raise AccessDenied(message)
-    return token
+    return secret_word(Path(task.token_file), "spec.source.huggingFace.tokenSecretRef")
