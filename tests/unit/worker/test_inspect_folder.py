@@ -131,7 +131,7 @@ REFUSED: list[tuple[str, Prepare, type[StepError], str]] = [
     ("remote tokenizer", raw("tokenizer_config.json", '{"auto_map": {"AutoTokenizer": ["t.T"]}}'),
      UnsafeModel, "tokenizer_config.json asks to run code"),
     ("quantized before", config(quantization_config={"quant_method": "gptq", "bits": 4}),
-     UnsupportedModel, "by gptq with 4 bits"),
+     UnsupportedModel, "quantized already: GPTQ, 4 bits; method GGUF"),
     ("pickle only", renamed("model.safetensors", "pytorch_model.bin"), UnsafeModel,
      "pytorch_model.bin"),
     ("an adapter", lambda p: [renamed("model.safetensors", "adapter_model.safetensors")(p),
@@ -202,7 +202,9 @@ def test_a_sound_model(tmp_path: Path) -> None:
             "key_head_dim": 16,
             "value_head_dim": 16,
         },
-        "quantized_as": None,
+        "linear_widths": [64],
+        "experts": 0,
+        "quantization": None,
         "chat_template": True,
     }
     assert found.source_revision.startswith(found.source_digest)
@@ -243,7 +245,6 @@ def test_a_path_without_a_model(tmp_path: Path, path: str, told: str) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "told"),
     [
-        (Method.NONE, "safetensors", "use quantization.method GGUF"),
         (Method.GGUF, "gguf", "use quantization.method None"),
         (Method.NONE, "ggufs", r"holds 12 GGUF files; set .*path to one of: 00.gguf, .* 2 more"),
         (Method.NONE, "split", "one part of a split GGUF"),

@@ -50,7 +50,7 @@ def test_a_file_of_the_gguf_package(tmp_path: Path) -> None:
     assert found.weight_bytes == 2 * found.parameters
     assert (found.vocabulary_size, found.context_length, found.layers) == (20_000, 4096, 2)
     assert (found.kv.kv_heads, found.kv.key_head_dim, found.kv.full_layers) == (2, 32, 2)
-    assert found.quantized_as is None
+    assert found.quantization is None
     assert found.chat_template
 
 
@@ -65,7 +65,9 @@ def test_the_types_are_those_of_the_gguf_package() -> None:
 
 def test_a_quantized_file_says_how(tmp_path: Path) -> None:
     write_gguf(tmp_path / "m.gguf", gguf_metadata(), gguf_shapes(), kind=3)
-    assert inspected(tmp_path).quantized_as == "GGUF Q4_1"
+    quantization = inspected(tmp_path).quantization
+    assert quantization
+    assert (quantization.format, quantization.description) == ("gguf", "GGUF Q4_1")
 
 
 def changed(metadata: dict[str, Any], **changes: Any) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def test_a_header_beyond_the_bound(tmp_path: Path) -> None:
     path = tmp_path / "m.gguf"
     path.write_bytes(entry(9, struct.pack("<IQ", 4, 1 << 28)))
     os.truncate(path, 4 << 30)
-    with pytest.raises(SourceInvalid, match="more than 134217728 bytes"):
+    with pytest.raises(SourceInvalid, match="more than 50331648 bytes"):
         inspected(path)
 
 

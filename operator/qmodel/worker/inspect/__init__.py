@@ -43,10 +43,4 @@ def inspect(source: Source, method: Method) -> Inspection:
             )
             raise UnsupportedModel(message)
         return inspect_gguf(source, selection)
-    if method is Method.NONE:
-        message = (
-            f"{source.name} holds safetensors, which no engine of this version serves as they are:"
-            f" use quantization.method GGUF, or name a GGUF file in {source.hint}"
-        )
-        raise UnsupportedModel(message)
-    return inspect_safetensors(source, selection)
+    return inspect_safetensors(source, selection, method)

@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from qmodel.worker.errors import SourceInvalid
 from qmodel.worker.inspect.config import Config
-from qmodel.worker.inspect.document import load_object
+from qmodel.worker.inspect.document import MAX_INDEX_BYTES, load_object
 from qmodel.worker.inspect.layers import SAFETENSORS_LAYER, layer_numbers
 from qmodel.worker.inspect.select import CONFIG, INDEX, TOKENIZERS, listed, matching
 from qmodel.worker.inspect.tensors import Tensor
@@ -46,7 +46,7 @@ def check_index(source: Source, headers: Mapping[str, Iterable[Tensor]]) -> None
     SourceInvalid
         Naming tensors that are missing.
     """
-    weight_map = load_object(source, INDEX).get("weight_map", {})
+    weight_map = load_object(source, INDEX, MAX_INDEX_BYTES).get("weight_map", {})
     present = {path: {tensor.name for tensor in tensors} for path, tensors in headers.items()}
     missing = [name for name, path in weight_map.items() if name not in present.get(path, ())]
     if missing:
@@ -103,7 +103,8 @@ def _check_layers(config: Config, layers: Mapping[int, list[str]]) -> None:
 def _check_keys(config: Config, tensor: Tensor) -> None:
     """Check one layer's key projection."""
     expected = config.kv_heads * config.key_head_dim
-    if tensor.shape != (expected, config.hidden_size):
+    flat = (expected * config.hidden_size,)
+    if tensor.shape not in ((expected, config.hidden_size), flat):
         stated = f"{config.kv_heads} x {config.key_head_dim}"
         _refuse("key-value heads x head_dim", stated, tensor)
 

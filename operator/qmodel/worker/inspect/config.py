@@ -4,19 +4,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from qmodel.worker.errors import SourceInvalid, UnsafeModel, UnsupportedModel
+from qmodel.api.methods import Method
+from qmodel.worker.errors import SourceInvalid, UnsupportedModel
 from qmodel.worker.inspect.architectures import SAFETENSORS
-from qmodel.worker.inspect.document import bounded, load_object, whole
+from qmodel.worker.inspect.config_bounds import (
+    MAX_CONTEXT,
+    MAX_HEADS,
+    MAX_LAYERS,
+    MAX_VOCABULARY,
+    MAX_WIDTH,
+    check_sizes,
+)
+from qmodel.worker.inspect.document import bounded, whole
 from qmodel.worker.inspect.select import CONFIG
-from qmodel.worker.sources import Source
-
-TOKENIZER_CONFIG = "tokenizer_config.json"
-
-MAX_WIDTH = 1 << 20
-MAX_LAYERS = 4096
-MAX_VOCABULARY = 1 << 26
-MAX_CONTEXT = 1 << 31
-MAX_HEADS = 1 << 16
+from qmodel.worker.inspect.vllm_architectures import VLLM
 
 _TEXT_CONFIGS = ("text_config", "llm_config", "lm_config", "language_config", "lfm")
 _HIDDEN = ("hidden_size", "n_embd", "d_model", "dim")
@@ -56,41 +57,33 @@ class Config:
     """0 where keys and values are cached as one (multi-head latent attention)."""
 
 
-def load_config(source: Source) -> Config:
+def load_config(documents: Mapping[str, dict[str, Any]], name: str, method: Method) -> Config:
     """Return what config.json says.
+
+    Parameters
+    ----------
+    documents
+        The configuration files, by name.
+    name
+        The source's, for messages.
+    method
+        Decides which program must know the architecture.
 
     Raises
     ------
     SourceInvalid
-        If it is missing, damaged, or gives absurd sizes.
-    UnsafeModel
-        If it, or the tokenizer's, asks to run code.
+        If it is missing, or gives absurd sizes.
     UnsupportedModel
-        If the architecture cannot be converted, or the weights are quantized already.
+        If the architecture cannot be converted or served.
     """
-    if CONFIG not in source.files:
-        message = f"{source.name} has safetensors but no {CONFIG}"
+    if CONFIG not in documents:
+        message = f"{name} has safetensors but no {CONFIG}"
         raise SourceInvalid(message)
-    document = load_object(source, CONFIG)
-    _refuse_code(document, CONFIG)
-    _refuse_code(load_object(source, TOKENIZER_CONFIG), TOKENIZER_CONFIG)
+    document = documents[CONFIG]
     text = _text_part(document)
-    architecture = _architecture(document, text)
-    _refuse_quantized(text)
+    architecture = _architecture(document, text, method)
+    check_sizes(text)
     return _sizes(architecture, text)
-
-
-def _refuse_code(document: Mapping[str, Any], where: str) -> None:
-    """Refuse a model that names code of its own."""
-    auto_map = document.get("auto_map")
-    if auto_map:
-        names = auto_map if isinstance(auto_map, dict) else {"auto_map": auto_map}
-        key, value = next(iter(names.items()))
-        message = (
-            f"{where} asks to run code of the repository: auto_map.{key} is {str(value)[:200]!r};"
-            " remote code is not run, use a repository whose architecture needs none"
-        )
-        raise UnsafeModel(message)
 
 
 def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,39 +95,27 @@ def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
     return {**document, **part}
 
 
-def _architecture(document: Mapping[str, Any], text: Mapping[str, Any]) -> str:
-    """Return the first architecture named that the converter knows."""
+def _architecture(document: Mapping[str, Any], text: Mapping[str, Any], method: Method) -> str:
+    """Return the first architecture named that the engine knows."""
     named = [
         name
         for part in (document, text)
         for name in (part.get("architectures") or [])
         if isinstance(part.get("architectures"), list) and isinstance(name, str)
     ]
-    found = next((name for name in named if name in SAFETENSORS), None)
+    known = SAFETENSORS if method is Method.GGUF else VLLM
+    found = next((name for name in named if name in known), None)
     if found is None:
         kind = ", ".join(dict.fromkeys(named))[:200] or "none"
-        similar = [name for name in SAFETENSORS if name.endswith(_GENERATES)]
+        similar = [name for name in known if name.endswith(_GENERATES)]
+        does = "llama.cpp does not convert" if method is Method.GGUF else "vLLM does not serve"
         message = (
-            f"{CONFIG} names the architecture {kind}, which the pinned llama.cpp does not convert"
-            f" to a model that continues text; it converts {len(similar)}, such as"
-            " LlamaForCausalLM, Qwen3ForCausalLM, MistralForCausalLM, Gemma3ForCausalLM"
+            f"{CONFIG} names the architecture {kind}, which the pinned {does} as a model that"
+            f" continues text; it knows {len(similar)}, such as LlamaForCausalLM,"
+            " Qwen3ForCausalLM, MistralForCausalLM, Gemma3ForCausalLM"
         )
         raise UnsupportedModel(message)
     return found
-
-
-def _refuse_quantized(text: Mapping[str, Any]) -> None:
-    """Refuse weights that were quantized before."""
-    recipe = text.get("quantization_config") or text.get("compression_config")
-    if recipe:
-        recipe = recipe if isinstance(recipe, dict) else {}
-        method = str(recipe.get("quant_method", "an unknown method"))[:40]
-        bits = f" with {str(recipe['bits'])[:4]} bits" if "bits" in recipe else ""
-        message = (
-            f"the source is quantized already, by {method}{bits} ({CONFIG}, quantization_config):"
-            " method GGUF needs unquantized weights, use the repository that it was made from"
-        )
-        raise UnsupportedModel(message)
 
 
 def _sizes(architecture: str, text: Mapping[str, Any]) -> Config:

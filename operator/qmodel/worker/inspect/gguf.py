@@ -13,18 +13,21 @@ from qmodel.worker.errors import SourceInvalid, UnsupportedModel
 from qmodel.worker.inspect.tensors import Tensor
 from qmodel.worker.sources import Source, read
 
-MAX_HEADER_BYTES = 128 << 20
+MAX_HEADER_BYTES = 48 << 20
 """The largest vocabularies in use take 20 MB."""
 _FIRST_WINDOW_BYTES = 1 << 20
 _VERSIONS = (2, 3)
-_MAX_ENTRIES = 100_000
+_MAX_ENTRIES = 10_000
 _MAX_TENSORS = 100_000
 _MAX_DIMENSIONS = 4
 _MAX_EXTENT = 1 << 48
 _KEPT_ITEMS = 8192
 """Of an array; only its length is kept beyond: vocabularies are not needed."""
 _MAX_KEPT_TEXT = 1 << 20
+_MAX_KEPT = 4 << 20
+"""Items and characters of all metadata together; models keep less than 100,000."""
 _MAX_ALIGNMENT = 1 << 20
+_DEFAULT_ALIGNMENT = 32
 
 _STRING, _ARRAY = 8, 9
 _SCALARS = {
@@ -78,9 +81,13 @@ def read_header(source: Source, path: str) -> Header:
     lengths: dict[str, int] = {}
     for _ in range(entry_count):
         key = reader.text()
+        if key in metadata:
+            reader.refuse(f"it says {key[:100]!r} twice")
         metadata[key], lengths[key] = reader.value(reader.scalar("I"))
     entries = [reader.tensor() for _ in range(tensor_count)]
-    _check_extent(reader, metadata.get("general.alignment", 32), entries)
+    if len({tensor.name for tensor, _ in entries}) != len(entries):
+        reader.refuse("it holds a tensor twice")
+    _check_extent(reader, metadata.get("general.alignment", _DEFAULT_ALIGNMENT), entries)
     return Header(metadata, tuple(tensor for tensor, _ in entries), lengths)
 
 
@@ -91,7 +98,8 @@ class _Reader:
         self._source, self._path = source, path
         self.size = source.files[path].bytes
         self.position = 0
-        self._window = b""
+        self._window = bytearray()
+        self._kept = 0
 
     def refuse(self, problem: str) -> NoReturn:
         message = f"{self._path} is damaged or no model: {problem}"
@@ -109,7 +117,7 @@ class _Reader:
             if not more:
                 self.refuse("it ends within its header")
             self._window += more
-        taken = self._window[self.position : end]
+        taken = bytes(self._window[self.position : end])
         self.position = end
         return taken
 
@@ -121,7 +129,14 @@ class _Reader:
 
     def text(self) -> str:
         length = self.scalar("Q")
-        return self.take(length).decode("utf-8", errors="replace")[:_MAX_KEPT_TEXT]
+        text = self.take(length)
+        self._keep(min(length, _MAX_KEPT_TEXT))
+        return text[:_MAX_KEPT_TEXT].decode("utf-8", errors="replace")
+
+    def _keep(self, count: int) -> None:
+        self._kept += count
+        if self._kept > _MAX_KEPT:
+            self.refuse(f"its metadata holds more than {_MAX_KEPT} characters and numbers")
 
     def value(self, kind: int) -> tuple[Any, int]:
         """Return one metadata value and its number of items."""
@@ -146,6 +161,7 @@ class _Reader:
         item = struct.calcsize("<" + _SCALARS[kind])
         content = self.take(count * item)
         kept = min(count, _KEPT_ITEMS)
+        self._keep(kept)
         return list(struct.unpack(f"<{kept}{_SCALARS[kind]}", content[: kept * item])), count
 
     def tensor(self) -> tuple[Tensor, int]:
@@ -161,18 +177,23 @@ class _Reader:
             raise UnsupportedModel(message)
         type_name, block, block_bytes = _TYPES[kind]
         elements = prod(shape)
-        if elements > _MAX_EXTENT or shape[0] % block:
+        if not 0 < elements <= _MAX_EXTENT or shape[0] % block:
             self.refuse(f"tensor {name[:200]} has the shape {shape} as {type_name}")
         size = elements // block * block_bytes
         return Tensor(name, type_name, tuple(reversed(shape)), size), offset
 
 
 def _check_extent(reader: _Reader, alignment: object, entries: list[tuple[Tensor, int]]) -> None:
-    """Check that the file holds the data of every tensor."""
-    if not isinstance(alignment, int) or not 0 < alignment <= _MAX_ALIGNMENT:
+    """Check that the data of the tensors follow each other, as llama.cpp wants, to the end."""
+    if type(alignment) is not int or not 0 < alignment <= _MAX_ALIGNMENT or alignment % 8:
         reader.refuse(f"its alignment is {alignment!r}")
+    end = 0
+    for tensor, offset in entries:
+        expected = -(-end // alignment) * alignment
+        if offset != expected:
+            reader.refuse(f"tensor {tensor.name[:200]} begins at {offset}, not at {expected}")
+        end = offset + tensor.bytes
     begin = -(-reader.position // alignment) * alignment
-    end = max((offset + tensor.bytes for tensor, offset in entries), default=0)
     if begin + end > reader.size:
         reader.refuse(
             f"it is truncated: its tensors end at {begin + end}, the file has {reader.size} bytes"

@@ -5,13 +5,14 @@ from typing import Any
 
 from qmodel.worker.errors import SourceInvalid, UnsupportedModel
 from qmodel.worker.inspect.architectures import GGUF
-from qmodel.worker.inspect.config import (
+from qmodel.worker.inspect.config_bounds import (
     MAX_CONTEXT,
     MAX_HEADS,
     MAX_LAYERS,
     MAX_VOCABULARY,
     MAX_WIDTH,
 )
+from qmodel.worker.inspect.contents import check_contents
 from qmodel.worker.inspect.document import bounded
 from qmodel.worker.inspect.gguf import Header, read_header
 from qmodel.worker.inspect.layers import (
@@ -22,6 +23,7 @@ from qmodel.worker.inspect.layers import (
     window_period,
 )
 from qmodel.worker.inspect.select import Selection
+from qmodel.worker.inspect.templates import check_template
 from qmodel.worker.inspect.tensors import total_bytes, total_elements
 from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.sources import Source, digest_of
@@ -30,6 +32,9 @@ from qmodel.worker.task import KVLayout
 _UNQUANTIZED = ("F32", "F16", "BF16", "F64")
 _EMBEDDING = "token_embd.weight"
 _DIGEST_DIGITS = 16
+_MAX_EXPERTS = 4096
+_TEMPLATE = "tokenizer.chat_template"
+"""Of the default template; with a name after a dot that of another, and with an s their list."""
 
 
 def inspect_gguf(source: Source, selection: Selection) -> Inspection:
@@ -43,6 +48,7 @@ def inspect_gguf(source: Source, selection: Selection) -> Inspection:
         If it is no language model, one part of a split file, or of an unknown architecture.
     """
     path = selection.weights[0]
+    check_contents(source, [path])
     header = read_header(source, path)
     model = _Metadata(header, path)
     model.check()
@@ -60,7 +66,8 @@ def inspect_gguf(source: Source, selection: Selection) -> Inspection:
         context_length=model.size("context_length", MAX_CONTEXT),
         kv=model.kv(),
         quantization=_quantization(header),
-        chat_template=bool(header.metadata.get("tokenizer.chat_template")),
+        experts=model.experts(),
+        chat_template=_check_templates(header, path),
     )
 
 
@@ -87,6 +94,7 @@ class _Metadata:
             message = f"{self._path} is one part of a split GGUF: join the parts first"
             raise UnsupportedModel(message)
         self._check_embedding()
+        self._check_tokens()
 
     def size(self, key: str, largest: int) -> int:
         """Return a size that every model has."""
@@ -96,6 +104,15 @@ class _Metadata:
         """Return the number of tokens."""
         tokens = self._header.lengths.get("tokenizer.ggml.tokens") or self._get("vocab_size")
         return bounded(tokens, MAX_VOCABULARY, f"the number of tokens in {self._path}")
+
+    def experts(self) -> int:
+        """Return the experts of a layer; 0 where it has none."""
+        count = self._optional("expert_count", _MAX_EXPERTS)
+        used = self._optional("expert_used_count", _MAX_EXPERTS)
+        if used > count:
+            message = f"{self._path} uses {used} of {count} experts"
+            raise SourceInvalid(message)
+        return count
 
     def kv(self) -> KVLayout:
         """Return what the cache holds."""
@@ -140,6 +157,15 @@ class _Metadata:
             )
             raise SourceInvalid(message)
 
+    def _check_tokens(self) -> None:
+        """Check that what is told of each token is told of all: readers go through them at once."""
+        lengths = self._header.lengths
+        tokens = lengths.get("tokenizer.ggml.tokens", 0)
+        for key in ("tokenizer.ggml.scores", "tokenizer.ggml.token_type"):
+            if lengths.get(key, tokens) != tokens:
+                message = f"{self._path} has {tokens} tokens, but {key} tells {lengths[key]}"
+                raise SourceInvalid(message)
+
     def _get(self, key: str) -> Any:
         return self._values.get(f"{self.architecture}.{key}")
 
@@ -157,6 +183,15 @@ class _Metadata:
         if value in (None, 0):
             return 0
         return bounded(value, largest, f"{self.architecture}.{key} in {self._path}")
+
+
+def _check_templates(header: Header, path: str) -> bool:
+    """Check every chat template; return whether there is one."""
+    found = [key for key in header.metadata if key.startswith(_TEMPLATE) and header.metadata[key]]
+    for key in found:
+        if key != f"{_TEMPLATE}s":
+            check_template(header.metadata[key], f"{key[:80]} in {path}")
+    return bool(found)
 
 
 def _quantization(header: Header) -> SourceQuantization | None:

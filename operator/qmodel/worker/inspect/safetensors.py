@@ -11,6 +11,7 @@ from math import prod
 from typing import Any, TypeGuard
 
 from qmodel.worker.errors import SourceInvalid
+from qmodel.worker.inspect.contents import START_BYTES, content_problem
 from qmodel.worker.inspect.document import parse_object
 from qmodel.worker.inspect.tensors import MAX_DIMENSIONS, MAX_TENSORS, Tensor
 from qmodel.worker.sources import Source, read
@@ -21,6 +22,7 @@ _FIRST_READ_BYTES = 128 << 10
 """One request brings the whole header of nearly every file."""
 _LENGTH_BYTES = 8
 _MAX_ELEMENTS = 1 << 50
+_MAX_NAME_CHARACTERS = 512
 _PARALLEL_READS = 4
 
 _BITS = {
@@ -58,6 +60,9 @@ def read_header(source: Source, path: str) -> tuple[Tensor, ...]:
     start = read(source, path, 0, _FIRST_READ_BYTES)
     length = int.from_bytes(start[:_LENGTH_BYTES], "little")
     size = source.files[path].bytes
+    disguise = content_problem(path, start[:START_BYTES])
+    if disguise:
+        raise disguise
     if not 0 < length <= min(MAX_HEADER_BYTES, size - _LENGTH_BYTES):
         message = (
             f"{path} is no whole safetensors file: it has {size} bytes and announces a header of"
@@ -66,9 +71,25 @@ def read_header(source: Source, path: str) -> tuple[Tensor, ...]:
         raise SourceInvalid(message)
     have = start[_LENGTH_BYTES : _LENGTH_BYTES + length]
     rest = read(source, path, _LENGTH_BYTES + len(have), length - len(have))
-    header = parse_object(have + rest, f"the header of {path}")
-    header.pop("__metadata__", None)
+    header = parse_object(_checked_start(path, have + rest), f"the header of {path}")
+    _check_metadata(path, header.pop("__metadata__", {}))
     return _tensors(path, header, size - _LENGTH_BYTES - length)
+
+
+def _checked_start(path: str, header: bytes) -> bytes:
+    """Return the header if it begins as the format asks, which other readers insist on."""
+    if not header.startswith(b"{"):
+        message = f"the header of {path} is not valid JSON of a header: an object is expected"
+        raise SourceInvalid(message)
+    return header
+
+
+def _check_metadata(path: str, metadata: object) -> None:
+    """Check that the free part of a header holds texts only."""
+    values = metadata.values() if isinstance(metadata, dict) else [None]
+    if not all(isinstance(value, str) for value in values):
+        message = f"the header of {path} has a __metadata__ that is no table of texts"
+        raise SourceInvalid(message)
 
 
 def _tensors(path: str, header: dict[str, Any], data_bytes: int) -> tuple[Tensor, ...]:
@@ -77,7 +98,7 @@ def _tensors(path: str, header: dict[str, Any], data_bytes: int) -> tuple[Tensor
         message = f"{path} announces {len(header)} tensors: at most {MAX_TENSORS} are read"
         raise SourceInvalid(message)
     entries = [_tensor(path, name, entry) for name, entry in header.items()]
-    entries.sort(key=lambda entry: entry[1])
+    entries.sort(key=lambda entry: (entry[1], entry[0].bytes))
     end = 0
     for tensor, begin in entries:
         if begin != end:
@@ -96,7 +117,10 @@ def _tensors(path: str, header: dict[str, Any], data_bytes: int) -> tuple[Tensor
 def _tensor(path: str, name: str, entry: object) -> tuple[Tensor, int]:
     """Return one tensor and where its data begins."""
     where = f"{path}: tensor {name[:200]}"
-    if not isinstance(entry, dict) or entry.get("dtype") not in _BITS:
+    if len(name) > _MAX_NAME_CHARACTERS or not name.isprintable():
+        message = f"{path} names a tensor {name[:200]!r}, which is no name"
+        raise SourceInvalid(message)
+    if not isinstance(entry, dict) or str(entry.get("dtype")) not in _BITS:
         message = f"{where} has an unknown type"
         raise SourceInvalid(message)
     shape, offsets = entry.get("shape"), entry.get("data_offsets")
@@ -115,5 +139,5 @@ def _is_counts(value: object, longest: int) -> TypeGuard[list[int]]:
     return (
         isinstance(value, list)
         and len(value) <= longest
-        and all(isinstance(item, int) and 0 <= item <= _MAX_ELEMENTS for item in value)
+        and all(type(item) is int and 0 <= item <= _MAX_ELEMENTS for item in value)
     )

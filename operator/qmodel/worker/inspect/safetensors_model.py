@@ -1,9 +1,14 @@
 """What a safetensors model is, from config.json and the headers of its shards."""
 
+from qmodel.api.methods import Method
 from qmodel.worker.errors import SourceInvalid
 from qmodel.worker.inspect.checks import check_config, check_index, check_tokenizer
-from qmodel.worker.inspect.config import MAX_WIDTH, TOKENIZER_CONFIG, Config, load_config
-from qmodel.worker.inspect.document import load_object, whole
+from qmodel.worker.inspect.code import check_programs
+from qmodel.worker.inspect.config import Config, load_config
+from qmodel.worker.inspect.config_bounds import MAX_WIDTH
+from qmodel.worker.inspect.contents import check_contents
+from qmodel.worker.inspect.document import whole
+from qmodel.worker.inspect.documents import check_templates, load_documents
 from qmodel.worker.inspect.layers import (
     SAFETENSORS_LAYER,
     kv_layout,
@@ -11,30 +16,40 @@ from qmodel.worker.inspect.layers import (
     window_flags,
     window_period,
 )
+from qmodel.worker.inspect.packing import unpacked
+from qmodel.worker.inspect.quantized import check_method, recognise
 from qmodel.worker.inspect.safetensors import read_headers
 from qmodel.worker.inspect.select import CONFIG, Selection
 from qmodel.worker.inspect.tensors import Tensor, total_bytes, total_elements
+from qmodel.worker.inspect.widths import experts, linear_widths
 from qmodel.worker.report import Inspection
 from qmodel.worker.sources import Source, digest_of
 from qmodel.worker.task import KVLayout
 
 _WINDOW = ("sliding_window", "attention_chunk_size", "sliding_window_size")
-_TEMPLATES = ("chat_template.jinja", "chat_template.json")
 _DIGEST_DIGITS = 16
 
 
-def inspect_safetensors(source: Source, selection: Selection) -> Inspection:
+def inspect_safetensors(source: Source, selection: Selection, method: Method) -> Inspection:
     """Return what the model is.
 
     Raises
     ------
     SourceInvalid, UnsafeModel, UnsupportedModel
-        As config.json and the tensors are wrong, ask to run code, or cannot be converted.
+        As config.json and the tensors are wrong, ask to run code, are quantized already, or cannot
+        be converted or served.
     """
-    config = load_config(source)
+    check_contents(source, selection.companions)
+    documents = load_documents(source)
+    check_programs(source)
+    has_template = check_templates(source, documents)
+    config = load_config(documents, source.name, method)
+    found = recognise(documents, config.text)
+    check_method(found, method, source.name)
     headers = read_headers(source, selection.weights)
     check_index(source, headers)
-    tensors = {tensor.name: tensor for file in headers.values() for tensor in file}
+    stored = [tensor for file in headers.values() for tensor in file]
+    tensors = unpacked({tensor.name: tensor for tensor in stored}, found)
     if not total_elements(tensors.values()):
         message = f"{source.name} has no weights"
         raise SourceInvalid(message)
@@ -47,13 +62,16 @@ def inspect_safetensors(source: Source, selection: Selection) -> Inspection:
         format="safetensors",
         architecture=config.architecture,
         parameters=total_elements(tensors.values()),
-        weight_bytes=total_bytes(tensors.values()),
+        weight_bytes=total_bytes(stored),
         hidden_size=config.hidden_size,
         layers=config.layers,
         vocabulary_size=config.vocabulary_size,
         context_length=config.context_length,
         kv=_kv(config, tensors),
-        chat_template=_has_template(source),
+        linear_widths=linear_widths(config, tensors),
+        experts=experts(config),
+        quantization=found,
+        chat_template=has_template,
     )
 
 
@@ -79,10 +97,3 @@ def _kv(config: Config, tensors: dict[str, Tensor]) -> KVLayout:
 def _shares(text: object) -> bool:
     """Whether some layers use the cache of others."""
     return isinstance(text, dict) and text.get("num_kv_shared_layers") not in (None, 0)
-
-
-def _has_template(source: Source) -> bool:
-    """Whether the source brings a chat template, in a file or with the tokenizer."""
-    if any(path in source.files for path in _TEMPLATES):
-        return True
-    return bool(load_object(source, TOKENIZER_CONFIG).get("chat_template"))

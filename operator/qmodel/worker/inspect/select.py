@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from qmodel.worker.errors import SourceInvalid, SourceNotFound, UnsafeModel, UnsupportedModel
-from qmodel.worker.inspect.document import load_object
+from qmodel.worker.inspect.document import MAX_INDEX_BYTES, load_object
 from qmodel.worker.sources import Source
 
 CONFIG = "config.json"
@@ -17,23 +17,32 @@ SINGLE = "model.safetensors"
 
 COMPANIONS = (
     CONFIG, INDEX, "generation_config.json", "preprocessor_config.json", "processor_config.json",
-    "chat_template.jinja", "chat_template.json", "tokenizer.json", "tokenizer.jsonl",
-    "tokenizer_config.json", "tokenizer.model", "tokenizer.model.v3", "special_tokens_map.json",
-    "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "spiece.model",
-    "sentencepiece.bpe.model", "tekken.json", "rwkv_vocab_*.txt", "*.tiktoken",
+    "video_preprocessor_config.json", "quantize_config.json", "quant_config.json",
+    "hf_quant_config.json", "chat_template.jinja", "chat_template.json", "tokenizer.json",
+    "tokenizer.jsonl", "tokenizer_config.json", "tokenizer.model", "tokenizer.model.v3",
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
+    "spiece.model", "sentencepiece.bpe.model", "tekken.json", "rwkv_vocab_*.txt", "*.tiktoken",
     "README.md", "LICENSE*", "NOTICE*",
 )  # fmt: skip
-"""What the converter reads beside the weights, and what the licence asks to keep."""
+"""What converters and engines read beside the weights, and what the licence asks to keep."""
 
 TOKENIZERS = (
     "tokenizer.json", "tokenizer.jsonl", "tokenizer.model", "vocab.json", "vocab.txt",
     "spiece.model", "sentencepiece.bpe.model", "tekken.json", "rwkv_vocab_*.txt", "*.tiktoken",
 )  # fmt: skip
 
-PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle")
+PICKLES = (
+    "*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl", "*.pickle", "*.joblib", "*.dill", "*.npy", "*.npz",
+    "*.h5", "*.hdf5", "*.keras", "*.pb", "*.msgpack", "*.nemo", "*.mar", "*.tar", "*.tgz",
+    "*.tar.gz", "*.zip", "*.7z",
+)  # fmt: skip
+"""Formats that unpickle or run what they hold, and archives that may hold such."""
 _MAX_COMPANION_BYTES = 256 << 20
 _LISTED = 10
 _SHARD = re.compile(r"model-(\d{1,6})-of-(\d{1,6})\.safetensors")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,250}\.safetensors")
+_OTHER_WEIGHTS = ("adapter*", "consolidated*", "tokenizer*", "*optimizer*", "*training*")
+"""Safetensors that are not the model, or are it a second time."""
 _SPLIT = re.compile(r"-\d{5}-of-\d{5}\.gguf$")
 
 
@@ -122,6 +131,8 @@ def _shards(source: Source) -> tuple[str, ...]:
     present = matching(list(source.files), ["model*.safetensors"])
     if INDEX in source.files:
         return _indexed(source)
+    if not present:
+        return _otherwise_named(source)
     if SINGLE in present:
         return (SINGLE,)
     found = [match for path in present if (match := _SHARD.fullmatch(path))]
@@ -132,14 +143,21 @@ def _shards(source: Source) -> tuple[str, ...]:
     return tuple(present)
 
 
+def _otherwise_named(source: Source) -> tuple[str, ...]:
+    """Return safetensors of other names, as AutoGPTQ wrote (gptq_model-4bit-128g)."""
+    named = matching(list(source.files), ["*.safetensors"])
+    others = matching(named, _OTHER_WEIGHTS)
+    return tuple(name for name in named if name not in others)
+
+
 def _indexed(source: Source) -> tuple[str, ...]:
     """Return the shards that the index names."""
-    weight_map = load_object(source, INDEX).get("weight_map")
+    weight_map = load_object(source, INDEX, MAX_INDEX_BYTES).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         message = f"{INDEX} has no weight_map"
         raise SourceInvalid(message)
     names = {str(name) for name in weight_map.values()}
-    strange = sorted(name for name in names if not _is_plain_shard(name))
+    strange = sorted(name for name in names if not _PLAIN_NAME.fullmatch(name))
     if strange:
         message = f"{INDEX} names a shard that is no file beside it: {strange[0][:200]!r}"
         raise SourceInvalid(message)
@@ -148,11 +166,6 @@ def _indexed(source: Source) -> tuple[str, ...]:
         message = f"{source.name} lacks {len(missing)} of {len(names)} shards: {listed(missing)}"
         raise SourceInvalid(message)
     return tuple(sorted(names))
-
-
-def _is_plain_shard(name: str) -> bool:
-    """Whether a shard's name is a plain file name that the converter takes."""
-    return "/" not in name and "\\" not in name and name.endswith(".safetensors")
 
 
 def _companions(source: Source) -> tuple[str, ...]:
@@ -171,8 +184,9 @@ def _nothing(source: Source) -> Exception:
     pickles = matching(names, PICKLES)
     if pickles:
         return UnsafeModel(
-            f"{source.name} stores its weights as pickle, which can run code when it is read, and"
-            f" not as safetensors: {listed(pickles)}; use a repository with safetensors"
+            f"{source.name} stores its weights as pickle or in an archive, which can run code when"
+            f" it is read, and not as safetensors: {listed(pickles)}; use a repository with"
+            " safetensors"
         )
     if "adapter_config.json" in source.files:
         return UnsupportedModel(f"{source.name} is an adapter, not a whole model: merge it first")

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
-MAX_TENSORS = 1_000_000
-"""Of one model; the largest mixtures of experts have 100,000."""
+MAX_TENSORS = 400_000
+"""Of one model; the largest mixtures of experts, quantized, have 220,000."""
 MAX_DIMENSIONS = 8
 
 

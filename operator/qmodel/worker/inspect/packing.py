@@ -1,0 +1,106 @@
+"""Packed tensors as the weights that they stand for.
+
+Each format stores several weights in one integer, and scales, zero points and orders beside them.
+Everything that is computed from tensors (parameters, widths, what contradicts config.json) is
+computed from the weights that come of it.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+from qmodel.worker.errors import SourceInvalid
+from qmodel.worker.inspect.tensors import Tensor
+from qmodel.worker.report import SourceQuantization
+
+_BESIDE = re.compile(
+    r".*(?:\.(?:qzeros|scales|g_idx|[kqv]_scale|(?:input|weight|output|activation)_scale(?:_inv|_2)?"
+    r"|(?:input|weight|output)_global_scale|weight_(?:zero_point|g_idx|shape|format)|SCB"
+    r"|weight\.(?:absmax|quant_map|nested_absmax|nested_quant_map|quant_state\.\w+))"
+    r"|_proj_scales|_scale_inv)"
+)
+"""What lies beside packed weights."""
+_BITS_OF_WORD = 32
+_MATRIX = 2
+
+
+def unpacked(tensors: Mapping[str, Tensor], found: SourceQuantization | None) -> dict[str, Tensor]:
+    """Return the weights, by name, with the shape `[outputs, inputs]` that they had.
+
+    Raises
+    ------
+    SourceInvalid
+        If tensors are packed but the configuration does not say how, or says it wrongly.
+    """
+    if found is None:
+        strange = next((name for name in tensors if name.endswith(("qweight", "_packed"))), None)
+        if strange is not None:
+            message = f"{strange[:200]} is packed, but no configuration says how it was quantized"
+            raise SourceInvalid(message)
+        return dict(tensors)
+    weights = (
+        _weight(tensor, found) for name, tensor in tensors.items() if not _BESIDE.fullmatch(name)
+    )
+    logical = {tensor.name: tensor for tensor in weights}
+    if found.group_size is not None and found.format in ("awq", "gptq"):
+        _check_groups(tensors, logical, found.group_size)
+    return logical
+
+
+def _weight(tensor: Tensor, found: SourceQuantization) -> Tensor:
+    """Return the weight that one stored tensor stands for."""
+    name, bits = tensor.name, found.bits
+    if name.endswith(".qweight"):
+        return replace(
+            tensor, name=name.removesuffix("qweight") + "weight", shape=_words(tensor, found)
+        )
+    if name.endswith(".weight_packed"):
+        factor = _factor(tensor, bits)
+        shape = (*tensor.shape[:-1], tensor.shape[-1] * factor) if tensor.shape else ()
+        return replace(tensor, name=name.removesuffix("_packed"), shape=shape)
+    if name.endswith("_blocks") and tensor.type == "U8":
+        shape = (*tensor.shape[:-2], 2 * tensor.shape[-2] * tensor.shape[-1])
+        return replace(tensor, name=name.removesuffix("_blocks"), shape=shape)
+    if name.endswith(".weight") and tensor.type == "U8" and bits == 4:  # noqa: PLR2004  two a byte
+        if found.format == "bitsandbytes":
+            return replace(tensor, shape=(2 * tensor.elements,))
+        return replace(tensor, shape=(*tensor.shape[:-1], 2 * tensor.shape[-1]))
+    return tensor
+
+
+def _words(tensor: Tensor, found: SourceQuantization) -> tuple[int, ...]:
+    """Return the shape of a weight that AWQ or GPTQ packed into 32-bit words."""
+    if len(tensor.shape) != _MATRIX or tensor.type not in ("I32", "U32") or not found.bits:
+        message = f"{tensor.name[:200]} is no matrix of 32-bit words, as {found.description} has"
+        raise SourceInvalid(message)
+    first, second = tensor.shape
+    if found.format == "awq" and "gemv" not in found.description:
+        return second * _BITS_OF_WORD // found.bits, first
+    if found.format == "awq":
+        return first, second * _BITS_OF_WORD // found.bits
+    return second, first * _BITS_OF_WORD // found.bits
+
+
+def _factor(tensor: Tensor, bits: int | None) -> int:
+    """Return the weights in one stored number."""
+    if tensor.type == "U8":
+        return 2
+    return _BITS_OF_WORD // bits if bits else 1
+
+
+def _check_groups(
+    tensors: Mapping[str, Tensor], weights: Mapping[str, Tensor], group_size: int
+) -> None:
+    """Check that there are as many scales as the group size makes."""
+    for name, scales in tensors.items():
+        weight = weights.get(name.removesuffix("scales") + "weight")
+        if not name.endswith(".scales") or weight is None or len(weight.shape) != _MATRIX:
+            continue
+        width = weight.shape[1]
+        if -(-width // group_size) not in scales.shape:
+            shape = " x ".join(map(str, scales.shape))
+            message = (
+                f"the configuration says groups of {group_size}, but {name[:200]} is {shape} for"
+                f" rows of {width}"
+            )
+            raise SourceInvalid(message)

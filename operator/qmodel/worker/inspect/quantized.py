@@ -1,0 +1,234 @@
+"""Models that somebody quantized already: recognised by what their own configuration says.
+
+Served as they are (method None). How each format packs its weights is `packing`.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qmodel.api.methods import Method
+from qmodel.worker.errors import SourceInvalid, UnsupportedModel
+from qmodel.worker.inspect.document import bounded
+from qmodel.worker.inspect.select import CONFIG
+from qmodel.worker.report import SourceQuantization
+
+AUTO_GPTQ_CONFIG = "quantize_config.json"
+AUTO_AWQ_CONFIG = "quant_config.json"
+MODELOPT_CONFIG = "hf_quant_config.json"
+
+Recipe = Mapping[str, Any]
+Documents = Mapping[str, dict[str, Any]]
+
+_MAX_BITS = 16
+_MAX_GROUP = 1 << 16
+_MAX_PATTERNS = 50_000
+_MAX_PATTERN_CHARACTERS = 512
+_MAX_REPEATS = 12
+_REPEATED_GROUP = re.compile(r"[*+}?]\)[*+{]|\([^()]*\|[^()]*\)[*+{]")
+"""A repeated group that repeats within, or has branches: time can double with each character."""
+_PATTERN_KEYS = ("ignore", "targets", "dynamic", "modules_to_not_convert", "exclude", "layers")
+_MODELOPT_BITS = {"FP8": 8, "NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8}
+_NVFP4_GROUP = 16
+_MXFP4_GROUP = 32
+
+
+def recognise(documents: Documents, text: Mapping[str, Any]) -> SourceQuantization | None:
+    """Return how the source is quantized, if it is.
+
+    Parameters
+    ----------
+    documents
+        The configuration files, by name.
+    text
+        config.json with the language model's own part laid over it.
+
+    Raises
+    ------
+    SourceInvalid
+        If what the configuration says of it is absurd.
+    """
+    where, recipe = _recipe(documents, text)
+    if recipe is None:
+        return None
+    _check_patterns(recipe, where)
+    name = recipe.get("quant_method") or ("gptq" if where == AUTO_GPTQ_CONFIG else "")
+    method = str(name).lower().replace("_", "-") if name != "fbgemm_fp8" else "fbgemm_fp8"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", method):
+        message = f"{where} says quantized, but its quant_method is {str(name)[:100]!r}"
+        raise SourceInvalid(message)
+    describe = _FORMATS.get(method, _other)
+    return describe({**recipe, "quant_method": method}, where)
+
+
+def check_method(found: SourceQuantization | None, method: Method, name: str) -> None:
+    """Check that a source that is quantized already is only served as it is.
+
+    Raises
+    ------
+    UnsupportedModel
+        Saying what it is, and what to ask for instead.
+    """
+    if found is not None and method is not Method.NONE:
+        message = (
+            f"{name} is quantized already: {found.description}; method {method.value} needs"
+            " unquantized weights: use quantization.method None to serve it as it is, or the"
+            " repository that it was made from"
+        )
+        raise UnsupportedModel(message)
+
+
+def _recipe(documents: Documents, text: Mapping[str, Any]) -> tuple[str, Recipe | None]:
+    """Return the file that tells of a quantization, and what it says."""
+    for key in ("quantization_config", "compression_config"):
+        if text.get(key):
+            return CONFIG, _object(text[key], f"{key} in {CONFIG}")
+    if AUTO_GPTQ_CONFIG in documents:
+        return AUTO_GPTQ_CONFIG, documents[AUTO_GPTQ_CONFIG]
+    if AUTO_AWQ_CONFIG in documents:
+        return AUTO_AWQ_CONFIG, {"quant_method": "awq", **documents[AUTO_AWQ_CONFIG]}
+    if MODELOPT_CONFIG in documents:
+        inner = documents[MODELOPT_CONFIG].get("quantization")
+        found = _object(inner, f"quantization in {MODELOPT_CONFIG}")
+        return MODELOPT_CONFIG, {"quant_method": "modelopt", **found}
+    return CONFIG, None
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        message = f"{where} is {str(value)[:100]!r} where an object is expected"
+        raise SourceInvalid(message)
+    return value
+
+
+def _check_patterns(recipe: Recipe, where: str) -> None:
+    """Refuse patterns that match without end: the engine tries them on every module's name."""
+    waiting: list[tuple[str, object]] = [("", recipe)]
+    count = 0
+    while waiting:
+        key, value = waiting.pop()
+        if isinstance(value, dict):
+            patterns = list(value) if key == "dynamic" else []
+            waiting.extend(value.items())
+        elif isinstance(value, list):
+            patterns = value if key in _PATTERN_KEYS else []
+            waiting.extend((key, inner) for inner in value if isinstance(inner, dict | list))
+        else:
+            patterns = []
+        count += len(patterns)
+        for pattern in patterns:
+            if count > _MAX_PATTERNS or not _ends(pattern):
+                message = (
+                    f"{where} names modules by {str(pattern)[:100]!r}, which is no name and no"
+                    " pattern that ends"
+                )
+                raise SourceInvalid(message)
+
+
+def _ends(pattern: object) -> bool:
+    """Whether a pattern is short, and matches in bounded time."""
+    return (
+        isinstance(pattern, str)
+        and len(pattern) <= _MAX_PATTERN_CHARACTERS
+        and pattern.count("*") + pattern.count("+") <= _MAX_REPEATS
+        and not _REPEATED_GROUP.search(pattern)
+    )
+
+
+def _bits(recipe: Recipe, where: str, *keys: str) -> int:
+    key = next((key for key in keys if key in recipe), keys[0])
+    return bounded(recipe.get(key), _MAX_BITS, f"{key} in {where}")
+
+
+def _group(recipe: Recipe, where: str, *keys: str) -> int | None:
+    """Return weights of a row that share a scale; None: one scale a row or tensor."""
+    value = next((recipe[key] for key in keys if recipe.get(key) is not None), None)
+    if value in (None, -1):
+        return None
+    return bounded(value, _MAX_GROUP, f"{keys[0]} in {where}")
+
+
+def _described(
+    format_name: str, title: str, bits: int | None, group: int | None, *more: str
+) -> SourceQuantization:
+    parts = [title]
+    parts += [f"{bits} bits"] if bits else []
+    parts += [f"groups of {group}"] if group else []
+    return SourceQuantization(
+        format=format_name,
+        bits=bits,
+        group_size=group,
+        description=", ".join([*parts, *(part for part in more if part)])[:200],
+    )
+
+
+def _awq(recipe: Recipe, where: str) -> SourceQuantization:
+    bits = _bits(recipe, where, "bits", "w_bit")
+    group = _group(recipe, where, "group_size", "q_group_size")
+    version = str(recipe.get("version", "gemm")).lower()
+    return _described("awq", "AWQ", bits, group, "" if version == "gemm" else version[:20])
+
+
+def _gptq(recipe: Recipe, where: str) -> SourceQuantization:
+    order = "act order" if recipe.get("desc_act") is True else ""
+    symmetric = "" if recipe.get("sym", True) else "asymmetric"
+    group = _group(recipe, where, "group_size")
+    return _described("gptq", "GPTQ", _bits(recipe, where, "bits"), group, symmetric, order)
+
+
+def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
+    groups = _object(recipe.get("config_groups") or {}, f"config_groups in {where}")
+    weights = [_object(_object(g, where).get("weights") or {}, where) for g in groups.values()]
+    bits = {_bits(weight, where, "num_bits") for weight in weights if weight}
+    sizes = {_group(weight, where, "group_size") for weight in weights if weight}
+    packed = str(recipe.get("format", "of an unknown format"))[:60]
+    one_bits = bits.pop() if len(bits) == 1 else None
+    one_size = sizes.pop() if len(sizes) == 1 else None
+    return _described("compressed-tensors", "compressed-tensors", one_bits, one_size, packed)
+
+
+def _bitsandbytes(recipe: Recipe, where: str) -> SourceQuantization:
+    four = recipe.get("load_in_4bit") or recipe.get("_load_in_4bit")
+    eight = recipe.get("load_in_8bit") or recipe.get("_load_in_8bit")
+    if bool(four) == bool(eight):
+        message = f"{where} says bitsandbytes, but neither or both of load_in_4bit, load_in_8bit"
+        raise SourceInvalid(message)
+    kind = str(recipe.get("bnb_4bit_quant_type", "fp4")).upper()[:8] if four else "INT8"
+    double = "double quantization" if four and recipe.get("bnb_4bit_use_double_quant") else ""
+    return _described("bitsandbytes", f"bitsandbytes {kind}", 4 if four else 8, None, double)
+
+
+def _modelopt(recipe: Recipe, where: str) -> SourceQuantization:
+    algorithm = str(recipe.get("quant_algo", "an unknown algorithm"))[:40]
+    group = _group(recipe, where, "group_size")
+    return _described("modelopt", f"ModelOpt {algorithm}", _MODELOPT_BITS.get(algorithm), group)
+
+
+def _fp8(recipe: Recipe, where: str) -> SourceQuantization:
+    blocks = recipe.get("weight_block_size")
+    sizes = blocks if isinstance(blocks, list) else []
+    sides = [bounded(size, _MAX_GROUP, f"weight_block_size in {where}") for size in sizes]
+    shape = f"blocks of {' x '.join(map(str, sides))}" if sides else ""
+    return _described(str(recipe["quant_method"]), "FP8", 8, None, shape)
+
+
+def _mxfp4(_recipe: Recipe, _where: str) -> SourceQuantization:
+    return _described("mxfp4", "MXFP4", 4, _MXFP4_GROUP)
+
+
+def _other(recipe: Recipe, where: str) -> SourceQuantization:
+    method = str(recipe["quant_method"])
+    bits = _bits(recipe, where, "bits") if "bits" in recipe else None
+    return _described(method, method, bits, _group(recipe, where, "group_size"))
+
+
+_FORMATS: Mapping[str, Callable[[Recipe, str], SourceQuantization]] = {
+    "awq": _awq,
+    "gptq": _gptq,
+    "compressed-tensors": _compressed,
+    "bitsandbytes": _bitsandbytes,
+    "modelopt": _modelopt,
+    "fp8": _fp8,
+    "fbgemm_fp8": _fp8,
+    "mxfp4": _mxfp4,
+}

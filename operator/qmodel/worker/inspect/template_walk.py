@@ -1,0 +1,35 @@
+"""Walking a Jinja tree without recursion, since its depth is the author's choice."""
+
+from collections.abc import Iterator
+
+from jinja2 import nodes
+
+
+def walk(root: nodes.Node) -> Iterator[nodes.Node]:
+    """Yield a node and everything below it."""
+    waiting = [root]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting.extend(node.iter_child_nodes())
+
+
+def walk_with_parents(root: nodes.Node) -> Iterator[tuple[nodes.Node, tuple[nodes.Node, ...]]]:
+    """Yield everything at and below a node with the nodes that it stands in, outermost first."""
+    waiting: list[tuple[nodes.Node, tuple[nodes.Node, ...]]] = [(root, ())]
+    while waiting:
+        node, parents = waiting.pop()
+        yield node, parents
+        inner = (*parents, node)
+        waiting.extend((child, inner) for child in node.iter_child_nodes())
+
+
+def depth(root: nodes.Node) -> int:
+    """Return how many nodes stand within each other at most."""
+    deepest = 0
+    waiting = [(root, 1)]
+    while waiting:
+        node, level = waiting.pop()
+        deepest = max(deepest, level)
+        waiting.extend((child, level + 1) for child in node.iter_child_nodes())
+    return deepest
