@@ -15,7 +15,7 @@ from sparse_models import LLAMA, gguf_metadata, gguf_shapes, llama_shapes, write
 from hub.faults import Fault
 from hub.server import Hub
 from hub.store import git_blob_id
-from qmodel.api.quantization import Method
+from qmodel.api.methods import Method
 from qmodel.worker import fetch, inspect
 from qmodel.worker.errors import (
     AccessDenied,
@@ -194,7 +194,8 @@ def test_a_full_volume_is_seen_beforehand(
 def test_a_file_of_a_folder_below_is_brought_by_its_name(hub: Hub, tmp_path: Path) -> None:
     wanted = source(hub, "test/gguf", file="Q8/model.gguf")
     found = look(wanted, Method.NONE)
-    assert found.quantized_as == "GGUF Q8_0"
+    assert found.quantization
+    assert found.quantization.description == "GGUF Q8_0"
     assert bring(wanted, found, tmp_path / "s").files == 1
     assert (tmp_path / "s" / "model.gguf").stat().st_size == found.source_bytes
 
@@ -211,8 +212,8 @@ STATUSES: list[tuple[str, dict[str, Any], dict[str, Any] | None, type[StepError]
      AccessDenied, "does not open it"),
     ("an unknown token", {"repository": "test/gated", "token": "hf_unknown"}, None, AccessDenied,
      "does not open it"),
-    ("an empty token", {"token": "\n"}, None, AccessDenied, "holds no access token"),
-    ("a token with a line break", {"token": "a\r\nX-Evil: 1"}, None, AccessDenied, "no access"),
+    ("an empty token", {"token": "\n"}, None, AccessDenied, "holds no usable secret"),
+    ("a token with a line break", {"token": "a\r\nX-Evil: 1"}, None, AccessDenied, "no usable"),
     ("rate limit", {}, {"status": 429, "retry_after": 7}, HubUnavailable, "429"),
     ("overloaded", {}, {"status": 503}, HubUnavailable, "503"),
     ("overloaded while reading", {}, {"status": 502, "path": "resolve"}, HubUnavailable, "502"),
