@@ -3,6 +3,12 @@
 The operator decides them, or they reach files, programs and the network.
 """
 
+import re
+from collections.abc import Iterable
+
+_FLAG = re.compile(r"-+[A-Za-z]")
+"""What argparse takes for a flag; a negative number is a value."""
+
 LLAMA_CPP = (
     # what is served, under which name
     "-m", "--model", "-mu", "--model-url", "-hf", "-hfr", "--hf-repo", "-hff", "--hf-file",
@@ -40,8 +46,68 @@ LLAMA_CPP = (
 )  # fmt: skip
 """Of llama-server."""
 
-VLLM: tuple[str, ...] = ()
-"""Of vLLM's OpenAI server."""
+VLLM = (
+    # what is served, under which name, how it is read
+    "--model", "--served-model-name", "--tokenizer", "--revision", "--hf-overrides", "--hf-token",
+    "--load-format", "--download-dir", "--quantization", "-q", "--dtype", "--generation-config",
+    "--chat-template", "--lora-modules", "--enable-lora", "--speculative-config", "-sc",
+    # where it listens, and who may ask
+    "--host", "--port", "--uds", "--api-key", "--ssl-keyfile", "--ssl-certfile", "--ssl-ca-certs",
+    # code, files and other servers
+    "--trust-remote-code", "--worker-cls", "--worker-extension-cls", "--scheduler-cls",
+    "--middleware", "--logits-processors", "--io-processor-plugin", "--tool-parser-plugin",
+    "--reasoning-parser-plugin", "--config", "--additional-config", "--compilation-config", "-cc",
+    "--kv-transfer-config", "--allowed-local-media-path", "--tool-server", "--enable-log-requests",
+    # memory and processors, which are measured and sized
+    "--max-model-len", "--max-num-seqs", "--max-num-batched-tokens", "--kv-cache-memory-bytes",
+    "--kv-cache-dtype", "--gpu-memory-utilization", "--num-gpu-blocks-override", "--block-size",
+    "--cpu-offload-gb", "--tensor-parallel-size", "-tp", "--pipeline-parallel-size", "-pp",
+    "--data-parallel-size", "-dp",
+)  # fmt: skip
+"""Of vLLM's OpenAI server, those that people are likeliest to try."""
+
+VLLM_ALLOWED = frozenset((
+    "--aggregate-engine-logging", "--allow-credentials", "--allowed-headers",
+    "--allowed-methods", "--allowed-origins", "--anthropic-disabled-thinking-effort",
+    "--attention-backend", "--chat-template-content-format", "--cohere-format",
+    "--cohere-is-reasoning-model", "--cudagraph-capture-sizes", "--cudagraph-metrics",
+    "--custom-histogram-buckets", "--default-chat-template-kwargs",
+    "--disable-access-log-for-endpoints", "--disable-cascade-attn", "--disable-fastapi-docs",
+    "--disable-log-stats", "--disable-uvicorn-access-log", "--enable-auto-tool-choice",
+    "--enable-force-include-usage", "--enable-mfu-metrics", "--enable-per-request-metrics",
+    "--enable-prefix-caching", "--enable-prompt-tokens-details", "--enable-request-id-headers",
+    "--enable-server-load-tracking", "--enable-tokenizer-info-endpoint", "--enforce-eager",
+    "--exclude-tools-when-tool-choice-none", "--fingerprint-mode", "--fingerprint-value",
+    "--h11-max-header-count", "--h11-max-incomplete-event-size", "--kv-cache-metrics",
+    "--kv-cache-metrics-sample", "--linear-backend", "--log-error-stack", "--log-level",
+    "--logprobs-mode", "--long-prefill-token-threshold", "--max-cudagraph-capture-size",
+    "--max-logprobs", "--max-num-queued-reqs", "--max-num-queued-tokens", "--moe-backend",
+    "--no-allow-credentials", "--no-cohere-is-reasoning-model", "--no-cudagraph-metrics",
+    "--no-disable-cascade-attn", "--no-disable-fastapi-docs", "--no-disable-uvicorn-access-log",
+    "--no-enable-auto-tool-choice", "--no-enable-force-include-usage",
+    "--no-enable-mfu-metrics", "--no-enable-per-request-metrics", "--no-enable-prefix-caching",
+    "--no-enable-prompt-tokens-details", "--no-enable-request-id-headers",
+    "--no-enable-server-load-tracking", "--no-enable-tokenizer-info-endpoint",
+    "--no-exclude-tools-when-tool-choice-none", "--no-kv-cache-metrics", "--no-log-error-stack",
+    "--no-return-tokens-as-token-ids", "--override-generation-config",
+    "--prefix-caching-hash-algo", "--reasoning-parser", "--response-role",
+    "--return-tokens-as-token-ids", "--root-path", "--scheduling-policy", "--seed",
+    "--show-hidden-metrics-for-version", "--sse-keep-alive-interval", "--stream-interval",
+    "--tool-call-parser", "--tool-strict-level", "--uvicorn-log-level",
+))  # fmt: skip
+"""The arguments that vLLM may be given.
+
+It has 430, accepts their beginnings, underscores for dashes and keys after a dot, and gains some
+with each release: only a list of what is allowed can be complete. These change what requests can
+ask for, what is logged and counted, or which kernels compute; the last are measured anew.
+"""
+
+
+def refused_by_vllm(arguments: Iterable[str]) -> list[str]:
+    """Return the arguments that vLLM may not be given; values are not arguments."""
+    flags = (word for word in arguments if _FLAG.match(word))
+    return [flag for flag in flags if flag not in VLLM_ALLOWED]
+
 
 ARGUMENTS = tuple(dict.fromkeys((*LLAMA_CPP, *VLLM)))
 """Refused whichever engine serves: what one of them does not know, it refuses anyway."""

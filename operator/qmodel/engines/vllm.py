@@ -20,6 +20,7 @@ WORKER_CLASS = "qmodel.worker.vllm_worker.Worker"
 START_SECONDS = 3600
 """Longest time that the API server waits for its engine; 600 by default."""
 
+_PARALLEL = "--tensor-parallel-size"
 _KV_TYPES = {KVCacheType.BF16: "bfloat16", KVCacheType.F16: "float16", KVCacheType.FP8: "fp8"}
 """What vLLM calls the types that it offers."""
 
@@ -47,7 +48,8 @@ class VLLM:
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
-        sizes = _sizes(settings.context_length, settings.concurrency, settings.kv_bytes)
+        device_bytes = -(-settings.kv_bytes // settings.tensor_parallel_size)
+        sizes = _sizes(settings.context_length, settings.concurrency, device_bytes)
         return [
             *("python", "-m", "vllm.entrypoints.launchers.api_server.entry"),
             *("--model", settings.model_path),
@@ -70,7 +72,8 @@ class VLLM:
 
         A server keeps the flags that it was measured with, whatever a later release would choose.
         """
-        values = _sizes(context_length, concurrency, kv_bytes)
+        devices = int(argv[argv.index(_PARALLEL) + 1]) if _PARALLEL in argv else 1
+        values = _sizes(context_length, concurrency, -(-kv_bytes // devices))
         following = zip([None, *argv[:-1]], argv, strict=True)
         return [values.get(flag or "", word) for flag, word in following]
 
@@ -98,12 +101,12 @@ class VLLM:
         return short_hash(json.dumps([image, kinds, places, settings.extra_args]))
 
 
-def _sizes(context_length: int, concurrency: int, kv_bytes: int) -> dict[str, str]:
-    """Return the flags that follow context and concurrency, with their values."""
+def _sizes(context_length: int, concurrency: int, device_bytes: int) -> dict[str, str]:
+    """Return the flags that follow context and concurrency; the cache is that of one device."""
     return {
         "--max-model-len": str(context_length),
         "--max-num-seqs": str(concurrency),
-        "--kv-cache-memory-bytes": str(kv_bytes),
+        "--kv-cache-memory-bytes": str(device_bytes),
     }
 
 
@@ -117,5 +120,5 @@ def _kv_type_args(settings: ServerSettings) -> list[str]:
 def _device_args(settings: ServerSettings) -> list[str]:
     """Return the flags that differ between CPU and GPU."""
     if settings.gpus:
-        return ["--tensor-parallel-size", str(settings.tensor_parallel_size)]
+        return [_PARALLEL, str(settings.tensor_parallel_size)]
     return ["--enforce-eager", "--worker-cls", WORKER_CLASS]

@@ -1,5 +1,6 @@
 """What of `spec.serving` the engine that will serve cannot do."""
 
+from qmodel.api.denied import refused_by_vllm
 from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import DType, Engine, KVCacheType
@@ -19,6 +20,7 @@ def problem(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | No
         or _engine(model, source)
         or _kv_type(model, source)
         or _vllm_only(model, source)
+        or _arguments(model, source)
     )
 
 
@@ -75,3 +77,16 @@ def _vllm_only(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] |
             f"spec.serving.tensorParallelSize is {wanted}, but spec.accelerator.count is {gpus}"
         )
     return None
+
+
+def _arguments(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return which arguments vLLM may not be given; llama.cpp's are refused by the API."""
+    if engine_of(model, source) is Engine.LLAMA_CPP:
+        return None
+    refused = refused_by_vllm(model.spec.serving.extra_args or ())
+    if not refused:
+        return None
+    return "ArgumentsNotAllowed", (
+        f"spec.serving.extraArgs has {', '.join(refused)}, which vLLM may not be given here: "
+        "docs/engines.md lists what is allowed, each written in full"
+    )

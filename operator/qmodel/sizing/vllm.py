@@ -23,7 +23,8 @@ _BATCHES_IN_FLIGHT = 2
 """On a GPU one batch is prepared while another is computed: a window keeps the tokens of both."""
 _PADDED_SHARE = 1.5
 """Kinds of layers whose numbers differ by less share one group size (kv_cache_utils.py)."""
-_ELEMENT_BYTES = {KVCacheType.BF16: 2, KVCacheType.F16: 2, KVCacheType.FP8: 1}
+_ELEMENT_BYTES = {None: 2, KVCacheType.BF16: 2, KVCacheType.F16: 2, KVCacheType.FP8: 1}
+"""Of one key or value; without a type it is that of the activations."""
 
 
 class VLLMMemory:
@@ -77,8 +78,8 @@ def _blocks(tokens: int) -> int:
 
 def _cell_bytes(layout: KVLayout, load: Load) -> int:
     """Return the bytes of one token's keys and values in one layer."""
-    own = 4 if load.dtype is DType.FLOAT32 else 2
-    element_bytes = own if load.kv_type is None else _ELEMENT_BYTES[load.kv_type]
+    own = load.kv_type is None and load.dtype is DType.FLOAT32
+    element_bytes = 4 if own else _ELEMENT_BYTES[load.kv_type]
     return layout.kv_heads * (layout.key_head_dim + layout.value_head_dim) * element_bytes
 
 

@@ -1,0 +1,101 @@
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qmodel.api.denied import VLLM, VLLM_ALLOWED, refused_by_vllm
+from qmodel.api.serving import DType, Engine, KVCacheType
+from qmodel.engines import ENGINES, ServerSettings
+
+FLAGS = Path(__file__).with_name("data").joinpath("vllm-0.32.0-flags.txt").read_text().split()
+"""Every option string of the pinned version's parser."""
+
+SERVER = ENGINES[Engine.VLLM]
+SETTINGS = ServerSettings(
+    model_path="/artifacts/r",
+    alias="smollm2",
+    context_length=4096,
+    concurrency=2,
+    kv_bytes=191_692_800,
+    kv_type=None,
+    dtype=DType.AUTO,
+    gpus=0,
+    tensor_parallel_size=1,
+    threads=2,
+)
+
+
+def argv(**changes: Any) -> list[str]:
+    return SERVER.server_argv(replace(SETTINGS, **changes))
+
+
+def value(found: list[str], flag: str) -> str:
+    return found[found.index(flag) + 1]
+
+
+def test_memory_is_said_in_bytes_and_never_as_a_share() -> None:
+    found = argv()
+    assert value(found, "--kv-cache-memory-bytes") == "191692800"
+    assert value(found, "--max-num-batched-tokens") == "2048"
+    assert "--gpu-memory-utilization" not in found
+
+
+def test_the_context_is_that_of_one_sequence() -> None:
+    assert value(argv(), "--max-model-len") == "4096"
+    assert value(argv(), "--max-num-seqs") == "2"
+
+
+def test_every_flag_of_ours_is_one_of_the_pinned_version() -> None:
+    used = argv(kv_type=KVCacheType.FP8) + argv(gpus=2, tensor_parallel_size=2)
+    assert {word for word in used if word.startswith("--")} <= set(FLAGS)
+
+
+def test_another_size_changes_three_values_only() -> None:
+    found = argv(extra_args=("--seed", "1"))
+    sizes = {"context_length": 512, "concurrency": 8, "kv_bytes": 97}
+    changed = SERVER.resized(found, **sizes)
+    assert changed == argv(extra_args=("--seed", "1"), **sizes)
+
+
+def test_each_gpu_is_told_its_share_of_the_cache() -> None:
+    found = argv(gpus=2, tensor_parallel_size=2)
+    assert value(found, "--tensor-parallel-size") == "2"
+    assert value(found, "--kv-cache-memory-bytes") == "95846400"
+    changed = SERVER.resized(found, context_length=512, concurrency=8, kv_bytes=100)
+    assert value(changed, "--kv-cache-memory-bytes") == "50"
+
+
+def test_on_a_cpu_threads_are_told_and_bound_to_no_core() -> None:
+    found = SERVER.environment(SETTINGS)
+    assert found["OMP_NUM_THREADS"] == "2"
+    assert found["VLLM_CPU_OMP_THREADS_BIND"] == "nobind"
+    assert "OMP_NUM_THREADS" not in SERVER.environment(replace(SETTINGS, gpus=1))
+
+
+def test_a_measurement_holds_for_other_contexts_but_not_for_other_types() -> None:
+    def hashed(image: str = "qmodel/vllm:1", **changes: Any) -> str:
+        return SERVER.arguments_hash(image, replace(SETTINGS, **changes))
+
+    assert hashed() == hashed(context_length=512, concurrency=1, kv_bytes=1)
+    assert hashed() != hashed(kv_type=KVCacheType.FP8)
+    assert hashed() != hashed(dtype=DType.FLOAT32)
+    assert hashed() != hashed("qmodel/vllm:2")
+
+
+def test_lists_of_arguments_name_flags_of_the_pinned_version() -> None:
+    assert set(VLLM) <= set(FLAGS)
+    assert set(FLAGS) >= VLLM_ALLOWED
+    assert not VLLM_ALLOWED & set(VLLM)
+
+
+@pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag not in VLLM_ALLOWED])
+def test_what_is_not_allowed_is_refused_however_it_is_written(flag: str) -> None:
+    beginnings = {flag[:length] for length in range(3, len(flag) + 1)} - VLLM_ALLOWED
+    underscored = flag[:2] + flag[2:].replace("-", "_")
+    written = [*beginnings, underscored, f"{flag}=1", f"{flag}.key"]
+    assert refused_by_vllm(written) == written
+
+
+def test_values_are_no_arguments() -> None:
+    assert refused_by_vllm(["--seed", "-1", "--tool-call-parser", "hermes"]) == []
