@@ -9,6 +9,7 @@ import llama_cpp
 import numpy as np
 import numpy.typing as npt
 
+from qmodel.worker.backends import sampling
 from qmodel.worker.backends.llama_log import captured_log
 from qmodel.worker.errors import EngineFailed
 
@@ -147,7 +148,7 @@ class LlamaModel:
         self._forget()
         sequences = [self.tokenize(opener) for opener in openers]
         last = [self._prompt(tokens, number) for number, tokens in enumerate(sequences)]
-        drawn = _sample(np.concatenate(last), random)
+        drawn = sampling.draw(np.concatenate(last), random)
         alive = list(range(len(sequences)))
         while alive:
             for number, token in zip(alive, drawn, strict=True):
@@ -157,7 +158,7 @@ class LlamaModel:
             ]
             if alive:
                 cells = [(sequences[n][-1], len(sequences[n]) - 1, n) for n in alive]
-                drawn = _sample(self._decode(cells), random)
+                drawn = sampling.draw(self._decode(cells), random)
         return sequences
 
     def _prompt(self, tokens: Sequence[int], sequence: int) -> npt.NDArray[np.float32]:
@@ -188,11 +189,3 @@ class LlamaModel:
         shape = (len(cells), self.vocabulary_size)
         logits: npt.NDArray[np.float32] = np.ctypeslib.as_array(pointer, shape=shape)
         return logits
-
-
-def _sample(logits: npt.NDArray[np.float32], random: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Draw a token for each row at temperature 1, by the Gumbel-max trick."""
-    # In double precision: in single precision zeros are drawn, whose infinite noise always wins.
-    noise = -np.log(random.standard_exponential(size=logits.shape))
-    tokens: npt.NDArray[np.intp] = (logits + noise).argmax(axis=1)
-    return tokens

@@ -1,0 +1,142 @@
+"""bitsandbytes through transformers: NF4, FP4 and INT8, quantized weight by weight while loading.
+
+NF4 and FP4 are those of QLoRA (arXiv:2305.14314), INT8 is LLM.int8() (arXiv:2208.07339). None of
+them observes the model. One weight is in memory unquantized at a time.
+"""
+
+import json
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import JsonValue
+from safetensors import SafetensorError
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
+
+from qmodel.api.methods import BitsAndBytesOptions, BitsAndBytesType
+from qmodel.worker.backends import CalibrationSet, group_sizes
+from qmodel.worker.backends.torch_loading import LOCAL
+from qmodel.worker.errors import EngineFailed, UnsupportedModel
+from qmodel.worker.files import disk_full
+from qmodel.worker.progress import Progress, ProgressPart
+from qmodel.worker.task import Recipe
+
+_READABLE = 0o644
+"""transformers makes files that only their owner may read; a server has another user."""
+
+
+class BitsAndBytes:
+    """Makes artifacts that transformers and vLLM load with bitsandbytes."""
+
+    def quantize(
+        self,
+        recipe: Recipe,
+        source: Path,
+        out: Path,
+        calibration: CalibrationSet | None,
+        threads: int,
+        progress: Progress | ProgressPart,
+    ) -> None:
+        """Write the quantized weights and their config.json into the folder `out`.
+
+        Raises
+        ------
+        UnsupportedModel
+            If no module of the model can be quantized.
+        EngineFailed
+            If the library fails.
+        """
+        del calibration
+        torch.set_num_threads(threads)
+        options = recipe.bits_and_bytes or BitsAndBytesOptions()
+        progress.at(0.0, f"quantizing to {options.type}")
+        try:
+            model = _quantized(source, settings(options, _skipped(source, recipe)))
+            progress.at(0.8, "saving")
+            model.save_pretrained(out, max_shard_size=recipe.max_shard_bytes)
+        except (OSError, RuntimeError, SafetensorError, ValueError) as error:
+            if "No space left" in str(error):
+                raise disk_full(out) from error
+            message = f"bitsandbytes: {error}"
+            raise EngineFailed(message) from error
+        _finish(source, out)
+        progress.at(1.0, "saved")
+
+    def versions(self) -> dict[str, JsonValue]:
+        """Return what the manifest should tell about the libraries."""
+        return {name: version(name) for name in ("bitsandbytes", "torch", "transformers")}
+
+
+def settings(options: BitsAndBytesOptions, skipped: list[str]) -> BitsAndBytesConfig:
+    """Return the library's settings for what was asked."""
+    if options.type is BitsAndBytesType.INT8:
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=skipped)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=options.type.lower(),
+        bnb_4bit_use_double_quant=options.double_quantization,
+        bnb_4bit_compute_dtype=getattr(torch, options.compute_type),
+        llm_int8_skip_modules=skipped,
+    )
+
+
+def _quantized(source: Path, quantization: BitsAndBytesConfig) -> PreTrainedModel:
+    """Load a model, quantizing each weight as it is read."""
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        source,
+        quantization_config=quantization,
+        dtype="auto",
+        device_map=_device(source),
+        use_safetensors=True,
+        **LOCAL,
+    )
+    if not any(_is_quantized(parameter) for parameter in model.parameters()):
+        message = "the model has no linear module that bitsandbytes could quantize"
+        raise UnsupportedModel(message)
+    return model
+
+
+def _is_quantized(parameter: torch.nn.Parameter) -> bool:
+    return type(parameter).__name__ in ("Params4bit", "Int8Params")
+
+
+def _device(source: Path) -> dict[str, Any]:
+    """Return the accelerator where the whole model would fit, else the CPU: slower, the same."""
+    needed = sum(path.stat().st_size for path in source.glob("*.safetensors"))
+    if torch.cuda.is_available() and torch.cuda.mem_get_info(0)[0] > needed:
+        return {"": 0}
+    return {"": "cpu"}
+
+
+def _skipped(source: Path, recipe: Recipe) -> list[str]:
+    """Return the names of the linear modules that stay as they are.
+
+    The library knows names, not the patterns that a recipe may hold, and adds nothing to a list:
+    an output layer that shares its weight with the embedding has to be in it.
+    """
+    config = AutoConfig.from_pretrained(source, **LOCAL)
+    with torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+    linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+    group_sizes.check(recipe, {name: module.in_features for name, module in linear.items()})
+    shared = model.get_output_embeddings() if config.get_text_config().tie_word_embeddings else None
+    return [
+        name
+        for name, module in linear.items()
+        if module is shared or group_sizes.is_ignored(name, recipe.ignore)
+    ]
+
+
+def _finish(source: Path, out: Path) -> None:
+    """Let others read the files, and keep the source's own config beside the quantization's.
+
+    A config that transformers 5 wrote is misread by 4: it takes another base for the rotary
+    embedding, without a word.
+    """
+    for path in out.glob("*.safetensors"):
+        path.chmod(_READABLE)
+    written = json.loads((out / "config.json").read_bytes())
+    config = json.loads((source / "config.json").read_bytes())
+    config["quantization_config"] = written["quantization_config"]
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,124 @@
+"""Loads a folder of the Hugging Face layout with transformers, whatever format its weights have.
+
+Only safetensors are read, no code of the model's is run, nothing is looked up on a network. What
+a format stores is unpacked once, so that every format computes with the same plain kernels:
+
+- compressed-tensors: unpacked by its own library, which keeps rounding the activations where the
+  recipe does (FP8, INT8, NVFP4, MXFP4);
+- bitsandbytes: NF4 and FP4 are unpacked; INT8 stays, because its kernel rounds the activations;
+- AutoAWQ and GPTQ: unpacked by `packed`; transformers would need libraries that are frozen.
+"""
+
+import json
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+# Read when these libraries are imported: a step has no network, and its lines are not bars.
+os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
+
+import torch
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    CompressedTensorsConfig,
+    PreTrainedModel,
+)
+from transformers.utils import logging
+
+from qmodel.worker.backends import packed
+from qmodel.worker.errors import EngineFailed, StepError, UnsupportedModel
+
+logging.disable_progress_bar()
+
+LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+"""What every call that reads a folder is told."""
+HEAD_ROWS = 8192
+"""Rows of the output layer that are widened to float32 at once."""
+
+
+def load(folder: Path) -> PreTrainedModel:
+    """Return the model in `folder`, ready to compute, in the type that its config names.
+
+    On a machine with accelerators it is spread over them, and what does not fit stays in memory;
+    elsewhere 16-bit weights stay mapped from their files until they are unpacked.
+
+    Raises
+    ------
+    UnsupportedModel
+        If transformers does not know the architecture or the format.
+    EngineFailed
+        If the weights cannot be loaded.
+    """
+    try:
+        model = _loaded(folder)
+    except StepError:
+        raise
+    except (KeyError, ImportError, NotImplementedError) as error:
+        message = f"transformers cannot load this model: {error}"
+        raise UnsupportedModel(message) from error
+    except (OSError, RuntimeError, ValueError) as error:
+        message = f"the model cannot be loaded: {error}"
+        raise EngineFailed(message) from error
+    _compute_logits_in_single_precision(model)
+    return model.eval()
+
+
+def quantization_config(folder: Path) -> dict[str, Any]:
+    """Return the quantization settings of config.json, empty where there are none."""
+    config = json.loads((folder / "config.json").read_bytes())
+    return dict(config.get("quantization_config") or {})
+
+
+def dispatch() -> dict[str, Any]:
+    """Return how weights are placed on this machine."""
+    return {"device_map": "auto"} if torch.cuda.is_available() else {"device_map": "cpu"}
+
+
+def _loaded(folder: Path) -> PreTrainedModel:
+    arguments = LOCAL | dispatch() | {"dtype": "auto", "use_safetensors": True}
+    if packed.packing(folder) is not None:
+        return _unpacked(folder)
+    method = quantization_config(folder).get("quant_method")
+    if method == "compressed-tensors":
+        arguments["quantization_config"] = CompressedTensorsConfig(dequantize=True)
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, **arguments)
+    if method == "bitsandbytes" and model.is_loaded_in_4bit:
+        model = model.dequantize()
+    return model
+
+
+def _unpacked(folder: Path) -> PreTrainedModel:
+    """Return a model of the AutoAWQ or GPTQ format with plain weights."""
+    config = AutoConfig.from_pretrained(folder, **LOCAL)
+    del config.quantization_config
+    dtype = config.dtype or torch.float16
+    weights = {
+        name: torch.from_numpy(values).to(dtype) for name, values in packed.dequantized(folder)
+    }
+    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+        None, config=config, state_dict=weights, dtype=dtype, **dispatch()
+    )
+    return model
+
+
+def _compute_logits_in_single_precision(model: PreTrainedModel) -> None:
+    """Let the output layer compute in float32: bfloat16 logits have steps of an eighth.
+
+    Beside a comparison of distributions such steps are noise, and ties where two tokens rank
+    first.
+    """
+    head = model.get_output_embeddings()
+    if isinstance(head, torch.nn.Linear) and head.weight.dtype in (torch.bfloat16, torch.float16):
+        # accelerate, which brings weights to a device as they are needed, wraps the original.
+        original = "_old_forward" if hasattr(head, "_old_forward") else "forward"
+        setattr(head, original, partial(_single_precision, head))
+
+
+def _single_precision(head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
+    """Return float32 logits (..., vocabulary) of hidden states (..., hidden size)."""
+    wide = hidden.float()
+    parts = [wide @ rows.float().T for rows in head.weight.split(HEAD_ROWS)]
+    logits = torch.cat(parts, dim=-1)
+    return logits if head.bias is None else logits + head.bias.float()

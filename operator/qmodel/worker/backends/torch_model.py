@@ -1,0 +1,157 @@
+"""One folder of the Hugging Face layout, run by transformers on whatever torch finds."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from transformers import AutoTokenizer, DynamicCache, PreTrainedModel
+
+from qmodel.worker.backends import sampling, torch_loading
+from qmodel.worker.errors import EngineFailed
+
+BATCH_TOKENS = 128
+"""Positions worked on at once: their logits take BATCH_TOKENS x vocabulary x 4 bytes."""
+SEQUENCES = 8
+"""Sequences drawn side by side."""
+
+
+class TorchModel:
+    """A loaded model; a context manager, so that its memory is given back.
+
+    Parameters
+    ----------
+    folder
+        config.json, *.safetensors and the tokenizer's files.
+    threads
+        CPU threads, of the whole process.
+
+    Raises
+    ------
+    StepError
+        If the model cannot be loaded.
+    """
+
+    model: PreTrainedModel
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        self._folder, self._threads = folder, threads
+
+    def __enter__(self) -> Self:
+        """Load the weights."""
+        torch.set_num_threads(self._threads)
+        self._tokenizer = AutoTokenizer.from_pretrained(self._folder, **torch_loading.LOCAL)
+        self.model = torch_loading.load(self._folder)
+        self._ends = _ids(self.model.generation_config.eos_token_id) | _ids(
+            self._tokenizer.eos_token_id
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the weights' memory back."""
+        del self.model
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+    def tokenize(self, text: str) -> list[int]:
+        """Return the token ids of a text, with the token that begins a sequence if it has one."""
+        return list(self._tokenizer(text, split_special_tokens=True)["input_ids"])
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, control tokens left out."""
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=True)
+        return text
+
+    def logits(self, tokens: Sequence[int]) -> Iterator[npt.NDArray[np.float32]]:
+        """Yield (positions, vocabulary) blocks of one sequence."""
+        cache = self._cache()
+        for start in range(0, len(tokens), BATCH_TOKENS):
+            block = torch.tensor([tokens[start : start + BATCH_TOKENS]])
+            yield self._forward(block, cache)[0]
+
+    def draw(
+        self, openers: Sequence[str], length: int, random: np.random.Generator
+    ) -> list[list[int]]:
+        """Return one sequence for each opener, continued at temperature 1 up to `length`.
+
+        A sequence ends early where the model ends it.
+        """
+        sequences = [self.tokenize(opener) for opener in openers]
+        for start in range(0, len(sequences), SEQUENCES):
+            self._continue(sequences[start : start + SEQUENCES], length, random)
+        return sequences
+
+    def answer(self, prompt: str, max_tokens: int) -> str | None:
+        """Return the model's greedy answer in its own chat template; None if it has none."""
+        if not self._tokenizer.chat_template:
+            return None
+        message = [{"role": "user", "content": prompt}]
+        text = self._tokenizer.apply_chat_template(
+            message, add_generation_prompt=True, tokenize=False
+        )
+        tokens = self._tokenizer(text, add_special_tokens=False)["input_ids"]
+        sequence = [*tokens]
+        self._continue([sequence], len(tokens) + max_tokens, None)
+        return self.detokenize(sequence[len(tokens) :])
+
+    def _continue(
+        self, sequences: list[list[int]], length: int, random: np.random.Generator | None
+    ) -> None:
+        """Append tokens in place, drawn at temperature 1 or, without `random`, the likeliest."""
+        cache, alive = self._cache(), [s for s in sequences if len(s) < length]
+        ids, mask = _left_padded(alive)
+        while alive:
+            last = self._forward(ids, cache, mask)[:, -1]
+            drawn = last.argmax(axis=1) if random is None else sampling.draw(last, random)
+            for sequence, token in zip(alive, drawn, strict=True):
+                sequence.append(int(token))
+            kept = [i for i, s in enumerate(alive) if len(s) < length and s[-1] not in self._ends]
+            if len(kept) < len(alive):
+                cache.batch_select_indices(torch.tensor(kept, dtype=torch.long))
+                mask = mask[kept]
+            alive = [alive[i] for i in kept]
+            ids = torch.tensor([sequence[-1:] for sequence in alive])
+            mask = torch.cat([mask, mask.new_ones(len(mask), 1)], dim=1)
+
+    def _cache(self) -> DynamicCache:
+        return DynamicCache(config=self.model.config)
+
+    def _forward(
+        self, ids: torch.Tensor, cache: DynamicCache, mask: torch.Tensor | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return logits (sequences, positions, vocabulary); with a mask, of the last position."""
+        arguments: dict[str, Any] = {}
+        if mask is not None:
+            positions = (mask.cumsum(dim=1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+            arguments = {"attention_mask": mask, "position_ids": positions, "logits_to_keep": 1}
+        inputs = {"input_ids": ids} | arguments
+        device = self.model.device
+        placed = {
+            name: value.to(device) if isinstance(value, torch.Tensor) else value
+            for name, value in inputs.items()
+        }
+        try:
+            with torch.inference_mode():
+                output = self.model(**placed, past_key_values=cache, use_cache=True)
+        except RuntimeError as error:
+            message = f"{self._folder.name}: the model cannot compute: {error}"
+            raise EngineFailed(message) from error
+        logits: npt.NDArray[np.float32] = output.logits.float().cpu().numpy()
+        return logits
+
+
+def _ids(value: int | list[int] | None) -> set[int]:
+    """Return token ids that configs give as a number, a list or nothing."""
+    if value is None:
+        return set()
+    return set(value) if isinstance(value, list) else {value}
+
+
+def _left_padded(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return ids and mask (sequences, longest), padded so that all end at the last position."""
+    longest = max(map(len, sequences), default=0)
+    ids = [[0] * (longest - len(sequence)) + list(sequence) for sequence in sequences]
+    mask = [[0] * (longest - len(s)) + [1] * len(s) for s in sequences]
+    return torch.tensor(ids, dtype=torch.long), torch.tensor(mask, dtype=torch.long)
