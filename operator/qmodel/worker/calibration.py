@@ -1,22 +1,187 @@
-"""The text that an importance matrix is computed from."""
+"""What a method observes the model with: the user's text, or samples of the model itself.
 
+A user's file is JSON lines, each `{"text": ...}` or `{"messages": [...]}`, if it begins with `{`;
+otherwise it is plain text, with blank lines between its passages.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
+from typing import Any, Protocol, TypeGuard
 
-from qmodel.worker.backends import LanguageModel, importance_matrix
-from qmodel.worker.texts import passages, samples, user
+from qmodel.worker.backends import CalibrationSet, LanguageModel, importance_matrix
+from qmodel.worker.errors import TextInvalid
+from qmodel.worker.task import CalibrationTask
+from qmodel.worker.texts import passages, prompts, samples, user
+
+SAMPLES_FILE = "calibration.jsonl"
+"""Samples that a model drew, kept beside the artifact."""
+TEXT_FILE = "calibration.txt"
+"""The text of an importance matrix, likewise."""
+SEED = 2
+"""Evaluation draws with another, from other openers."""
+MAX_DRAWN_TOKENS = 256
+"""Of a sample that the model draws: most answers end before, and each token is one step."""
+_NAMED_LINES = 5
+"""Bad lines that a message names."""
+
+Message = dict[str, str]
+OnSamples = Callable[[int], None]
 
 
-def calibration_text(model: LanguageModel, user_file: Path | None) -> str:
-    """Return the user's text, or the built-in passages and samples of the unquantized model.
+@dataclass(frozen=True)
+class Sample:
+    """One sample of a user: a text, or a conversation."""
+
+    text: str = ""
+    messages: tuple[Message, ...] = ()
+
+
+class ChatModel(Protocol):
+    """The unquantized model as its users meet it: behind its tokenizer and chat template."""
+
+    def encode(self, sample: Sample) -> list[int]:
+        """Return the token ids of a sample; a conversation in the chat template."""
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, control tokens included."""
+
+    def draw(
+        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+    ) -> list[list[int]]:
+        """Return a conversation for each prompt, drawn at temperature 1, of at most `length`."""
+
+
+def calibration_set(
+    wanted: CalibrationTask, model: ChatModel, folder: Path, on_samples: OnSamples
+) -> CalibrationSet:
+    """Return the user's samples, or those that the model draws, which `folder` keeps.
+
+    Parameters
+    ----------
+    wanted
+        How many, how long, and the user's file if there is one.
+    model
+        The unquantized model.
+    folder
+        Of the artifact.
+    on_samples
+        Told of the number of samples drawn so far.
 
     Raises
     ------
     TextInvalid
-        If the user's text is not UTF-8 or too short.
+        If the user's text cannot be read or is too short.
+    """
+    if wanted.file:
+        return _user_set(wanted, Path(wanted.file), model)
+    questions = prompts()
+    asked = [questions[number % len(questions)] for number in range(wanted.samples)]
+    length = min(wanted.max_sequence_length, MAX_DRAWN_TOKENS)
+    drawn = model.draw(asked, length, SEED, on_samples)
+    lines = [json.dumps({"text": model.decode(tokens)}, ensure_ascii=False) for tokens in drawn]
+    content = "".join(line + "\n" for line in lines).encode()
+    (folder / SAMPLES_FILE).write_bytes(content)
+    return CalibrationSet("SelfDrawn", _frozen(drawn), sha256(content).hexdigest())
+
+
+def calibration_text(model: LanguageModel, user_file: Path | None) -> str:
+    """Return what an importance matrix is computed from: the user's text, or the built-in one.
+
+    Raises
+    ------
+    TextInvalid
+        If the user's text cannot be read or is too short.
     """
     if user_file is None:
         drawn = samples.CALIBRATION.draw(model)
         return "\n\n".join([*passages("calibration"), *map(model.detokenize, drawn)])
-    text = user.read(user_file)
+    text = "\n\n".join(_words(sample) for sample in read_samples(user.read(user_file)))
     user.require_tokens(len(model.tokenize(text)), importance_matrix.MIN_TOKENS, "calibration")
     return text
+
+
+def read_samples(text: str) -> list[Sample]:
+    """Return the samples of a user's text.
+
+    Raises
+    ------
+    TextInvalid
+        Naming the lines that are no samples.
+    """
+    if not text.lstrip().startswith("{"):
+        return [Sample(passage) for passage in user.passages(text)]
+    found, bad = [], []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                found.append(_sample(json.loads(line)))
+            except (ValueError, RecursionError) as error:
+                bad.append(f"line {number}: {error}")
+    if bad:
+        more = f" and {len(bad) - _NAMED_LINES} more" if len(bad) > _NAMED_LINES else ""
+        message = f"the calibration text is not JSON lines: {'; '.join(bad[:_NAMED_LINES])}{more}"
+        raise TextInvalid(message)
+    return found
+
+
+def _user_set(wanted: CalibrationTask, path: Path, model: ChatModel) -> CalibrationSet:
+    """Return the first samples of the user's file, cut to the longest length."""
+    text = user.read(path)
+    found = read_samples(text)
+    encoded = [model.encode(sample) for sample in found]
+    if all(not sample.messages for sample in found) and not text.lstrip().startswith("{"):
+        sequences = _windows(encoded, wanted.max_sequence_length)
+    else:
+        sequences = [tokens[: wanted.max_sequence_length] for tokens in encoded if tokens]
+    if len(sequences) < wanted.samples:
+        message = (
+            f"the calibration text makes {len(sequences)} samples of"
+            f" {wanted.max_sequence_length} tokens, {wanted.samples} are needed: give more text,"
+            " or set spec.quantization.calibration.samples or maxSequenceLength lower"
+        )
+        raise TextInvalid(message)
+    digest = sha256(text.encode()).hexdigest()
+    return CalibrationSet("User", _frozen(sequences[: wanted.samples]), digest)
+
+
+def _windows(encoded: Sequence[Sequence[int]], length: int) -> list[list[int]]:
+    """Return plain text, whose passages say nothing about lengths, in windows of one length."""
+    tokens = [token for passage in encoded for token in passage]
+    return [tokens[start : start + length] for start in range(0, len(tokens) - length + 1, length)]
+
+
+def _sample(entry: object) -> Sample:
+    """Return one line's sample; a ValueError says what is wrong."""
+    if isinstance(entry, dict) and isinstance(entry.get("text"), str) and entry["text"].strip():
+        return Sample(entry["text"])
+    if isinstance(entry, dict) and _are_messages(entry.get("messages")):
+        messages = ({"role": m["role"], "content": m["content"]} for m in entry["messages"])
+        return Sample(messages=tuple(messages))
+    message = 'neither {"text": "..."} nor {"messages": [{"role": "...", "content": "..."}]}'
+    raise ValueError(message)
+
+
+def _are_messages(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value is a conversation."""
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(message, dict)
+            and isinstance(message.get("role"), str)
+            and isinstance(message.get("content"), str)
+            for message in value
+        )
+    )
+
+
+def _words(sample: Sample) -> str:
+    """Return what a sample says, without a chat template: llama-imatrix reads plain text."""
+    return sample.text or "\n\n".join(message["content"] for message in sample.messages)
+
+
+def _frozen(sequences: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(tokens) for tokens in sequences)

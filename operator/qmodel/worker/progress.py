@@ -45,3 +45,8 @@ class ProgressPart:
         """Report that `fraction` (0 to 1) of this share is done."""
         share = min(max(fraction, 0.0), 1.0)
         self._whole.at(self._start + (self._end - self._start) * share, message)
+
+    def part(self, start: float, end: float) -> "ProgressPart":
+        """Return a view in which 0 to 1 stands for `start` to `end` of this share."""
+        width = self._end - self._start
+        return ProgressPart(self._whole, self._start + width * start, self._start + width * end)

@@ -1,31 +1,36 @@
-"""Step `quantize` makes `/artifacts/<revision>`: the model file and where it came from.
+"""Step `quantize` makes `/artifacts/<revision>`: the model's files and where they came from.
 
 Whatever is killed when: the folder appears whole or not at all, and a second run returns what a
-first one stored.
+first one stored. A revision names the source and the recipe, so another model that asks for the
+same in the same storage finds it there.
 """
 
+import json
 import time
 from hashlib import sha256
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
-from qmodel.api.gguf import GGUFOptions
-from qmodel.api.methods import Method
-from qmodel.worker.backends.llamacpp import LlamaCpp
-from qmodel.worker.calibration import calibration_text
+from qmodel.api.methods import Backend, Method
+from qmodel.worker import companions, model_card, parameters, provenance, sharding
+from qmodel.worker.backends import CalibrationSet, registry
+from qmodel.worker.calibration import TEXT_FILE, calibration_set
 from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
 from qmodel.worker.files import alone, staged, write_atomically
-from qmodel.worker.manifest import MANIFEST, Manifest, verify, write_manifest
+from qmodel.worker.manifest import Manifest, verify, write_manifest
+from qmodel.worker.parameters import PARAMETERS, Parameters
 from qmodel.worker.progress import Progress, ProgressPart
+from qmodel.worker.provenance import PROVENANCE
 from qmodel.worker.report import Artifact
 from qmodel.worker.resources import peak_bytes
-from qmodel.worker.store import base_store, link_model, make_room
+from qmodel.worker.store import link_model, make_room, source_gguf
 from qmodel.worker.task import QuantizeTask
 
 REPORT = "report.json"
 """The step's answer, kept beside the artifact for a second run."""
-CALIBRATION = "calibration.txt"
+FOLDER = "."
+"""Model path of an artifact that is loaded as a folder."""
 
 
 def run(task: QuantizeTask, progress: Progress) -> Artifact:
@@ -38,27 +43,17 @@ def _make(task: QuantizeTask, progress: Progress) -> Artifact:
     """Make the artifact, unless it is there."""
     directory = Path(task.directory)
     if stored := _stored(directory, progress.part(0.0, 0.02)):
-        return stored
+        return stored.model_copy(update={"reused": True})
     started = time.monotonic()
     if task.keep_revisions is not None:
         make_room(directory, task.keep_revisions, Path(task.source_directory).name)
-    backend = LlamaCpp()
-    base = backend.base(
-        Path(task.source_directory), base_store(directory), progress.part(0.02, 0.35)
-    )
     with staged(directory) as folder:
-        provenance = _provenance(task, backend)
-        if task.recipe.method is Method.NONE:
-            model_file = link_model(base, folder)
-        else:
-            model_file = _quantize(task, backend, base, folder, progress)
-            provenance |= _calibration_provenance(folder)
-        _write_card(task, folder, model_file)
-        manifest = write_manifest(folder, provenance)
-        artifact = _report(manifest, model_file, time.monotonic() - started)
-        write_atomically(folder / REPORT, artifact.model_dump_json(by_alias=True).encode())
+        facts, found = _fill(task, folder, progress)
+        manifest = write_manifest(folder, facts)
+        report = _report(manifest, found, facts, time.monotonic() - started)
+        write_atomically(folder / REPORT, report.model_dump_json(by_alias=True).encode())
     progress.at(1.0, "the artifact is complete")
-    return artifact
+    return report
 
 
 def _stored(directory: Path, progress: ProgressPart) -> Artifact | None:
@@ -71,79 +66,126 @@ def _stored(directory: Path, progress: ProgressPart) -> Artifact | None:
     return artifact
 
 
-def _quantize(
-    task: QuantizeTask, backend: LlamaCpp, base: Path, folder: Path, progress: Progress
-) -> str:
-    """Write the quantized model into `folder`; return its name."""
-    options = _options(task)
-    matrix, begun = None, 0.35
-    if options.importance_matrix:
-        begun = 0.6
-        with backend.open(base, task.threads, mapped=True) as model:
-            text = calibration_text(model, _user_file(task))
-        (folder / CALIBRATION).write_text(text, encoding="utf-8")
-        matrix = backend.importance_matrix(
-            base, folder / CALIBRATION, task.threads, progress.part(0.4, begun)
-        )
-    name = f"model-{options.type}.gguf"
-    part = progress.part(begun, 0.95)
-    backend.quantize(base, folder / name, options.type, matrix, task.threads, part)
-    return name
+def _fill(
+    task: QuantizeTask, folder: Path, progress: Progress
+) -> tuple[dict[str, JsonValue], Parameters | None]:
+    """Write everything into `folder` but manifest and report.
+
+    Returns
+    -------
+    tuple
+        The provenance, and what became of each parameter; None where nothing was quantized.
+    """
+    if task.recipe.backend is None:
+        facts, found = provenance.of(task, {}, None), None
+        _link_source(task, folder)
+    else:
+        facts = _quantize(task, task.recipe.backend, folder, progress)
+        found = _parameters(task, folder)
+        content = found.model_dump_json(by_alias=True, exclude_none=True)
+        (folder / PARAMETERS).write_text(content, encoding="utf-8")
+    (folder / PROVENANCE).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    model_card.write(task, folder, _model_path(folder), facts, found)
+    return facts, found
 
 
-def _options(task: QuantizeTask) -> GGUFOptions:
-    """Return the options of method GGUF."""
-    if task.recipe.gguf is None:
-        message = "method GGUF needs its options"
+def _link_source(task: QuantizeTask, folder: Path) -> None:
+    """Take a source as it is: its one GGUF model, or the whole folder."""
+    if task.recipe.method is not Method.NONE:
+        message = f"method {task.recipe.method} needs a backend"
         raise TaskInvalid(message)
-    return task.recipe.gguf
+    source = Path(task.source_directory)
+    model = source_gguf(source)
+    if model is not None:
+        link_model(model, folder)
+    else:
+        companions.link_all(source, folder)
 
 
-def _user_file(task: QuantizeTask) -> Path | None:
-    """Return the user's calibration text, if there is one."""
-    calibration = task.recipe.calibration
-    return Path(calibration.file) if calibration is not None and calibration.file else None
+def _quantize(
+    task: QuantizeTask, name: Backend, folder: Path, progress: Progress
+) -> dict[str, JsonValue]:
+    """Write the quantized model into `folder`; return the provenance."""
+    source, recipe = Path(task.source_directory), task.recipe
+    backend = registry.load(name)
+    samples, begun = None, 0.02
+    if recipe.calibration is not None and name is not Backend.LLAMA_CPP:
+        begun = 0.3
+        samples = _samples(task, folder, progress.part(0.02, begun))
+    part = progress.part(begun, 0.95)
+    backend.quantize(recipe, source, folder, samples, task.threads, part)
+    if name is not Backend.LLAMA_CPP:
+        sharding.check(folder, recipe.max_shard_bytes)
+        companions.copy(source, folder)
+    return provenance.of(task, backend.versions(), _calibration(task, folder, samples))
 
 
-def _provenance(task: QuantizeTask, backend: LlamaCpp) -> dict[str, JsonValue]:
-    """Return what the artifact is made from and with."""
-    return {
-        "source": {"repository": task.source_repository, "revision": task.source_revision},
-        "revision": task.revision,
-        "recipe": task.recipe.to_wire(),
-        "libraries": backend.versions(),
-    }
+def _samples(task: QuantizeTask, folder: Path, progress: ProgressPart) -> CalibrationSet | None:
+    """Return what the method observes the model with."""
+    # Imported here: it needs transformers, which the image for GGUF is not to load.
+    from qmodel.worker.backends.chat_sampler import ChatSampler  # noqa: PLC0415
+
+    wanted = task.recipe.calibration
+    if wanted is None:
+        return None
+    model = ChatSampler(Path(task.source_directory), task.threads)
+
+    def on_samples(done: int) -> None:
+        progress.at(done / wanted.samples, f"{done} of {wanted.samples} samples drawn")
+
+    return calibration_set(wanted, model, folder, on_samples)
 
 
-def _calibration_provenance(folder: Path) -> dict[str, JsonValue]:
-    """Return the digest of the calibration text, if one was used."""
-    path = folder / CALIBRATION
-    return {"calibrationDigest": sha256(path.read_bytes()).hexdigest()} if path.exists() else {}
+def _calibration(
+    task: QuantizeTask, folder: Path, samples: CalibrationSet | None
+) -> dict[str, JsonValue] | None:
+    """Return what identifies the samples, or the text of an importance matrix."""
+    if samples is not None:
+        return provenance.of_samples(samples)
+    path, wanted = folder / TEXT_FILE, task.recipe.calibration
+    if not path.exists():
+        return None
+    kind = "User" if wanted is not None and wanted.file else "SelfDrawn"
+    return {"kind": kind, "digest": sha256(path.read_bytes()).hexdigest()}
 
 
-def _write_card(task: QuantizeTask, folder: Path, model_file: str) -> None:
-    """Write a model card: what this is, for a person who finds the folder."""
-    options = task.recipe.gguf
-    recipe = f"{task.recipe.method}" + (f" {options.type}" if options else "")
-    matrix = ", with an importance matrix" if options and options.importance_matrix else ""
-    card = (
-        f"# {task.source_repository}, {recipe}\n\n"
-        f"`{model_file}` was made from {task.source_repository} at revision"
-        f" {task.source_revision}: {recipe}{matrix}. The licence of the source applies.\n\n"
-        f"`{MANIFEST}` holds the sha256 of every file and the versions of what made them.\n"
-    )
-    (folder / "README.md").write_text(card, encoding="utf-8")
+def _parameters(task: QuantizeTask, folder: Path) -> Parameters:
+    """Return what became of each parameter."""
+    model = source_gguf(folder)
+    if model is not None:
+        return parameters.of_gguf(model)
+    return parameters.of_folder(Path(task.source_directory), folder, task.recipe)
 
 
-def _report(manifest: Manifest, model_file: str, seconds: float) -> Artifact:
+def _model_path(folder: Path) -> str:
+    """Return what an engine loads, relative to the folder."""
+    model = source_gguf(folder)
+    return FOLDER if model is None else model.name
+
+
+def _report(
+    manifest: Manifest,
+    found: Parameters | None,
+    facts: dict[str, JsonValue],
+    seconds: float,
+) -> Artifact:
     """Return the step's answer."""
-    weights = [file.bytes for file in manifest.files if file.path.endswith(".gguf")]
-    return Artifact(
-        model_path=model_file,
-        files=len(manifest.files),
-        bytes=manifest.total_bytes,
-        weight_bytes=sum(weights),
-        digest=manifest.digest,
-        seconds=round(seconds, 3),
-        peak_bytes=peak_bytes(),
+    weights = [f for f in manifest.files if f.path.endswith((".gguf", ".safetensors"))]
+    models = [file.path for file in weights if file.path.endswith(".gguf")]
+    calibration = facts.get("calibration")
+    observed = calibration if isinstance(calibration, dict) else {}
+    return Artifact.model_validate(
+        {
+            "modelPath": models[0] if models else FOLDER,
+            "files": len(manifest.files),
+            "bytes": manifest.total_bytes,
+            "weightBytes": sum(file.bytes for file in weights),
+            "digest": manifest.digest,
+            "seconds": round(seconds, 3),
+            "peakBytes": peak_bytes(),
+            "quantizedParameters": found.count(quantized=True) if found else None,
+            "keptParameters": found.count(quantized=False) if found else None,
+            "calibration": observed.get("kind"),
+            "calibrationSamples": observed.get("samples"),
+        }
     )

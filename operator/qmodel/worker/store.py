@@ -6,8 +6,11 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from qmodel.worker.errors import SourceInvalid
 from qmodel.worker.files import PARTIAL, remove
 from qmodel.worker.manifest import MANIFEST
+
+_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 
 
 def base_store(artifact: Path) -> Path:
@@ -50,11 +53,33 @@ def link_model(model: Path, folder: Path) -> str:
         Name of the file to load.
     """
     for part in model_parts(model):
-        try:
-            os.link(part, folder / part.name)
-        except OSError:  # a filesystem without links, or another one
-            shutil.copyfile(part, folder / part.name)
+        link(part, folder / part.name)
     return model.name
+
+
+def link(path: Path, target: Path) -> None:
+    """Make a file appear at a second place, taking its bytes twice only where it must be."""
+    try:
+        os.link(path, target)
+    except OSError:  # a filesystem without links, or another one
+        shutil.copyfile(path, target)
+
+
+def source_gguf(source: Path) -> Path | None:
+    """Return the GGUF file of a source, the first one of a split model, or None.
+
+    Raises
+    ------
+    SourceInvalid
+        If there are several models.
+    """
+    found = sorted(source.glob("*.gguf"))
+    firsts = [file for file in found if not _LATER_PART.search(file.name)]
+    if len(firsts) > 1:
+        names = ", ".join(file.name for file in firsts)
+        message = f"the source holds several GGUF models ({names}): name one in spec.source"
+        raise SourceInvalid(message)
+    return firsts[0] if firsts else None
 
 
 def model_parts(model: Path) -> list[Path]:

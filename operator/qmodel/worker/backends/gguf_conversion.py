@@ -9,16 +9,16 @@ from safetensors import safe_open
 
 from qmodel.worker.backends.llama_model import LlamaModel
 from qmodel.worker.backends.tools import run_tool
-from qmodel.worker.errors import EngineFailed, SourceInvalid, UnsafeModel, UnsupportedModel
+from qmodel.worker.errors import EngineFailed, UnsafeModel, UnsupportedModel
 from qmodel.worker.files import alone, require_space, staged
 from qmodel.worker.progress import Progress, ProgressPart
+from qmodel.worker.store import source_gguf
 
 HOME = Path(os.environ.get("QMODEL_LLAMACPP_HOME", "/opt/llama"))
 """Where the image keeps llama.cpp: bin/ and convert/."""
 BASE_NAME = "model.gguf"
 
 _WRITING = re.compile(r"Writing:\s+(\d+)%")
-_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 _OUTTYPES = {"F32": "f32", "F16": "f16", "BF16": "bf16"}
 
 
@@ -59,23 +59,6 @@ def _convert(source: Path, target: Path, progress: Progress | ProgressPart) -> N
     with staged(target.parent) as folder:
         _run_converter(source, folder / BASE_NAME, progress)
         _require_chat_template(source, folder / BASE_NAME)
-
-
-def source_gguf(source: Path) -> Path | None:
-    """Return the GGUF file of a source, the first one of a split model, or None.
-
-    Raises
-    ------
-    SourceInvalid
-        If there are several models.
-    """
-    found = sorted(source.glob("*.gguf"))
-    firsts = [file for file in found if not _LATER_PART.search(file.name)]
-    if len(firsts) > 1:
-        names = ", ".join(file.name for file in firsts)
-        message = f"the source holds several GGUF models ({names}): name one in spec.source"
-        raise SourceInvalid(message)
-    return firsts[0] if firsts else None
 
 
 def _run_converter(source: Path, out: Path, progress: Progress | ProgressPart) -> None:

@@ -6,42 +6,52 @@ from pathlib import Path
 import llama_cpp
 from pydantic import JsonValue
 
-from qmodel.api.gguf import GGUFType
-from qmodel.worker.backends import gguf_conversion, gguf_quantizer, importance_matrix
+from qmodel.api.gguf import GGUFOptions
+from qmodel.worker.backends import (
+    CalibrationSet,
+    gguf_conversion,
+    gguf_quantizer,
+    importance_matrix,
+)
 from qmodel.worker.backends.importance_matrix import Matrix
 from qmodel.worker.backends.llama_model import LlamaModel
+from qmodel.worker.calibration import TEXT_FILE, calibration_text
 from qmodel.worker.progress import Progress, ProgressPart
+from qmodel.worker.store import base_store
+from qmodel.worker.task import Recipe
 
 
 class LlamaCpp:
     """Makes GGUF files."""
 
-    def base(self, source: Path, store: Path, progress: Progress | ProgressPart) -> Path:
-        """Return the unquantized model as GGUF, converted once below `store`."""
-        return gguf_conversion.convert(source, store, progress)
-
-    def importance_matrix(
-        self, base: Path, calibration: Path, threads: int, progress: Progress | ProgressPart
-    ) -> Matrix:
-        """Return the importance matrix of `base` on a calibration text."""
-        tool = gguf_conversion.HOME / "bin" / "llama-imatrix"
-        out = calibration.with_name(".importance-matrix")
-        try:
-            return importance_matrix.compute(tool, base, calibration, out, threads, progress)
-        finally:
-            out.unlink(missing_ok=True)
-
     def quantize(
         self,
-        base: Path,
+        recipe: Recipe,
+        source: Path,
         out: Path,
-        file_type: GGUFType,
-        matrix: Matrix | None,
+        calibration: CalibrationSet | None,
         threads: int,
         progress: Progress | ProgressPart,
     ) -> None:
-        """Write `base` as `file_type` to `out`."""
-        gguf_quantizer.quantize(base, out, file_type, matrix, threads, progress)
+        """Write one GGUF file into the folder `out`.
+
+        An importance matrix is computed from a text, which `out` keeps: `calibration`, samples in
+        tokens, is of no use here.
+        """
+        del calibration
+        options = recipe.gguf or GGUFOptions()
+        base = self.base(source, base_store(out), progress.part(0.0, 0.35))
+        matrix, begun = None, 0.35
+        if options.importance_matrix:
+            begun = 0.6
+            matrix = self._matrix(recipe, base, out, threads, progress.part(0.4, begun))
+        name = f"model-{options.type}.gguf"
+        part = progress.part(begun, 1.0)
+        gguf_quantizer.quantize(base, out / name, options.type, matrix, threads, part)
+
+    def base(self, source: Path, store: Path, progress: Progress | ProgressPart) -> Path:
+        """Return the unquantized model as GGUF, converted once below `store`."""
+        return gguf_conversion.convert(source, store, progress)
 
     def open(self, model: Path, threads: int, *, mapped: bool) -> LlamaModel:
         """Load a model."""
@@ -53,3 +63,20 @@ class LlamaCpp:
             "llama-cpp-python": version("llama_cpp_python"),
             "llama.cpp": llama_cpp.llama_version().decode(),
         }
+
+    def _matrix(
+        self, recipe: Recipe, base: Path, out: Path, threads: int, progress: ProgressPart
+    ) -> Matrix:
+        """Return the importance matrix of `base` on the calibration text."""
+        wanted = recipe.calibration
+        user_file = Path(wanted.file) if wanted is not None and wanted.file else None
+        with self.open(base, threads, mapped=True) as model:
+            text = calibration_text(model, user_file)
+        (out / TEXT_FILE).write_text(text, encoding="utf-8")
+        tool, scratch = gguf_conversion.HOME / "bin" / "llama-imatrix", out / ".importance-matrix"
+        try:
+            return importance_matrix.compute(
+                tool, base, out / TEXT_FILE, scratch, threads, progress
+            )
+        finally:
+            scratch.unlink(missing_ok=True)

@@ -1,0 +1,154 @@
+"""Lets an unquantized model draw the samples that it will be calibrated with."""
+
+import gc
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+# Read when these libraries are imported: a step has no network, and its lines are not bars.
+os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
+
+import torch
+from jinja2 import TemplateError
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
+
+from qmodel.worker.calibration import OnSamples, Sample
+from qmodel.worker.errors import EngineFailed, TextInvalid
+
+CACHE_BYTES = 1 << 30
+"""KV cache of the sequences that are drawn side by side."""
+MAX_BATCH = 64
+"""More sequences at once are hardly faster on a CPU."""
+_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+
+
+class ChatSampler:
+    """The unquantized model as its users meet it; its weights are loaded only to draw.
+
+    Parameters
+    ----------
+    folder
+        config.json, *.safetensors and the tokenizer's files.
+    threads
+        CPU threads, of the whole process.
+    """
+
+    def __init__(self, folder: Path, threads: int) -> None:
+        torch.set_num_threads(threads)
+        self._folder = folder
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+
+    def encode(self, sample: Sample) -> list[int]:
+        """Return the token ids of a sample; a conversation in the chat template.
+
+        Raises
+        ------
+        TextInvalid
+            If there is no chat template, or it refuses the conversation.
+        """
+        if not sample.messages:
+            return list(self._tokenizer(sample.text)["input_ids"])
+        if not self._tokenizer.chat_template:
+            message = "the calibration text holds messages, but the model has no chat template"
+            raise TextInvalid(message)
+        try:
+            return self._rendered(list(sample.messages), answered=True)
+        except TemplateError as error:
+            message = f"the model's chat template refuses {sample.messages[0]}...: {error}"
+            raise TextInvalid(message) from error
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        """Return the text of token ids, control tokens included."""
+        text: str = self._tokenizer.decode(list(tokens), skip_special_tokens=False)
+        return text
+
+    def draw(
+        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+    ) -> list[list[int]]:
+        """Return a conversation for each prompt, drawn at temperature 1.
+
+        A sequence ends where the model ends it, or after `length` tokens.
+
+        Raises
+        ------
+        EngineFailed
+            If the model cannot be loaded or run.
+        """
+        try:
+            return self._draw(prompts, length, seed, on_samples)
+        except (OSError, RuntimeError, ValueError) as error:
+            message = f"the model cannot draw its own calibration samples: {error}"
+            raise EngineFailed(message) from error
+
+    def _draw(
+        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+    ) -> list[list[int]]:
+        placed = {"device_map": "auto"} if torch.cuda.is_available() else {}
+        model = AutoModelForCausalLM.from_pretrained(
+            self._folder, torch_dtype="auto", use_safetensors=True, **placed, **_LOCAL
+        )
+        begun = [self._prompt(prompt)[: length - 1] for prompt in prompts]
+        torch.manual_seed(seed)
+        drawn: list[list[int]] = []
+        batch = _batch_size(model, length)
+        for start in range(0, len(begun), batch):
+            drawn += self._continued(model, begun[start : start + batch], length)
+            on_samples(len(drawn))
+        del model
+        gc.collect()
+        return drawn
+
+    def _prompt(self, prompt: str) -> list[int]:
+        """Return the tokens before the model's answer; without a chat template, the bare text."""
+        if not self._tokenizer.chat_template:
+            return list(self._tokenizer(prompt)["input_ids"])
+        return self._rendered([{"role": "user", "content": prompt}], answered=False)
+
+    def _rendered(self, messages: list[dict[str, str]], *, answered: bool) -> list[int]:
+        text = self._tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=not answered
+        )
+        return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+    def _continued(
+        self, model: PreTrainedModel, begun: Sequence[list[int]], length: int
+    ) -> list[list[int]]:
+        """Return the sequences with what the model adds, drawn side by side."""
+        longest = max(map(len, begun))
+        ids = [[0] * (longest - len(tokens)) + tokens for tokens in begun]
+        mask = [[0] * (longest - len(tokens)) + [1] * len(tokens) for tokens in begun]
+        ends = _ids(model.generation_config.eos_token_id) | _ids(self._tokenizer.eos_token_id)
+        pure = GenerationConfig(
+            do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
+            max_new_tokens=length - longest, eos_token_id=sorted(ends) or None, pad_token_id=0,
+        )  # fmt: skip
+        output = model.generate(
+            input_ids=torch.tensor(ids, device=model.device),
+            attention_mask=torch.tensor(mask, device=model.device),
+            generation_config=pure,
+        )
+        added = output[:, longest:].tolist()
+        return [[*tokens, *_ended(more, ends)] for tokens, more in zip(begun, added, strict=True)]
+
+
+def _batch_size(model: PreTrainedModel, length: int) -> int:
+    """Return how many sequences are drawn at once, so that their KV cache stays bounded."""
+    config = model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    token_bytes: int = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize
+    return max(1, min(MAX_BATCH, CACHE_BYTES // (token_bytes * length)))
+
+
+def _ended(tokens: list[int], ends: set[int]) -> list[int]:
+    """Return tokens up to the first that ends a sequence; padding follows it."""
+    last = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
+    return tokens[: last + 1]
+
+
+def _ids(value: int | list[int] | None) -> set[int]:
+    """Return token ids that configs give as a number, a list or nothing."""
+    if value is None:
+        return set()
+    return set(value) if isinstance(value, list) else {value}

@@ -1,0 +1,76 @@
+"""Whether the groups of a recipe divide the rows that they are to be cut from.
+
+Inspection refuses what cannot work before anything is fetched; the worker checks what it has.
+"""
+
+import re
+from collections.abc import Mapping
+
+from qmodel.api.methods import Method
+from qmodel.worker.errors import UnsupportedModel
+from qmodel.worker.task import Recipe
+
+_CHOICES = (256, 128, 64, 32, 16)
+_FIXED = {Method.NVFP4: 16, Method.MXFP4: 32}
+"""Group sizes that belong to a format."""
+
+
+def check(recipe: Recipe, widths: Mapping[str, int]) -> None:
+    """Check the linear layers of a model.
+
+    Parameters
+    ----------
+    recipe
+        What was asked.
+    widths
+        Input width of each linear layer, by its name.
+
+    Raises
+    ------
+    UnsupportedModel
+        If a name to ignore is no layer's, nothing is left to quantize, or a row cannot be cut into
+        groups; naming a size that would work.
+    """
+    _check_names(recipe.ignore, widths)
+    chosen = {name: widths[name] for name in widths if not is_ignored(name, recipe.ignore)}
+    if not chosen:
+        message = "spec.quantization.ignore leaves no linear layer to quantize"
+        raise UnsupportedModel(message)
+    size = group_size(recipe)
+    wrong = {name: width for name, width in chosen.items() if size > 0 and width % size}
+    if wrong:
+        name, width = next(iter(wrong.items()))
+        message = f"{name} is {width} wide, which is not divisible by {size}: {_advice(chosen)}"
+        raise UnsupportedModel(message)
+
+
+def group_size(recipe: Recipe) -> int:
+    """Return the weights that share a scale; -1: all of a row."""
+    options = recipe.awq or recipe.gptq
+    return options.group_size if options is not None else _FIXED.get(recipe.method, -1)
+
+
+def is_ignored(name: str, ignore: list[str]) -> bool:
+    """Whether a layer is named by one of the patterns, or `re:` and a regular expression."""
+    return any(
+        re.match(pattern.removeprefix("re:"), name)
+        if pattern.startswith("re:")
+        else pattern == name
+        for pattern in ignore
+    )
+
+
+def _check_names(ignore: list[str], widths: Mapping[str, int]) -> None:
+    """Refuse a misspelt name, which would quantize what was to be kept."""
+    known = {*widths, "lm_head"}  # the default, which not every model has
+    for pattern in ignore:
+        if not any(is_ignored(name, [pattern]) for name in known):
+            message = f"spec.quantization.ignore names {pattern}, but the model has no such layer"
+            raise UnsupportedModel(message)
+
+
+def _advice(widths: Mapping[str, int]) -> str:
+    """Return which group sizes would work."""
+    fitting = [size for size in _CHOICES if not any(width % size for width in widths.values())]
+    sizes = " or ".join(map(str, [*fitting, -1]))
+    return f"use the group size {sizes}, or name the layer in spec.quantization.ignore"

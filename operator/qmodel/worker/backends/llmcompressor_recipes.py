@@ -1,0 +1,74 @@
+"""Our recipes in llm-compressor's terms."""
+
+from typing import Any
+
+from llmcompressor.modifiers import Modifier
+from llmcompressor.modifiers.gptq import GPTQModifier
+from llmcompressor.modifiers.quantization import QuantizationModifier
+from llmcompressor.modifiers.transform.awq import AWQModifier
+from llmcompressor.modifiers.transform.smoothquant import SmoothQuantModifier
+from llmcompressor.modifiers.transform.smoothquant.utils import MAPPINGS_REGISTRY
+
+from qmodel.api.methods import AWQOptions, GPTQOptions, Method
+from qmodel.worker.errors import TaskInvalid
+from qmodel.worker.task import Recipe
+
+PRESETS = {Method.FP8: "FP8_DYNAMIC", Method.NVFP4: "NVFP4", Method.MXFP4: "MXFP4"}
+"""Schemes of the library that have no options here."""
+_LINEAR = "Linear"
+
+
+def modifiers(recipe: Recipe, architecture: str) -> list[Modifier]:
+    """Return what the library carries out, in order.
+
+    Parameters
+    ----------
+    recipe
+        What was asked.
+    architecture
+        As config.json names it, such as LlamaForCausalLM.
+
+    Raises
+    ------
+    TaskInvalid
+        If the method is not this library's.
+    """
+    ignore = recipe.ignore
+    if recipe.method is Method.AWQ:
+        scheme = _grouped(recipe.awq or AWQOptions())
+        return [AWQModifier(), QuantizationModifier(config_groups=scheme, ignore=ignore)]
+    if recipe.method is Method.GPTQ:
+        options = recipe.gptq or GPTQOptions()
+        order = "static" if options.desc_act_order else None
+        return [GPTQModifier(config_groups=_grouped(options), ignore=ignore, actorder=order)]
+    if recipe.method is Method.INT8:
+        return [*_smoothing(architecture), _preset("W8A8", ignore)]
+    if recipe.method in PRESETS:
+        return [_preset(PRESETS[recipe.method], ignore)]
+    message = f"llm-compressor has no method {recipe.method}"
+    raise TaskInvalid(message)
+
+
+def _grouped(options: AWQOptions | GPTQOptions) -> dict[str, Any]:
+    """Return integer weights with a scale for each group, or for each row."""
+    weights: dict[str, Any] = {
+        "num_bits": options.bits,
+        "type": "int",
+        "symmetric": options.symmetric,
+        "strategy": "channel",
+    }
+    if options.group_size > 0:
+        weights |= {"strategy": "group", "group_size": options.group_size}
+    return {"group_0": {"targets": [_LINEAR], "weights": weights}}
+
+
+def _smoothing(architecture: str) -> list[Modifier]:
+    """Return SmoothQuant where the library knows which layers feed which.
+
+    Elsewhere it would guess, and a wrong guess changes what the model computes.
+    """
+    return [SmoothQuantModifier()] if architecture in MAPPINGS_REGISTRY else []
+
+
+def _preset(scheme: str, ignore: list[str]) -> Modifier:
+    return QuantizationModifier(targets=[_LINEAR], scheme=scheme, ignore=ignore)
