@@ -6,11 +6,25 @@ read its weights and libraries is at its limit with little of it needed, so that
 limit was measured would never start. What a server needs was measured; here nothing is compared.
 """
 
+import logging
+from typing import Any
+
 from vllm.v1.worker.cpu_worker import CPUWorker
+
+from qmodel.worker.processes import own_bytes
+
+_log = logging.getLogger("vllm.qmodel")
+"""Below vLLM's own logger, which has the handler."""
 
 
 class Worker(CPUWorker):  # type: ignore[misc]  # its library is untyped here
     """A CPU worker that takes the KV bytes as they are given."""
+
+    def load_model(self, *arguments: Any, **options: Any) -> None:
+        """Load the weights and log what they hold: packed for the kernels, not as in the file."""
+        before = own_bytes()
+        super().load_model(*arguments, **options)
+        _log.info("Weights hold %d bytes", max(0, own_bytes() - before))
 
     def determine_available_memory(self) -> int:
         """Return the bytes of the KV cache.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from qmodel.worker.measure.server import Server
+from qmodel.worker.measure.server import Reader, Server
 from qmodel.worker.report import ProcessMemory
 
 
@@ -59,11 +59,9 @@ class Parts:
     kv_per_token: int
 
 
-class MeasuredEngine(Protocol):
+class MeasuredEngine(Reader, Protocol):
     """One engine under measurement."""
 
-    exit_seconds: float
-    """Time between a broken connection and the end of the process that broke it."""
     stall_seconds: float
     """Longest time in which no stream moves: one batch of a large model on few cores."""
 
@@ -79,9 +77,6 @@ class MeasuredEngine(Protocol):
         EngineFailed
             If it cannot be started at all.
         """
-
-    def read(self, line: str) -> None:
-        """Take one line of the server's log."""
 
     def model_name(self) -> str:
         """Return the name that the server answers to."""

@@ -37,7 +37,7 @@ def run(task: MeasureTask, progress: Progress) -> Footprint:
     loading = progress.part(0.0, 0.3)
     with (
         PeakDevice() as device,
-        Server(engine.argv, task.port, engine.read, engine.exit_seconds) as server,
+        Server(engine.argv, task.port, engine) as server,
         PeakMemory(server.pid) as memory,
     ):
         # The time that loading will take is not known: half of what is left, again and again.

@@ -60,6 +60,10 @@ class LlamaCpp:
         """Take one line of the server's log."""
         self._buffers.line(line)
 
+    def errors(self) -> list[str]:
+        """Return nothing: its last lines tell why it ended."""
+        return []
+
     def model_name(self) -> str:
         """Return the name that the server answers to."""
         return value_of(self._task.argv, "--alias")

@@ -11,9 +11,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from qmodel.worker.measure.processes import (
+from qmodel.worker.processes import (
     high_water_bytes,
     name,
+    own_bytes,
     private_bytes,
     shared_bytes,
     tree,
@@ -103,7 +104,7 @@ def cgroup_reader(pid: int) -> Reader | None:
     ours = tree(pid) | {os.getpid()}
     for folder, read in ((V1_MEMORY, v1_bytes), (V2_MEMORY, v2_bytes)):
         if (folder / "memory.stat").exists() and _members(folder) <= ours:
-            return lambda: read(folder) - _own_bytes()
+            return lambda: read(folder) - own_bytes()
     return None
 
 
@@ -140,8 +141,3 @@ def _members(folder: Path) -> set[int]:
     """Return the processes of a cgroup; a root cgroup that lists none is not ours."""
     path = folder / "cgroup.procs"
     return set(map(int, path.read_text().split())) if path.exists() else {0}
-
-
-def _own_bytes() -> int:
-    """Return what this process holds."""
-    return private_bytes(os.getpid()) + shared_bytes(os.getpid())

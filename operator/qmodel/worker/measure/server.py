@@ -1,14 +1,16 @@
 """The server under measurement: started as it will be served, ended by its own id."""
 
 import json
+import os
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import httpx
 from pydantic import JsonValue
@@ -25,8 +27,21 @@ LINES_KEPT = 8
 LINE_LENGTH = 300
 
 
+class Reader(Protocol):
+    """Reads the log of one engine's server."""
+
+    exit_seconds: float
+    """Time between a broken connection and the end of the process that broke it."""
+
+    def read(self, line: str) -> None:
+        """Take one line."""
+
+    def errors(self) -> list[str]:
+        """Return the lines so far that tell what went wrong, if the last ones do not."""
+
+
 class Server:
-    """A server process; a context manager.
+    """A server and the processes that it starts; a context manager.
 
     Parameters
     ----------
@@ -34,20 +49,15 @@ class Server:
         Its command line.
     port
         Where it listens.
-    read
-        Called with each line of its log.
-    exit_seconds
-        Time between a broken connection and the end of the process that broke it.
+    reader
+        Takes its log.
     """
 
-    def __init__(
-        self, argv: Sequence[str], port: int, read: Callable[[str], None], exit_seconds: float
-    ) -> None:
+    def __init__(self, argv: Sequence[str], port: int, reader: Reader) -> None:
         self._argv = argv
         self._url = f"http://127.0.0.1:{port}"
         self._tail: deque[str] = deque(maxlen=LINES_KEPT)
-        self._read = read
-        self._exit_seconds = exit_seconds
+        self._reader = reader
 
     def __enter__(self) -> Self:
         """Start the process; it is not yet ready."""
@@ -59,9 +69,10 @@ class Server:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
+            start_new_session=True,
         )
-        self._reader = threading.Thread(target=self._read_log, name="server-log", daemon=True)
-        self._reader.start()
+        self._thread = threading.Thread(target=self._read_log, name="server-log", daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(
@@ -70,16 +81,23 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Ask the process to end, and end it if it does not."""
+        """Ask the process to end, and end what does not, with all that it started."""
         self._process.terminate()
         try:
             self._process.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._reader.join()
+            pass
+        finally:
+            self._kill_group()
+        self._thread.join()
         if self._process.stdout is not None:
             self._process.stdout.close()
+
+    def _kill_group(self) -> None:
+        """End the processes that outlived the first, which would keep its log open."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
 
     @property
     def pid(self) -> int:
@@ -155,13 +173,14 @@ class Server:
     def reason_of_silence(self) -> StepError:
         """Return why a request failed; the process may be about to be gone."""
         try:
-            self._process.wait(self._exit_seconds)
+            self._process.wait(self._reader.exit_seconds)
         except subprocess.TimeoutExpired:
             return EngineFailed(f"the server does not answer:\n{self.log()}")
         return self._cause_of_death()
 
     def _cause_of_death(self) -> StepError:
-        self._reader.join()
+        self._kill_group()
+        self._thread.join()
         code = self._process.returncode
         if code == -signal.SIGKILL or out_of_memory_kills() > self._kills:
             return OutOfMemory("the server was killed: the container reached its memory limit")
@@ -169,14 +188,15 @@ class Server:
         return EngineFailed(f"the server ended with {how}:\n{self.log()}")
 
     def log(self) -> str:
-        """Return the last lines of the log, short enough for a report."""
-        return "\n".join(line[:LINE_LENGTH] for line in self._tail)
+        """Return the lines of the log that tell most, short enough for a report."""
+        lines = dict.fromkeys([*self._reader.errors(), *self._tail])
+        return "\n".join(line[:LINE_LENGTH] for line in lines)
 
     def _read_log(self) -> None:
         for line in self._process.stdout or ():
             if stripped := line.strip():
                 self._tail.append(stripped)
-                self._read(stripped)
+                self._reader.read(stripped)
 
 
 def _is_ready(client: httpx.Client) -> bool:

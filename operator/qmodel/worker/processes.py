@@ -1,5 +1,6 @@
 """A server's processes and what the kernel says of each."""
 
+import os
 from collections import defaultdict
 from pathlib import Path
 
@@ -46,6 +47,11 @@ def private_bytes(pid: int) -> int:
 def shared_bytes(pid: int) -> int:
     """Return the shared memory that one process has touched; 0 once it ended."""
     return _status(pid)["RssShmem"]
+
+
+def own_bytes() -> int:
+    """Return anonymous, shared and page-table memory of this process."""
+    return private_bytes(os.getpid()) + shared_bytes(os.getpid())
 
 
 def high_water_bytes(pid: int) -> int:
