@@ -91,6 +91,10 @@ run: images ## Run the operator from here, where none is installed, with the ima
 	$(BIN)/python tests/cluster kubeconfig > "$$kubeconfig"; \
 	KUBECONFIG=$$kubeconfig $(BIN)/python -m qmodel --dev
 
+.PHONY: bench-footprint
+bench-footprint: venv ## A Llama-3-8B-shaped model in bf16, NF4 and GPTQ: memory; on a GPU, or from shapes
+	$(BIN)/python tests/bench footprint
+
 .PHONY: bench-overhead
 bench-overhead: cluster images ## Apply to Ready against the same tools by hand
 	$(BIN)/python tests/bench overhead

@@ -1,0 +1,134 @@
+"""Every method from YAML to an answer, on vLLM: quantized, judged, measured, sized and asked.
+
+SmolLM2 cut to three layers, because vLLM takes its time on two cores: what it says is nonsense, but
+it says it through its own chat template. The whole model's figures are `make bench-methods`.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from e2e.kube import Object
+from e2e.models import LITTLE_CPU, SMOLLM2, Models, attempts, from_hub
+
+FEW_LAYERS = "test/smollm2-3-layers"
+SECONDS = 1500
+"""All methods at once on two cores."""
+SAMPLES = {"samples": 16, "maxSequenceLength": 128}
+"""Enough for a library to work with; quality is not what is looked at here."""
+FOUR_BITS = {"bits": 4, "groupSize": 64}
+
+METHODS: dict[str, Object] = {
+    "awq": {"method": "AWQ", "awq": {"groupSize": 64}, "calibration": SAMPLES},
+    "gptq": {"method": "GPTQ", "gptq": FOUR_BITS, "calibration": SAMPLES},
+    "fp8": {"method": "FP8"},
+    "int8": {"method": "INT8", "calibration": SAMPLES},
+    "nf4": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "NF4"}},
+    "autoawq": {
+        "method": "AWQ",
+        "backend": "AutoAWQ",
+        "awq": {"groupSize": 64},
+        "calibration": SAMPLES,
+    },
+    "unquantized": {"method": "None"},
+}
+"""By name of the model."""
+EVALUATED = [name for name in METHODS if name != "unquantized"]
+
+
+def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Object:
+    """Return a spec that serves a short context on a CPU, whatever the quality."""
+    quantized = quantization["method"] != "None"
+    resources = {"resources": LITTLE_CPU} if quantized else {}
+    return {
+        "source": from_hub(source),
+        "quantization": {**quantization, **resources},
+        "qualityGate": {"onFailure": "Warn"},
+        "serving": {"contextLength": 256, "concurrency": 2},
+        "accelerator": {"type": "CPU"},
+        **more,
+    }
+
+
+@pytest.fixture(scope="module")
+def applied(models: Models) -> Iterator[dict[str, Object]]:
+    """Apply every method at once; what the tests find of a model is kept, the model is not."""
+    for name, quantization in METHODS.items():
+        models.apply(name, wanted(quantization))
+    yield {}
+    for name in METHODS:
+        models.delete(name)
+
+
+def served(models: Models, applied: dict[str, Object], name: str) -> Object:
+    """Return the status of a model that answered; its server then makes room for the next."""
+    if name not in applied:
+        status = models.wait_ready(name, SECONDS)
+        answer = models.chat(name)
+        (deployment,) = models.deployments(name)
+        jobs = attempts(models.jobs(name))
+        models.edit(name, serving={"replicas": 0})
+        applied[name] = {**status, "answer": answer, "deployment": deployment, "jobs": jobs}
+    return applied[name]
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_ends_in_an_answer(models: Models, applied: dict[str, Object], name: str) -> None:
+    status = served(models, applied, name)
+    assert status["engine"] == "VLLM"
+    assert status["answer"].strip()
+    once = [("fetch", 1), ("inspect", 1), ("measure", 1), ("quantize", 1)]
+    assert status["jobs"] == once, "a first try was too small, or something was done twice"
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("name", METHODS)
+def test_the_limit_lies_above_what_was_measured(
+    models: Models, applied: dict[str, Object], name: str
+) -> None:
+    status = served(models, applied, name)
+    footprint, sizing = status["footprint"], status["sizing"]
+    assert footprint["kvBytes"] == sizing["kvBytes"]
+    assert footprint["peakBytes"] > footprint["kvBytes"] + 500 * 2**20, "all processes count"
+    assert sizing["memoryBytes"] > footprint["peakBytes"]
+    (server,) = status["deployment"]["spec"]["template"]["spec"]["containers"]
+    argv = server["command"]
+    assert argv[argv.index("--kv-cache-memory-bytes") + 1] == str(sizing["kvBytes"])
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("name", EVALUATED)
+def test_a_method_is_judged_and_makes_the_weights_smaller(
+    models: Models, applied: dict[str, Object], name: str
+) -> None:
+    status = served(models, applied, name)
+    assert status["evaluation"]["tokens"] > 500
+    assert float(status["evaluation"]["topTokenAgreement"]) > 0.3
+    assert float(status["evaluation"]["perplexityRatio"]) < 2
+    assert status["artifact"]["weightBytes"] < status["source"]["weightBytes"]
+    calibrated = "calibration" in METHODS[name]
+    assert status["artifact"].get("calibration") == ("SelfDrawn" if calibrated else None)
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization", "reason", "words"),
+    [
+        ("wide-groups", {"method": "AWQ"}, "GroupSizeDoesNotFit", "64"),
+        (
+            "no-cuda",
+            {"method": "GPTQ", "backend": "AutoGPTQ", "gptq": FOUR_BITS},
+            "AcceleratorMissing",
+            "AutoGPTQ",
+        ),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_fetched(
+    models: Models, name: str, quantization: Object, reason: str, words: str
+) -> None:
+    models.apply(name, wanted(quantization, SMOLLM2))
+    assert words in models.refused(name, "Inspected", reason)
+    assert attempts(models.jobs(name)) == [("inspect", 1)]
+    assert models.claims(name) == []
+    models.delete(name)
