@@ -1,18 +1,22 @@
 """`qmodel`, also found by kubectl as `kubectl qmodel`."""
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
 
 from qmodel.api.conditions import ConditionType
+from qmodel.cli import pages
 from qmodel.cli import report as reports
-from qmodel.cli.access import AccessError, connect, current_namespace, require_answering
+from qmodel.cli.access import connect, current_namespace, require_answering
 from qmodel.cli.durations import parse_duration
+from qmodel.cli.errors import AccessError
 from qmodel.cli.terminal import console
 from qmodel.cli.watch import Feed, Watch
 
 FAILED = 1
+OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
 class Duration(click.ParamType[float]):
@@ -62,12 +66,52 @@ def watch(name: str, namespace: str, until: str, timeout: float) -> None:
     sys.exit(Watch(feed, console(), ConditionType(until), timeout).run())
 
 
+text_option = click.option("--text", is_flag=True, help="Print the table alone, make no page.")
+volume_option = click.option(
+    "--volume/--no-volume",
+    default=True,
+    help="Read answers, layers and parameters from the model's volume, by a pod that lives for "
+    "seconds and needs your right to create pods.",
+)
+
+
 @cli.command()
 @click.argument("name")
 @namespace_option
-def report(name: str, namespace: str) -> None:
-    """Show what became of the model NAME: size, quality, memory, speed."""
-    console().print(reports.table(connect().model(namespace, name)))
+@click.option(
+    "-o", "--output", type=OUTPUT, help="Where the page goes.  [default: NAME-report.html]"
+)
+@text_option
+@volume_option
+def report(name: str, namespace: str, output: Path | None, *, text: bool, volume: bool) -> None:
+    """Show what became of the model NAME, and write a page of it.
+
+    The page is one HTML file for a browser that needs no network.
+    """
+    access = connect()
+    model = access.model(namespace, name)
+    console().print(reports.table(model))
+    if not text:
+        subject = pages.subject(access, model, volume=volume)
+        pages.write(pages.report(subject), output or Path(f"{name}-report.html"))
+
+
+@cli.command()
+@click.argument("names", nargs=-1, required=True)
+@namespace_option
+@click.option("-o", "--output", type=OUTPUT, default=Path("compare.html"), show_default=True)
+@text_option
+@volume_option
+def compare(
+    names: tuple[str, ...], namespace: str, output: Path, *, text: bool, volume: bool
+) -> None:
+    """Put the models NAMES into one table, and into one page."""
+    access = connect()
+    models = [access.model(namespace, name) for name in dict.fromkeys(names)]
+    console().print(reports.comparison(models))
+    if not text:
+        subjects = [pages.subject(access, model, volume=volume) for model in models]
+        pages.write(pages.compare(subjects), output)
 
 
 @cli.command()

@@ -22,25 +22,16 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
+from qmodel.cli import volume
+from qmodel.cli.artifact import ArtifactFiles
+from qmodel.cli.errors import AccessError, AccessInterruptedError, told
 from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
 
 CHAT_SECONDS = 300
 RECONNECTS = 30
 RECONNECT_SECONDS = 1.0
-_NOT_FOUND = 404
-_GONE = 410
-"""The API server no longer knows the version that a watch would go on from."""
-_SERVER_ERROR = 500
 
 T = TypeVar("T")
-
-
-class AccessError(Exception):
-    """Something a person has to know; the message says what to do."""
-
-
-class AccessInterruptedError(AccessError):
-    """The cluster stopped answering; it may answer again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +59,9 @@ class Access(Protocol):
 
     def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         """Send one chat completion request to the model; returns the server's answer."""
+
+    def files(self, model: QuantizedModel) -> ArtifactFiles:
+        """Return what the volume holds beside the model's artifact."""
 
     def close(self) -> None:
         """End every stream."""
@@ -127,7 +121,7 @@ class Cluster:
                 GROUP, VERSION, namespace, PLURAL, name
             )
         except (ApiException, HTTPError) as error:
-            raise _told(error, f"QuantizedModel {name} in namespace {namespace}") from error
+            raise told(error, f"QuantizedModel {name} in namespace {namespace}") from error
         return _model(body)
 
     def changes(self, namespace: str, name: str) -> Iterator[QuantizedModel | None]:
@@ -180,12 +174,16 @@ class Cluster:
             response = self._api.call_api(*words, _request_timeout=CHAT_SECONDS)
             text = response.read()  # type: ignore[no-untyped-call]
         except (ApiException, HTTPError) as error:
-            raise _told(error, f"chat with {model.name}") from error
+            raise told(error, f"chat with {model.name}") from error
         if response.status >= 300:  # noqa: PLR2004  what HTTP calls no success
             message = f"{model.name} answered {response.status}: {text.decode(errors='replace')}"
             raise AccessError(message)
         answer: dict[str, Any] = json.loads(text)
         return answer
+
+    def files(self, model: QuantizedModel) -> ArtifactFiles:
+        """Return what the volume holds beside the model's artifact; takes a pod."""
+        return volume.read(self._core, model)
 
     def _again(self, follow: Callable[[], Iterator[T]]) -> Iterator[T]:
         """Follow anew what is interrupted, such as by a restart of the API server.
@@ -216,7 +214,7 @@ class Cluster:
                     return
                 yield item
         except (ApiException, HTTPError) as error:
-            raise _told(error, what) from error
+            raise told(error, what) from error
         finally:
             self._open.discard(watch)
 
@@ -258,17 +256,3 @@ def _running(pod: dict[str, Any]) -> list[RunningContainer]:
         for state in states
         if "running" in state["state"]
     ]
-
-
-def _told(error: ApiException | HTTPError, what: str) -> AccessError:
-    """Return the error as a person reads it."""
-    if isinstance(error, HTTPError):
-        return AccessInterruptedError(f"{what}: the cluster does not answer ({error})")
-    if error.status == _NOT_FOUND:
-        return AccessError(f"{what}: not found")
-    try:
-        reason = json.loads(error.body or "{}").get("message", error.reason)
-    except ValueError:
-        reason = error.body or error.reason
-    passing = error.status == _GONE or (error.status or 0) >= _SERVER_ERROR
-    return (AccessInterruptedError if passing else AccessError)(f"{what}: {reason}")

@@ -1,14 +1,19 @@
 """`report`: what became of a model, in one table."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from rich.table import Table
+from rich.text import Text
 
+from qmodel.api.quality import QualityBounds
 from qmodel.api.quantities import mebibytes as quantity
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelStatus, Sizing
 from qmodel.cli.durations import duration
+from qmodel.cli.page.comparison import Cell
+from qmodel.cli.page.comparison import lines as compared
+from qmodel.cli.units import mebibytes, megabytes
 
 Line = tuple[str, str, str]
 """What, how much, and what to compare it with."""
@@ -27,12 +32,28 @@ def table(model: QuantizedModel) -> Table:
     return made
 
 
+def comparison(models: Sequence[QuantizedModel]) -> Table:
+    """Return several models as one table, the best of each line marked."""
+    made = Table(box=None, show_header=True, header_style="bold")
+    made.add_column("")
+    for model in models:
+        made.add_column(model.name, justify="right", overflow="fold")
+    for line in compared(models):
+        made.add_row(f"[bold]{line.name}[/bold]", *(_styled(cell) for cell in line.cells))
+    return made
+
+
+def _styled(cell: Cell) -> Text:
+    """Return a cell, marked by its colour."""
+    return Text(cell.text, style="green" if cell.best else "red" if cell.tone else "")
+
+
 def lines(model: QuantizedModel) -> Iterator[Line]:
     """Yield every line of the table."""
     status = model.status
     yield from _size(status)
     if status.evaluation is not None and status.evaluation.applicable:
-        yield from _quality(status.evaluation, model)
+        yield from _quality(status.evaluation, status.quality_bounds)
     if status.footprint is not None:
         yield from _memory(status.footprint, status.sizing)
         yield from _speed(status.footprint)
@@ -49,23 +70,25 @@ def _size(status: QuantizedModelStatus) -> Iterator[Line]:
         yield "Weights after", megabytes(artifact.weight_bytes), f"{smaller:.1f} times smaller"
 
 
-def _quality(found: EvaluationStatus, model: QuantizedModel) -> Iterator[Line]:
-    gate = model.spec.quality_gate
+def _quality(found: EvaluationStatus, bounds: QualityBounds | None) -> Iterator[Line]:
     before_and_after = f"{found.base_perplexity} before, {found.perplexity} after"
+    ratio = f"; gate: at most {bounds.max_perplexity_ratio}" if bounds else ""
+    divergence = f"; gate: at most {bounds.max_mean_kl_divergence}" if bounds else ""
+    agreement = f"; gate: at least {bounds.min_top_token_agreement}" if bounds else ""
     yield (
         "Perplexity ratio",
         _with_error(found.perplexity_ratio, found.perplexity_ratio_error),
-        f"{before_and_after}; gate: at most {gate.max_perplexity_ratio}",
+        f"{before_and_after}{ratio}",
     )
     yield (
         "Mean KL divergence",
         _with_error(found.mean_kl_divergence, found.mean_kl_divergence_error),
-        f"nats; gate: at most {gate.max_mean_kl_divergence}",
+        f"nats{divergence}",
     )
     yield (
         "Top-token agreement",
         _with_error(found.top_token_agreement, found.top_token_agreement_error),
-        f"over {found.tokens or 0:,} tokens; gate: at least {gate.min_top_token_agreement}",
+        f"over {found.tokens or 0:,} tokens{agreement}",
     )
 
 
@@ -108,13 +131,3 @@ def _durations(status: QuantizedModelStatus) -> Iterator[Line]:
     each = ", ".join(f"{name} {duration(took.total_seconds())}" for name, took in ended.items())
     total = sum(took.total_seconds() for took in ended.values())
     yield "Jobs", duration(total), each
-
-
-def megabytes(count: int) -> str:
-    """Return a size on disk, in units of ten."""
-    return f"{count / 1e9:,.1f} GB" if count >= 10**10 else f"{count / 1e6:,.0f} MB"
-
-
-def mebibytes(count: int) -> str:
-    """Return a size in memory, in units of two."""
-    return f"{count / 2**30:,.1f} GiB" if count >= 10 * 2**30 else f"{count / 2**20:,.0f} MiB"

@@ -18,8 +18,9 @@ from rich.live import Live
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.cli.access import Access, AccessError, RunningContainer
+from qmodel.cli.access import Access, RunningContainer
 from qmodel.cli.board import Board
+from qmodel.cli.errors import AccessError
 from qmodel.cli.live import LiveBoard
 from qmodel.cli.plain import PlainBoard
 from qmodel.worker.report import ProgressLine

@@ -7,7 +7,9 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.cli.access import AccessError, RunningContainer
+from qmodel.cli.access import RunningContainer
+from qmodel.cli.artifact import ArtifactFiles
+from qmodel.cli.errors import AccessError
 
 SPEC = {
     "source": {"huggingFace": {"repository": "HuggingFaceTB/SmolLM2-135M-Instruct"}},
@@ -96,6 +98,9 @@ class ScriptedAccess:
     def chat(self, _model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         self.requests.append(request)
         return {"choices": [{"message": {"content": " Paris.\n"}}]}
+
+    def files(self, _model: QuantizedModel) -> ArtifactFiles:
+        return ArtifactFiles()
 
     def close(self) -> None:
         self.closed = True

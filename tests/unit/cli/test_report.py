@@ -22,7 +22,7 @@ SOURCE = {
 }
 ARTIFACT = {
     "revision": "r",
-    "modelFile": "model.gguf",
+    "modelPath": "model.gguf",
     "files": 2,
     "bytes": 145_000_000,
     "weightBytes": 134_500_000,
@@ -46,6 +46,7 @@ EVALUATION = {
 FOOTPRINT = {
     "revision": "r",
     "image": "i",
+    "engine": "LlamaCpp",
     "key": "k",
     "argv": ["llama-server"],
     "argumentsHash": "a",

@@ -6,7 +6,8 @@ from rich.console import Console
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.cli.access import AccessError, RunningContainer
+from qmodel.cli.access import RunningContainer
+from qmodel.cli.errors import AccessError
 from qmodel.cli.watch import Exit, Feed, Watch, progress_line
 from unit.cli.models import ScriptedAccess, failed, model, status
 

@@ -1,0 +1,1 @@
+"""A page of one or more models, as one HTML file."""

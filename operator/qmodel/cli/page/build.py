@@ -1,0 +1,146 @@
+"""The page: one HTML file that needs nothing else, drawn from status and volume.
+
+It has no script, and a policy that lets none run: what models say is shown, never executed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from qmodel.cli.page import facts, figures, parameters, recipe
+from qmodel.cli.page.answers import Exchange, exchanges
+from qmodel.cli.page.comparison import Line, lines
+from qmodel.cli.page.figures import Figure
+from qmodel.cli.page.memory import bars, measured
+from qmodel.cli.page.quality import Gauge, gauges
+from qmodel.cli.page.subject import Subject
+from qmodel.cli.page.timing import spans
+from qmodel.worker.details import ExampleLayer
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One measure with its chart."""
+
+    meaning: str
+    gauges: dict[str, Gauge]
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """The layer that serves as an example."""
+
+    example: ExampleLayer
+    figure: Figure
+
+
+@dataclass(frozen=True, slots=True)
+class ReportPage:
+    """Everything that the page of one model shows."""
+
+    subject: Subject
+    state: facts.Tile
+    tiles: list[facts.Tile]
+    asked: list[facts.Fact]
+    done: list[facts.Fact]
+    memory: Figure | None
+    quality: list[Quality]
+    layer: Layer | None
+    errors: Figure | None
+    exchanges: list[Exchange]
+    timing: Figure | None
+    groups: list[parameters.Group]
+    parameters: list[parameters.Group]
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class ComparePage:
+    """Everything that the page of several models shows."""
+
+    subjects: list[Subject]
+    lines: list[Line]
+    memory: Figure | None
+    quality: list[Quality]
+    trade: Figure | None
+    exchanges: list[Exchange]
+    recipes: dict[str, str]
+
+
+def report(subject: Subject, now: datetime) -> str:
+    """Return the page of one model."""
+    return _rendered("report.html.j2", _report(subject), now)
+
+
+def compare(subjects: Sequence[Subject], now: datetime) -> str:
+    """Return the page of several models."""
+    return _rendered("compare.html.j2", _compare(list(subjects)), now)
+
+
+def _rendered(template: str, page: ReportPage | ComparePage, now: datetime) -> str:
+    environment = Environment(
+        loader=PackageLoader("qmodel.cli.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made = now.isoformat(sep=" ", timespec="minutes")
+    return environment.get_template(template).render(page=page, made=made)
+
+
+def _report(subject: Subject) -> ReportPage:
+    model, details = subject.model, subject.files.details
+    memory = bars(model.status)
+    return ReportPage(
+        subject=subject,
+        state=facts.state(model),
+        tiles=facts.tiles(model),
+        asked=facts.asked(model),
+        done=facts.done(model),
+        memory=figures.memory(memory) if memory else None,
+        quality=_quality([subject]),
+        layer=_layer(details.example_layer if details else None),
+        errors=figures.layer_errors(details) if details else None,
+        exchanges=exchanges([subject]),
+        timing=figures.timing(spans(model.status)),
+        groups=parameters.groups(subject.files.parameters),
+        parameters=parameters.listed(subject.files.parameters),
+        recipe=recipe.manifest(model),
+    )
+
+
+def _compare(subjects: list[Subject]) -> ComparePage:
+    models = [subject.model for subject in subjects]
+    memory = [
+        measured(model.status.footprint, model.name) for model in models if model.status.footprint
+    ]
+    return ComparePage(
+        subjects=subjects,
+        lines=lines(models),
+        memory=figures.memory(memory) if memory else None,
+        quality=_quality(subjects),
+        trade=figures.trade(models),
+        exchanges=exchanges(subjects),
+        recipes={model.name: recipe.manifest(model) for model in models},
+    )
+
+
+def _quality(subjects: Sequence[Subject]) -> list[Quality]:
+    """Return each measure with all models that have it."""
+    found: dict[str, dict[str, Gauge]] = {}
+    for subject in subjects:
+        for gauge in gauges(subject.model):
+            found.setdefault(gauge.name, {})[subject.model.name] = gauge
+    return [
+        Quality(next(iter(models.values())).meaning, models, figures.gauge(models))
+        for models in found.values()
+    ]
+
+
+def _layer(example: ExampleLayer | None) -> Layer | None:
+    figure = figures.histogram(example) if example is not None else None
+    return None if example is None or figure is None else Layer(example, figure)

@@ -1,0 +1,280 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+import yaml
+
+from browser import samples
+from qmodel.api.resource import QuantizedModel
+from qmodel.api.spec import QuantizedModelSpec
+from qmodel.cli.artifact import ArtifactFiles, Parameter
+from qmodel.cli.page import build, comparison, facts, parameters, recipe, timing, weights
+from qmodel.cli.page.answers import exchanges
+from qmodel.cli.page.charts import NARROW, WIDE
+from qmodel.cli.page.charts import gauge as gauge_chart
+from qmodel.cli.page.charts import memory as memory_chart
+from qmodel.cli.page.memory import Part, bars
+from qmodel.cli.page.quality import gauges
+from qmodel.cli.page.subject import Subject
+from qmodel.worker.details import LayerError
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
+MIB = samples.MIB
+
+
+def parts(of: Subject) -> dict[str, dict[str, int]]:
+    return {
+        bar.label: {segment.part.name: segment.bytes // MIB for segment in bar.segments}
+        for bar in bars(of.model.status)
+    }
+
+
+def changed(of: Subject, **status: Any) -> Subject:
+    model = of.model.model_copy(update={"status": of.model.status.model_copy(update=status)})
+    return Subject(model, of.files, of.trouble)
+
+
+def test_the_bars_of_memory_add_up_to_what_status_says() -> None:
+    status = samples.q8().model.status
+    sums = {bar.label: bar.bytes for bar in bars(status)}
+    assert status.footprint is not None
+    assert status.sizing is not None
+    assert status.source is not None
+    assert sums["Estimated"] == status.footprint.estimated_peak_bytes
+    assert sums["Measured"] == status.footprint.peak_bytes
+    assert sums["Requested"] == status.sizing.memory_bytes
+    more = status.source.weight_bytes - status.footprint.weights_bytes
+    assert sums["Unquantized"] == status.footprint.peak_bytes + more
+
+
+def test_each_bar_is_split_as_far_as_it_is_known() -> None:
+    found = parts(samples.q8())
+    assert found["Measured"] == {"WEIGHTS": 136, "KV": 90, "COMPUTE": 18, "OTHER": 26}
+    assert found["Estimated"] == {"WEIGHTS": 138, "KV": 90, "UNSPLIT": 86}
+    assert found["Requested"] == {"WEIGHTS": 136, "KV": 90, "UNSPLIT": 44, "MARGIN": 40}
+
+
+def test_memory_of_an_accelerator_counts_with_the_hosts() -> None:
+    footprint = samples.q8().model.status.footprint
+    assert footprint is not None
+    on_gpu = footprint.model_copy(update={"device_bytes": 100 * MIB})
+    assert parts(changed(samples.q8(), footprint=on_gpu))["Measured"]["OTHER"] == 126
+
+
+def test_nothing_measured_draws_no_memory() -> None:
+    assert bars(changed(samples.q8(), footprint=None).model.status) == []
+
+
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_segments_lie_end_to_end(width: int) -> None:
+    found = bars(samples.awq().model.status)
+    rows = memory_chart(found, width)["layer"][0]["data"]["values"]
+    for bar in found:
+        mine = [row for row in rows if row["bar"] == bar.label]
+        assert mine[0]["start"] == 0
+        assert [row["start"] for row in mine[1:]] == [row["end"] for row in mine[:-1]]
+        assert mine[-1]["end"] == pytest.approx(bar.bytes / MIB)
+
+
+def test_a_gate_shuts_on_its_own_side() -> None:
+    ratio, divergence, agreement = gauges(samples.awq().model)
+    assert [gauge.passes for gauge in (ratio, divergence, agreement)] == [False, False, False]
+    assert (ratio.bound, agreement.bound) == ("at most 1.05", "at least 0.9")
+    low, high = ratio.interval
+    assert (low, high) == pytest.approx((1.0612 - 1.96 * 0.0071, 1.0612 + 1.96 * 0.0071))
+    (row,) = gauge_chart({"a": ratio}, NARROW)["data"]["values"]
+    assert row["gate"] == 1.05
+    assert row["shut"] > row["gate"]
+    (row,) = gauge_chart({"a": agreement}, NARROW)["data"]["values"]
+    assert row["shut"] < row["gate"] == 0.9
+
+
+def test_a_value_at_its_bound_passes() -> None:
+    evaluation = samples.q8().model.status.evaluation
+    assert evaluation is not None
+    at_bound = evaluation.model_copy(update={"perplexity_ratio": "1.05"})
+    assert gauges(changed(samples.q8(), evaluation=at_bound).model)[0].passes
+
+
+def test_what_was_not_compared_has_no_gauges() -> None:
+    evaluation = samples.q8().model.status.evaluation
+    assert evaluation is not None
+    as_it_is = evaluation.model_copy(update={"applicable": False})
+    assert gauges(changed(samples.q8(), evaluation=as_it_is).model) == []
+    assert gauges(changed(samples.q8(), evaluation=None).model) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("model.layers.3.self_attn.q_proj.weight", "q_proj"),
+        ("model.layers.3.self_attn.q_proj.weight_packed", "q_proj"),
+        ("blk.11.ffn_down.weight", "ffn_down"),
+        ("model.layers.3.mlp.experts.17.up_proj.weight", "experts.up_proj"),
+        ("lm_head", "lm_head"),
+    ],
+)
+def test_a_tensor_is_named_by_what_it_is(name: str, kind: str) -> None:
+    assert weights.kind(name) == kind
+
+
+def layer(name: str, error: float) -> LayerError:
+    return LayerError(name=name, shape=[2, 2], type="int4", bits=4, bytes=2, relative_error=error)
+
+
+def test_the_experts_of_a_layer_are_one_point() -> None:
+    layers = [layer(f"model.layers.5.mlp.experts.{n}.up_proj.weight", 0.1 * n) for n in (1, 3)]
+    layers.append(layer("model.norm.weight", 0.5))
+    (point,) = weights.points(layers)
+    assert (point.kind, point.depth) == ("experts.up_proj", 5)
+    assert point.error == pytest.approx(0.2)
+
+
+def test_work_lies_inside_its_job() -> None:
+    found = timing.spans(samples.q8().model.status)
+    assert [span.name for span in found] == [
+        "inspect Job",
+        "fetch Job",
+        "quantize Job",
+        "quantizing",
+        "evaluating",
+        "measure Job",
+    ]
+    job, made, judged = found[2:5]
+    assert (made.start, made.seconds) == (job.start, 27)
+    assert judged.start + judged.seconds == job.start + job.seconds
+    assert timing.total_seconds(found) == 9 + 12 + 105 + 107
+
+
+def test_the_recipe_is_what_was_written_with_its_commit() -> None:
+    written = yaml.safe_load(recipe.manifest(samples.q8().model))
+    assert written == {
+        "apiVersion": "qmodel.dev/v1alpha1",
+        "kind": "QuantizedModel",
+        "metadata": {"name": "smollm2-q8", "namespace": "demo"},
+        "spec": {
+            "source": {
+                "huggingFace": {
+                    "repository": "HuggingFaceTB/SmolLM2-135M-Instruct",
+                    "revision": "ef785d84079a5a321fb2676c31a1f490af0559c2",
+                }
+            },
+            "quantization": {"method": "GGUF", "gguf": {"type": "Q8_0"}},
+            "serving": {"contextLength": 4096},
+        },
+    }
+    assert QuantizedModelSpec.model_validate(written["spec"])
+
+
+def test_parameters_that_differ_by_number_are_one_line() -> None:
+    found = [
+        Parameter(name=f"layers.{n}.q.weight", dtype="I32", shape=[8, 4], bytes=16, bits=4)
+        for n in range(3)
+    ]
+    found.append(Parameter(name="norm.weight", dtype="BF16", shape=[8], bytes=16))
+    assert [(g.name, g.count, g.bits, g.shape, g.bytes) for g in parameters.groups(found)] == [
+        ("layers.*.q.weight", 3, "4 bits", "8 × 4", 48),  # noqa: RUF001
+        ("norm.weight", 1, "kept", "8", 16),
+    ]
+
+
+def test_an_answer_is_marked_from_the_first_word_that_differs() -> None:
+    first, _, poem = exchanges([samples.q8()])
+    assert first.agree
+    assert not poem.agree
+    _, reply = poem.replies
+    assert reply.same.endswith("\nWhere waves ")
+    assert reply.other.startswith("dance on")
+    assert reply.same + reply.other == samples.ANSWERS[2][2]
+
+
+def test_several_models_answer_one_prompt_together() -> None:
+    found = exchanges([samples.q8(), samples.awq()])
+    assert len(found) == len(samples.ANSWERS)
+    assert [reply.by for reply in found[0].replies] == ["Unquantized", "smollm2-q8", "smollm2-awq"]
+
+
+def test_the_best_of_each_line_is_marked_and_a_missed_gate_never() -> None:
+    models = [each().model for each in (samples.q8, samples.awq, samples.nf4)]
+    found = {line.name: line.cells for line in comparison.lines(models)}
+    assert [cell.best for cell in found["Weights"]] == [False, True, False]
+    assert [cell.best for cell in found["Generation"]] == [False, True, False]
+    assert [cell.best for cell in found["Perplexity ratio"]] == [True, False, False]
+    assert [cell.tone for cell in found["Perplexity ratio"]] == ["", "bad", ""]
+
+
+@pytest.mark.parametrize(
+    ("quantization", "words"),
+    [
+        ({"method": "GGUF", "gguf": {"type": "Q8_0"}}, "GGUF Q8_0"),
+        (
+            {"method": "GGUF", "gguf": {"type": "Q4_K_M", "importanceMatrix": True}},
+            "GGUF Q4_K_M, importance matrix",
+        ),
+        ({"method": "AWQ"}, "AWQ, 4 bits, groups of 128"),
+        ({"method": "GPTQ", "gptq": {"groupSize": -1}}, "GPTQ, 4 bits, whole rows"),
+        ({"method": "BitsAndBytes"}, "bitsandbytes NF4, scales quantized too"),
+        ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}}, "bitsandbytes INT8"),
+        ({"method": "FP8"}, "FP8"),
+        ({"method": "None"}, "as it is"),
+    ],
+)
+def test_a_recipe_in_words(quantization: dict[str, Any], words: str) -> None:
+    spec = {"source": {"huggingFace": {"repository": "a/b"}}, "quantization": quantization}
+    assert facts.recipe(QuantizedModelSpec.model_validate(spec).quantization) == words
+
+
+def evil() -> Subject:
+    """A model whose every free text tries to become markup."""
+    sample = samples.nf4()
+    details = sample.files.details
+    assert details is not None
+    assert details.example_layer is not None
+    answer = details.answers[0].model_copy(
+        update={"prompt": EVIL, "base": EVIL, "quantized": f"{EVIL}!"}
+    )
+    bad = details.layers[0].model_copy(update={"name": f"a.0.{EVIL}", "type": EVIL})
+    example = details.example_layer.model_copy(update={"name": EVIL, "type": EVIL})
+    changes = {"answers": [answer], "layers": [bad], "example_layer": example}
+    parameter = Parameter(name=EVIL, dtype=EVIL, shape=[1], bytes=1)
+    files = ArtifactFiles(details=details.model_copy(update=changes), parameters=[parameter])
+    model = sample.model.model_copy(update={"name": EVIL, "namespace": EVIL})
+    return Subject(model, files, trouble=EVIL)
+
+
+@pytest.mark.parametrize("make", ["report", "compare"])
+def test_no_text_becomes_markup(make: str) -> None:
+    page = (
+        build.report(evil(), NOW)
+        if make == "report"
+        else build.compare([evil(), samples.q8()], NOW)
+    )
+    assert "<script" not in page
+    assert "<img" not in page
+    assert "&lt;script&gt;alert(1)" in page
+
+
+def test_the_page_needs_nothing_and_lets_nothing_run() -> None:
+    page = build.report(samples.q8(), NOW)
+    assert "default-src 'none'" in page
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://www.w3.org/", "")
+    assert "url(" not in page
+    assert len(page.encode()) < 600_000
+
+
+def test_a_model_that_nobody_has_looked_at_has_a_page() -> None:
+    model = samples.q8().model
+    fresh = QuantizedModel(
+        name="new",
+        namespace="demo",
+        uid="u",
+        generation=1,
+        spec=model.spec,
+        status=type(model.status)(),
+    )
+    page = build.report(Subject(fresh, trouble="There is no artifact yet."), NOW)
+    assert "no operator has looked at it yet" in page
+    assert "There is no artifact yet." in page
+    assert Part.KV.value not in page
