@@ -6,7 +6,15 @@ import shutil
 from pathlib import Path
 
 from cluster.commands import follow, locked, run, say, step
-from cluster.settings import BINARIES, HELM_VERSION, HERE, KUBERNETES_VERSION, KWOK_VERSION
+from cluster.settings import (
+    BINARIES,
+    HELM_VERSION,
+    HERE,
+    KUBERNETES_VERSION,
+    KWOK_VERSION,
+    REGISTRY_VERSION,
+    VERSITYGW_VERSION,
+)
 
 SOURCE = HERE / "kubernetes"
 COMPONENTS = (
@@ -104,6 +112,18 @@ def helm() -> Path:
 def kwok() -> Path:
     """Build the kwok controller, unless it is cached; returns the program."""
     return _install("kwok", f"sigs.k8s.io/kwok/cmd/kwok@{KWOK_VERSION}")
+
+
+def registry() -> Path:
+    """Build the reference registry of OCI artifacts, unless it is cached; returns the program."""
+    module = "github.com/distribution/distribution/v3"
+    return _install("registry", f"{module}/cmd/registry@{REGISTRY_VERSION}")
+
+
+def versitygw() -> Path:
+    """Build a server that speaks S3, unless it is cached; returns the program."""
+    module = "github.com/versity/versitygw"
+    return _install("versitygw", f"{module}/cmd/versitygw@{VERSITYGW_VERSION}")
 
 
 def _install(name: str, package: str) -> Path:

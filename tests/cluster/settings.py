@@ -9,6 +9,8 @@ HERE = Path(__file__).resolve().parent
 KUBERNETES_VERSION = "v1.36.4"
 KWOK_VERSION = "v0.8.0"
 HELM_VERSION = "v4.3.1"
+REGISTRY_VERSION = "v3.1.2"
+VERSITYGW_VERSION = "v1.8.0"
 
 NODE_NAME = "qmodel"
 LINK = "qmodel0"

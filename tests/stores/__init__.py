@@ -1,0 +1,1 @@
+"""Real servers that models come from: one that speaks S3, one registry, and faults before them."""
