@@ -1,0 +1,192 @@
+"""What a recipe is refused for, and that the message names a value that works."""
+
+from typing import Any
+
+import pytest
+
+from qmodel.api.gguf import GGUFOptions, GGUFType
+from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
+from qmodel.api.quantization import Quantization
+from qmodel.api.serving import AcceleratorType, Engine
+from qmodel.api.status import AcceleratorStatus
+from qmodel.planner.feasibility import Hardware, hardware, problem
+from qmodel.planner.model import Node
+from qmodel.planner.recipes import recipe
+from qmodel.worker.report import Inspection, SourceQuantization
+from qmodel.worker.task import KVLayout
+
+CPU = Hardware(gpus=0)
+UNKNOWN = Hardware()
+H100 = Hardware(gpus=1, capability=(9, 0))
+T4 = Hardware(gpus=1, capability=(7, 5))
+V100 = Hardware(gpus=1, capability=(7, 0))
+NO_GPU = Hardware(gpu_in_cluster=False)
+TWO = Hardware(gpus=2, capability=(9, 0), tensor_parallel_size=2)
+
+
+def smollm2(**changes: Any) -> Inspection:
+    values: dict[str, Any] = {
+        "source_revision": "a" * 40,
+        "source_digest": "b" * 16,
+        "source_bytes": 1,
+        "format": "safetensors",
+        "architecture": "LlamaForCausalLM",
+        "parameters": 1,
+        "weight_bytes": 1,
+        "hidden_size": 576,
+        "layers": 30,
+        "vocabulary_size": 49152,
+        "context_length": 8192,
+        "kv": KVLayout(full_layers=30, kv_heads=3, key_head_dim=64, value_head_dim=64),
+        "linear_widths": [576, 1536],
+        "chat_template": True,
+    }
+    return Inspection.model_validate(values | changes)
+
+
+def asked(method: Method, **options: Any) -> Quantization:
+    return Quantization(method=method, **options)
+
+
+def judged(
+    quantization: Quantization, source: Inspection | None = None, device: Hardware = UNKNOWN
+) -> tuple[str, str] | None:
+    gguf = quantization.method is Method.GGUF
+    engine = Engine.LLAMA_CPP if gguf else Engine.VLLM
+    return problem(recipe(quantization), source or smollm2(), engine, device)
+
+
+def awq(group_size: Any = 64, *, symmetric: bool = False) -> Quantization:
+    return asked(Method.AWQ, awq=AWQOptions(group_size=group_size, symmetric=symmetric))
+
+
+def gptq(backend: Backend | None = None, **options: Any) -> Quantization:
+    chosen = GPTQOptions(**({"group_size": 64} | options))
+    return asked(Method.GPTQ, gptq=chosen, backend=backend)
+
+
+def taken(format_name: str, description: str = "", **values: Any) -> Inspection:
+    quantization = SourceQuantization(format=format_name, description=description, **values)
+    return smollm2(quantization=quantization)
+
+
+NONE = asked(Method.NONE)
+REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
+    ("the default group", asked(Method.AWQ), smollm2(), UNKNOWN, "GroupSizeDoesNotFit",
+     "awq.groupSize is 128, but the model's hidden size 576 is not divisible by 128: use 64 or 32"),
+    ("an inner width", awq(256), smollm2(linear_widths=[2048, 5504], hidden_size=2048), UNKNOWN,
+     "GroupSizeDoesNotFit", "input width 5504 is not divisible by 256: use 128 or 64"),
+    ("no group at all", awq(32), smollm2(linear_widths=[100], hidden_size=100), UNKNOWN,
+     "GroupSizeDoesNotFit", "use -1 (one group a row)"),
+    ("a share of two GPUs", awq(128), smollm2(linear_widths=[384], hidden_size=384), TWO,
+     "GroupSizeDoesNotFit", "384 shared by 2 GPUs is not divisible by 128: use 64 or 32"),
+    ("blocks of NVFP4", asked(Method.NVFP4), smollm2(linear_widths=[24]), UNKNOWN,
+     "GroupSizeDoesNotFit", "block of method NVFP4 is 16, but the model's input width 24"),
+    ("blocks of MXFP4", asked(Method.MXFP4), smollm2(linear_widths=[48]), H100,
+     "GroupSizeDoesNotFit", "block of method MXFP4 is 32"),
+    ("groups of 16 on a GPU", awq(16), smollm2(), H100, "EngineCannotLoad", "use 64 or 32"),
+    ("three bits", gptq(bits=3), smollm2(), H100, "EngineCannotLoad", "use 4 or 8"),
+    ("eight bits on a CPU", gptq(bits=8), smollm2(), CPU, "EngineCannotLoad", "use 4"),
+    ("eight bits, asymmetric", gptq(bits=8, symmetric=False), smollm2(), H100, "EngineCannotLoad",
+     "set symmetric true"),
+    ("odd widths on a CPU", awq(16), smollm2(linear_widths=[48], hidden_size=48), CPU,
+     "EngineCannotLoad", "hidden size 48"),
+    ("AutoGPTQ without a GPU", gptq(Backend.AUTO_GPTQ), smollm2(), NO_GPU, "GPUNeeded",
+     "use backend LLMCompressor"),
+    ("AutoGPTQ beside a GPU", gptq(Backend.AUTO_GPTQ), smollm2(), CPU, "GPUNeeded", "on a CPU"),
+    ("AutoGPTQ, asymmetric", gptq(Backend.AUTO_GPTQ, symmetric=False), smollm2(), H100,
+     "EngineCannotLoad", "symmetric only"),
+    ("AutoGPTQ's order", gptq(Backend.AUTO_GPTQ, desc_act_order=True), smollm2(), H100,
+     "EngineCannotLoad", "descActOrder false"),
+    ("NVFP4 on a CPU", asked(Method.NVFP4), smollm2(), CPU, "AcceleratorCannotRun", "GPUs only"),
+    ("MXFP4 on a T4", asked(Method.MXFP4), smollm2(), T4, "AcceleratorCannotRun",
+     "compute capability 8.0 (10.0 to multiply in it), but the cluster's have at most 7.5"),
+    ("FP8 on a V100", asked(Method.FP8), smollm2(), V100, "AcceleratorCannotRun", "7.5 (8.9"),
+    ("bitsandbytes on two GPUs", asked(Method.BITS_AND_BYTES), smollm2(), TWO, "EngineCannotLoad",
+     "spec.accelerator.count 1"),
+    ("a row of GGUF", asked(Method.GGUF, gguf=GGUFOptions(type=GGUFType.Q1_0)), smollm2(), UNKNOWN,
+     "TypeDoesNotFit", "rows divisible by 128, but the model's hidden size is 576"),
+    ("a format of nobody's", NONE, taken("exl2", "exl2, 4 bits"), UNKNOWN, "EngineCannotLoad",
+     "format exl2, which vLLM does not load: it loads awq"),
+    ("GPTQ taken, asymmetric", NONE, taken("gptq", "GPTQ, 4 bits, asymmetric", bits=4), UNKNOWN,
+     "EngineCannotLoad", "symmetric only"),
+    ("GPTQ taken, ordered", NONE, taken("gptq", "GPTQ, act order", bits=4, group_size=128),
+     UNKNOWN, "EngineCannotLoad", "not loaded by vLLM any more"),
+    ("AWQ taken, 8 bits", NONE, taken("awq", "AWQ, 8 bits", bits=8), UNKNOWN, "EngineCannotLoad",
+     "has 8 bits"),
+    ("GPTQ taken, 8 bits, CPU", NONE, taken("gptq", "GPTQ, 8 bits", bits=8), CPU,
+     "EngineCannotLoad", "GPUs only"),
+    ("NVFP4 taken, CPU", NONE, taken("compressed-tensors", "nvfp4-pack-quantized", bits=4), CPU,
+     "AcceleratorCannotRun", "GPUs only"),
+    ("FP8 taken, V100", NONE, taken("fp8", "FP8, 8 bits", bits=8), V100, "AcceleratorCannotRun",
+     "the source (FP8, 8 bits) needs GPUs of compute capability 7.5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "quantization", "source", "device", "reason", "told"),
+    REFUSED,
+    ids=[r[0] for r in REFUSED],
+)
+def test_refused(
+    name: str,
+    quantization: Quantization,
+    source: Inspection,
+    device: Hardware,
+    reason: str,
+    told: str,
+) -> None:
+    found = judged(quantization, source, device)
+    assert found is not None, name
+    assert found[0] == reason
+    assert told in found[1]
+    assert len(found[1]) < 500
+
+
+@pytest.mark.parametrize("device", [CPU, UNKNOWN, H100, T4, NO_GPU])
+@pytest.mark.parametrize(
+    "quantization",
+    [
+        awq(),
+        awq(-1, symmetric=True),
+        awq(32),
+        gptq(),
+        gptq(desc_act_order=True),
+        asked(Method.FP8),
+        asked(Method.INT8),
+        asked(Method.BITS_AND_BYTES),
+        asked(Method.GGUF),
+        NONE,
+    ],
+    ids=str,
+)
+def test_possible_anywhere(quantization: Quantization, device: Hardware) -> None:
+    assert judged(quantization, device=device) is None
+
+
+def test_modules_that_are_ignored_may_have_any_width() -> None:
+    ignoring = asked(Method.AWQ, ignore=["lm_head", "re:.*down_proj"], awq=AWQOptions())
+    source = smollm2(linear_widths=[1024, 2736], hidden_size=1024)
+    assert judged(ignoring, source) is None
+    assert judged(asked(Method.AWQ), source) is not None
+
+
+def node(name: str, major: str, minor: str, **labels: str) -> Node:
+    capability = {"nvidia.com/gpu.compute.major": major, "nvidia.com/gpu.compute.minor": minor}
+    return Node(name, capability | labels, {"nvidia.com/gpu": "2"})
+
+
+def chosen(**labels: str) -> AcceleratorStatus:
+    return AcceleratorStatus(
+        key="k", type=AcceleratorType.GPU, count=2, node_selector=labels, reason="asked"
+    )
+
+
+def test_the_hardware_is_what_the_nodes_say() -> None:
+    nodes = [node("a", "7", "5", pool="old"), node("b", "9", "0"), Node("c", {}, {"cpu": "4"})]
+    known = hardware(chosen(), nodes, "nvidia.com/gpu", None)
+    assert known == Hardware(2, (9, 0), gpu_in_cluster=True, tensor_parallel_size=2)
+    assert hardware(chosen(pool="old"), nodes, "nvidia.com/gpu", 1).capability == (7, 5)
+    assert hardware(None, nodes, "nvidia.com/gpu", None).gpus is None
+    assert not hardware(None, nodes[2:], "nvidia.com/gpu", None).gpu_in_cluster
+    assert hardware(chosen(), [node("a", "", "x")], "nvidia.com/gpu", None).capability is None
