@@ -1,0 +1,79 @@
+from qmodel.api.serving import DType, KVCacheType
+from qmodel.sizing.load import Load
+from qmodel.sizing.margin import memory_limit_bytes
+from qmodel.sizing.vllm import VLLMMemory
+from qmodel.worker.task import KVLayout
+from unit.sizing.values import INSPECTION, MIB, footprint
+
+MEMORY = VLLMMemory()
+BLOCK = 128 * 23_040
+"""128 tokens of SmolLM2's 30 layers, 3 heads of 64, keys and values of 2 bytes."""
+
+
+def test_the_cache_holds_every_sequence_in_whole_blocks_and_one_that_vllm_keeps() -> None:
+    assert MEMORY.kv_bytes(INSPECTION, Load(1024, 2)) == (2 * 8 + 1) * BLOCK
+    assert MEMORY.kv_bytes(INSPECTION, Load(1025, 2)) == (2 * 9 + 1) * BLOCK
+
+
+def test_the_cache_follows_its_type_and_that_of_the_activations() -> None:
+    whole = MEMORY.kv_bytes(INSPECTION, Load(1024, 2))
+    assert MEMORY.kv_bytes(INSPECTION, Load(1024, 2, KVCacheType.FP8)) == whole // 2
+    assert MEMORY.kv_bytes(INSPECTION, Load(1024, 2, dtype=DType.FLOAT32)) == whole * 2
+
+
+def test_sliding_windows_share_blocks_with_full_layers() -> None:
+    """Gemma 3 270M: 3 full and 15 sliding layers make groups of 3, six of them."""
+    layout = KVLayout(
+        full_layers=3,
+        sliding_layers=15,
+        window=512,
+        kv_heads=1,
+        key_head_dim=256,
+        value_head_dim=256,
+    )
+    inspection = INSPECTION.model_copy(update={"kv": layout})
+    block = 128 * 3 * 2 * 256 * 2
+    held = 512 - 1 + 2 * 2048
+    sliding = -(-held // 128) + 1
+    expected = (4 * (64 + 5 * sliding) + 1) * block
+    assert MEMORY.kv_bytes(inspection, Load(8192, 4)) == expected
+
+
+def test_kinds_of_about_as_many_layers_are_padded_to_one_group() -> None:
+    layout = KVLayout(
+        full_layers=13,
+        sliding_layers=12,
+        window=128,
+        kv_heads=8,
+        key_head_dim=64,
+        value_head_dim=64,
+    )
+    inspection = INSPECTION.model_copy(update={"kv": layout})
+    block = 128 * 13 * 8 * 2 * 64 * 2
+    assert MEMORY.kv_bytes(inspection, Load(128, 1)) == (1 + 2 + 1) * block
+
+
+def test_the_measured_setting_predicts_itself() -> None:
+    load = Load(4096, 1)
+    measured = footprint(kv_bytes=MEMORY.kv_bytes(INSPECTION, load), peak_bytes=2000 * MIB)
+    assert MEMORY.predict_peak_bytes(measured, INSPECTION, load) == 2000 * MIB
+
+
+def test_a_batch_that_was_not_filled_adds_its_activations() -> None:
+    small = Load(512, 1)
+    measured = footprint(
+        context_length=512,
+        kv_bytes=MEMORY.kv_bytes(INSPECTION, small),
+        peak_bytes=2000 * MIB,
+    )
+    more = MEMORY.predict_peak_bytes(measured, INSPECTION, Load(512, 8)) - 2000 * MIB
+    cache = 7 * 4 * BLOCK
+    assert more - cache == (2048 - 512) * 576 * 60 * 2
+    fewer = MEMORY.predict_peak_bytes(measured, INSPECTION, Load(256, 1))
+    assert fewer == 2000 * MIB - 2 * BLOCK
+
+
+def test_the_estimate_holds_what_was_measured() -> None:
+    """SmolLM2-135M at 2 x 1024 tokens on a CPU: 1946 MiB."""
+    estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, Load(1024, 2))
+    assert 1946 * MIB < memory_limit_bytes(estimate) < 1.3 * 1946 * MIB
