@@ -1,6 +1,7 @@
 import socket
 import sys
 from io import StringIO
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -85,7 +86,7 @@ def test_an_engine_that_was_killed_for_memory_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, task = measure(tmp_path, "engine-dies")
-    kills = iter([4, 5])
+    kills = chain([4], repeat(5))
     monkeypatch.setattr(server, "out_of_memory_kills", lambda: next(kills))
     with pytest.raises(OutOfMemory, match="memory limit"):
         run(task, Progress("measure", StringIO()))
