@@ -1,6 +1,6 @@
 """`python -m qmodel.worker.drain PORT SECONDS`: let the requests that have begun end.
 
-llama-server drops every request when it is told to stop. This runs before that: it gives the
+A server drops every request when it is told to stop. This runs before that: it gives the
 Service time to send requests elsewhere, then waits until the server computes nothing.
 """
 
@@ -14,7 +14,12 @@ from urllib.error import URLError
 ENDPOINT_SECONDS = 3.0
 """Until every node has heard that this pod gets no more requests."""
 _POLL_SECONDS = 0.5
-_BUSY = re.compile(rb"^llamacpp:requests_(?:processing|deferred) ([0-9.e+]+)", re.MULTILINE)
+_BUSY = re.compile(
+    rb"^(?:llamacpp:requests_(?:processing|deferred)|vllm:num_requests_(?:running|waiting)\{.*\})"
+    rb" ([0-9.e+]+)",
+    re.MULTILINE,
+)
+"""What llama-server and vLLM count of requests."""
 
 
 def main(argv: list[str] | None = None) -> int:

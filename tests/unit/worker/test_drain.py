@@ -8,10 +8,24 @@ import pytest
 from qmodel.worker import drain
 
 
+LLAMA = """\
+# HELP llamacpp:requests_processing Number of requests processing
+llamacpp:requests_processing {}
+llamacpp:requests_deferred 0
+"""
+VLLM = """\
+# TYPE vllm:num_requests_running gauge
+vllm:num_requests_running{{engine="0",model_name="m"}} {}.0
+vllm:num_requests_waiting{{engine="0",model_name="m"}} 0.0
+vllm:num_requests_waiting_by_reason{{engine="0",model_name="m",reason="capacity"}} 0.0
+"""
+
+
 class Server(ThreadingHTTPServer):
-    """Answers /metrics as llama-server does, with the next of the given counts."""
+    """Answers /metrics as an engine does, with the next of the given counts."""
 
     counts: list[int]
+    template: str
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -20,20 +34,16 @@ class Server(ThreadingHTTPServer):
             count = counts.pop(0) if counts else 0
             self.send_response(200)
             self.end_headers()
-            lines = (
-                "# HELP llamacpp:requests_processing Number of requests processing",
-                f"llamacpp:requests_processing {count}",
-                "llamacpp:requests_deferred 0",
-            )
-            self.wfile.write("\n".join(lines).encode())
+            self.wfile.write(self.server.template.format(count).encode())
 
         def log_message(self, *_: object) -> None:
             pass
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@pytest.fixture(params=[LLAMA, VLLM])
+def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Server.Handler) as found:
+        found.template = request.param
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
         yield found
