@@ -7,7 +7,6 @@ import pytest
 
 from qmodel.worker import drain
 
-
 LLAMA = """\
 # HELP llamacpp:requests_processing Number of requests processing
 llamacpp:requests_processing {}
