@@ -14,7 +14,7 @@ from typing import Any
 
 # Read when these libraries are imported: a step has no network, and its lines are not bars.
 os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
-os.environ.update({"LLM_COMPRESSOR_LOG_LEVEL": "WARNING", "TOKENIZERS_PARALLELISM": "false"})
+os.environ.update({"LLM_COMPRESSOR_LOG_LEVEL": "CRITICAL", "TOKENIZERS_PARALLELISM": "false"})
 
 import torch
 from compressed_tensors.utils import patch_attr

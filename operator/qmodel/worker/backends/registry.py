@@ -5,7 +5,7 @@ from importlib import import_module
 from qmodel.api.methods import Backend
 from qmodel.worker.backends import QuantizationBackend
 
-_MODULES = {
+MODULES = {
     Backend.LLM_COMPRESSOR: "llmcompressor",
     Backend.AUTO_AWQ: "autoawq",
     Backend.AUTO_GPTQ: "autogptq",
@@ -16,6 +16,6 @@ _MODULES = {
 
 def load(backend: Backend) -> QuantizationBackend:
     """Return a backend, importing its library."""
-    module = import_module(f"qmodel.worker.backends.{_MODULES[backend]}")
+    module = import_module(f"qmodel.worker.backends.{MODULES[backend]}")
     loaded: QuantizationBackend = getattr(module, backend.value)()
     return loaded

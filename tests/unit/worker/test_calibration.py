@@ -1,0 +1,121 @@
+import json
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from qmodel.worker.calibration import (
+    MAX_DRAWN_TOKENS,
+    SAMPLES_FILE,
+    OnSamples,
+    Sample,
+    calibration_set,
+    read_samples,
+)
+from qmodel.worker.errors import TextInvalid
+from qmodel.worker.task import CalibrationTask
+from qmodel.worker.texts import prompts
+
+
+class Characters:
+    """A model whose tokens are characters; it answers every prompt with dots."""
+
+    def encode(self, sample: Sample) -> list[int]:
+        said = [f"<{message['role']}>{message['content']}" for message in sample.messages]
+        return list(map(ord, sample.text or "".join(said)))
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+    def draw(
+        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+    ) -> list[list[int]]:
+        assert seed == 2
+        on_samples(len(prompts))
+        return [list(map(ord, prompt[: length - 3] + "...")) for prompt in prompts]
+
+
+def calibrate(
+    folder: Path, told: list[int] | None = None, **wanted: object
+) -> tuple[str, list[str]]:
+    """Return the kind, and the samples as text."""
+    task = CalibrationTask.model_validate(wanted)
+    steps = told if told is not None else []
+    found = calibration_set(task, Characters(), folder, steps.append)
+    return found.kind, [Characters().decode(tokens) for tokens in found.sequences]
+
+
+def user_file(folder: Path, *lines: object) -> str:
+    path = folder / "text"
+    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(text), encoding="utf-8")
+    return str(path)
+
+
+def test_a_model_draws_an_answer_for_as_many_prompts_as_are_wanted(tmp_path: Path) -> None:
+    told: list[int] = []
+    kind, drawn = calibrate(tmp_path, told, samples=100)
+    assert kind == "SelfDrawn"
+    assert len(drawn) == 100
+    assert drawn[0] == prompts()[0] + "..." == drawn[len(prompts())]
+    assert told == [100]
+
+
+def test_drawn_samples_are_kept_and_identified_by_what_is_kept(tmp_path: Path) -> None:
+    task = CalibrationTask(samples=16)
+    found = calibration_set(task, Characters(), tmp_path, lambda _: None)
+    content = (tmp_path / SAMPLES_FILE).read_bytes()
+    kept = read_samples(content.decode())
+    assert [tuple(Characters().encode(sample)) for sample in kept] == list(found.sequences)
+    assert found.digest == sha256(content).hexdigest()
+
+
+def test_drawn_samples_are_short_enough(tmp_path: Path) -> None:
+    _, drawn = calibrate(tmp_path, samples=16, maxSequenceLength=10)
+    assert {len(text) for text in drawn} == {10}
+    assert max(map(len, prompts())) < MAX_DRAWN_TOKENS
+
+
+def test_a_user_gives_texts_and_conversations_as_json_lines(tmp_path: Path) -> None:
+    talk = [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}]
+    file = user_file(tmp_path, {"text": "one"}, "", {"messages": talk}, {"text": "and three"})
+    kind, found = calibrate(tmp_path, file=file, samples=3, maxSequenceLength=5)
+    assert kind == "User"
+    assert found == ["one", "<user", "and t"]
+    assert not (tmp_path / SAMPLES_FILE).exists()
+
+
+def test_plain_text_is_cut_into_samples_of_one_length(tmp_path: Path) -> None:
+    file = user_file(tmp_path, "first passage", "", "second")
+    _, found = calibrate(tmp_path, file=file, samples=3, maxSequenceLength=6)
+    assert found == ["first ", "passag", "esecon"]
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("{", "line 2: Expecting property name"),
+        ("[1]", "line 2: neither"),
+        ('{"text": 3}', "line 2: neither"),
+        ('{"text": " "}', "line 2: neither"),
+        ('{"messages": []}', "line 2: neither"),
+        ('{"messages": [{"role": "user"}]}', "line 2: neither"),
+        ("[" * 100_000, "line 2: "),
+    ],
+)
+def test_a_bad_line_is_named(line: str, problem: str) -> None:
+    with pytest.raises(TextInvalid, match=problem):
+        read_samples('{"text": "good"}\n' + line)
+
+
+def test_of_many_bad_lines_the_first_are_named() -> None:
+    with pytest.raises(TextInvalid, match=r"line 6: .* and 15 more"):
+        read_samples('{"text": "good"}\n' + "{}\n" * 20)
+
+
+@pytest.mark.parametrize("lines", [['{"text": "one"}', '{"text": "two"}'], ["one two three"]])
+def test_too_few_samples_are_counted(tmp_path: Path, lines: list[str]) -> None:
+    file = user_file(tmp_path, *lines)
+    with pytest.raises(TextInvalid, match=r"makes 2 samples of 6 tokens, 16 are needed"):
+        calibrate(tmp_path, file=file, samples=16, maxSequenceLength=6)
