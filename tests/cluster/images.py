@@ -57,6 +57,8 @@ TABLE = {
         Image("llamacpp", "images/llamacpp/Dockerfile", "serve"),
         Image("llamacpp-worker", "images/llamacpp/Dockerfile", "worker"),
         Image("quantizer", "images/quantizer/Dockerfile"),
+        Image("autoawq", "images/legacy/Dockerfile", "autoawq"),
+        Image("autogptq", "images/legacy/Dockerfile", "autogptq"),
         Image("vllm", "images/vllm/Dockerfile", "cpu"),
         Image("test-hub", "tests/hub/Dockerfile", context_script=("tests/model", "hub-image")),
     )
