@@ -119,7 +119,7 @@ def test_a_method_is_judged_and_makes_the_weights_smaller(
         (
             "no-cuda",
             {"method": "GPTQ", "backend": "AutoGPTQ", "gptq": FOUR_BITS},
-            "AcceleratorMissing",
+            "GPUNeeded",
             "AutoGPTQ",
         ),
     ],

@@ -3,9 +3,8 @@
 Nodes that come and go later move nothing.
 """
 
-from qmodel.api.conditions import ConditionType
 from qmodel.api.status import AcceleratorStatus
-from qmodel.planner import keys
+from qmodel.planner import keys, serving_fit
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import artifact_bytes, serve_bytes
 from qmodel.planner.model import Accelerators
@@ -15,7 +14,7 @@ from qmodel.sizing.inventory import choose_accelerator
 def plan(ctx: Context) -> StageResult:
     """Choose where the model will run, once its source is known."""
     source = ctx.source
-    if source is None or not ctx.status.is_true(ConditionType.INSPECTED):
+    if source is None or serving_fit.problem(ctx.model, source) is not None:
         return StageResult()
     wanted = ctx.model.spec.accelerator
     key = keys.digest(wanted.to_wire(), source.source_digest)

@@ -1,18 +1,20 @@
 """`Inspected`: resolve the source once, then judge whether what is asked is possible."""
 
+from collections.abc import Callable
+
 from qmodel.api.conditions import ConditionType
-from qmodel.api.methods import Method
-from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
-from qmodel.planner import keys, serving_fit
+from qmodel.planner import feasibility, keys, serving_fit
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.engine import engine_of
+from qmodel.planner.measure import current_footprint
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried
+from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import StepPlan
-from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.sizing.steps import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 
@@ -20,12 +22,26 @@ _TIMEOUT_SECONDS = 600
 _CPU = "100m"
 
 
-def plan(ctx: Context) -> StageResult:
-    """Resolve the source by a Job, or judge the one that is resolved already."""
+def resolve(ctx: Context) -> StageResult:
+    """Resolve the source by a Job, once for what spec asks."""
+    if ctx.source is not None:
+        return StageResult()
+    return attend(ctx, _step(ctx), _resolved(ctx))
+
+
+def judge(ctx: Context) -> StageResult:
+    """Say what the resolved source is, or why what is asked of it cannot be."""
     source = ctx.source
     if source is None:
-        return attend(ctx, _step(ctx), lambda reports: _resolved(ctx, reports))
-    return _judged(ctx.model, source)
+        return StageResult()
+    refused = serving_fit.problem(ctx.model, source) or _recipe_problem(ctx, source)
+    if refused is not None:
+        return stage.blocked(ConditionType.INSPECTED, *refused)
+    message = (
+        f"{source.architecture} with {source.parameters / 1e6:.0f} M weights "
+        f"at revision {source.source_revision}"
+    )
+    return stage.done(ConditionType.INSPECTED, "Resolved", message)
 
 
 def _step(ctx: Context) -> StepPlan:
@@ -69,44 +85,35 @@ def _job(ctx: Context, name: str, attempt: int, memory_bytes: int, key: str) -> 
     )
 
 
-def _resolved(ctx: Context, reports: Reports) -> StageResult:
-    """Keep what the Job found."""
-    found = reports[Container.INSPECT].inspection
-    if found is None:
-        return stage.blocked(
-            ConditionType.INSPECTED, "ReportInvalid", "the inspect Job reported no inspection"
+def _resolved(ctx: Context) -> Callable[[Reports], StageResult]:
+    """Return what keeps the Job's findings; the judgement follows in the same pass."""
+
+    def take(reports: Reports) -> StageResult:
+        found = reports[Container.INSPECT].inspection
+        if found is None:
+            return stage.blocked(
+                ConditionType.INSPECTED, "ReportInvalid", "the inspect Job reported no inspection"
+            )
+        return StageResult(
+            updates={"source": SourceStatus(key=ctx.source_key, **found.model_dump())}
         )
-    source = SourceStatus(key=ctx.source_key, **found.model_dump())
-    judged = _judged(ctx.model, source)
-    return StageResult(judged.verdict, {"source": source})
+
+    return take
 
 
-def _misfit(model: QuantizedModel, source: SourceStatus) -> StageResult | None:
-    """Return why llama.cpp cannot write the asked type for this model, if it cannot."""
-    quantization = model.spec.quantization
-    if quantization.method is not Method.GGUF:
+def _recipe_problem(ctx: Context, source: SourceStatus) -> tuple[str, str] | None:
+    """Return why the recipe cannot work here.
+
+    What was measured on its hardware works: nodes that leave later do not make it impossible.
+    """
+    if current_footprint(ctx) is not None:
         return None
-    wanted = quantization.gguf_options.type
-    multiple = ROW_MULTIPLES.get(wanted, 1)
-    if source.hidden_size % multiple == 0:
-        return None
-    message = (
-        f"spec.quantization.gguf.type is {wanted}, which needs rows divisible by {multiple}, but "
-        f"the model's hidden size is {source.hidden_size}: use another type, such as Q2_K"
+    spec = ctx.model.spec
+    device = feasibility.hardware(
+        ctx.status.accelerator,
+        ctx.observed.nodes,
+        spec.accelerator.resource_name,
+        spec.serving.tensor_parallel_size,
     )
-    return stage.blocked(ConditionType.INSPECTED, "TypeDoesNotFit", message)
-
-
-def _judged(model: QuantizedModel, source: SourceStatus) -> StageResult:
-    """Say what the source is, or why what is asked of it cannot be."""
-    refused = serving_fit.problem(model, source)
-    if refused is not None:
-        return stage.blocked(ConditionType.INSPECTED, *refused)
-    misfit = _misfit(model, source)
-    if misfit is not None:
-        return misfit
-    message = (
-        f"{source.architecture} with {source.parameters / 1e6:.0f} M weights "
-        f"at revision {source.source_revision}"
-    )
-    return stage.done(ConditionType.INSPECTED, "Resolved", message)
+    engine = engine_of(ctx.model, source)
+    return feasibility.problem(recipe(spec.quantization), source, engine, device)

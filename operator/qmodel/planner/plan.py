@@ -32,8 +32,9 @@ from qmodel.planner.model import JobState, Observed, Plan, Remove, Step, Wish
 Stage = Callable[[Context], StageResult]
 
 STAGES: tuple[Stage, ...] = (
-    inspection.plan,
+    inspection.resolve,
     accelerator.plan,
+    inspection.judge,
     storage.plan,
     fetch.plan,
     quantize.plan_artifact,
