@@ -58,6 +58,10 @@ lock: venv ## Lock every requirements file anew
 test-unit: venv ## Tests without a cluster
 	$(BIN)/pytest tests/unit
 
+.PHONY: test-sources
+test-sources: venv ## Tests against a real S3 server and a real registry, started here
+	$(BIN)/pytest tests/sources
+
 .PHONY: cluster
 cluster: venv ## A Kubernetes: the current context's, kind's, or one started here
 	$(BIN)/python tests/cluster up
@@ -71,7 +75,7 @@ kubeconfig: venv ## Print the kubeconfig of the cluster that demo and tests use
 	@$(BIN)/python tests/cluster kubeconfig
 
 .PHONY: test
-test: check cluster images ## All that CI runs
+test: check test-sources cluster images ## All that CI runs
 	$(BIN)/pytest tests/integration tests/e2e --timeout 900
 
 .PHONY: demo

@@ -3,7 +3,7 @@
 import http.client
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -96,12 +96,16 @@ class _Handler(BaseHTTPRequestHandler):
         """Keep the terminal quiet."""
 
     def _pass_on(self, entry: Entry, fault: Fault | None) -> None:
-        connection = http.client.HTTPConnection(self.owner.target, timeout=30)
         # A client that takes this for its own proxy names the whole address.
         url = urlsplit(self.path)
         path = url.path + (f"?{url.query}" if url.query else "")
-        connection.request(self.command, path, headers=dict(self.headers))
-        answer = connection.getresponse()
+        with closing(http.client.HTTPConnection(self.owner.target, timeout=30)) as connection:
+            connection.request(self.command, path, headers=dict(self.headers))
+            with connection.getresponse() as answer:
+                self._answer(entry, fault, answer)
+        self.close_connection = True
+
+    def _answer(self, entry: Entry, fault: Fault | None, answer: http.client.HTTPResponse) -> None:
         self._head(answer.status, dict(answer.getheaders()))
         left = fault.after_bytes if fault and fault.kind == "interrupt" else 1 << 62
         while chunk := answer.read(min(CHUNK_BYTES, left)):
@@ -110,8 +114,6 @@ class _Handler(BaseHTTPRequestHandler):
             left -= len(chunk)
             entry.sent_bytes += len(chunk)
             self.wfile.write(chunk)
-        connection.close()
-        self.close_connection = True
 
     def _head(self, status: int, headers: dict[str, str]) -> None:
         self.send_response(status)

@@ -9,6 +9,7 @@ import logging
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -198,8 +199,9 @@ class _Transfer:
     def _append(self, file: SourceFile, target: Path, hashes: _Hashes) -> None:
         """Append one response's bytes to the file."""
         needed = file.bytes - hashes.received
-        with naming_full_disk(target, needed), target.open("ab") as out:
-            for chunk in self.source.stream(file.path, hashes.received):
+        chunks = self.source.stream(file.path, hashes.received)
+        with naming_full_disk(target, needed), target.open("ab") as out, closing(chunks):
+            for chunk in chunks:
                 if self.stop.is_set():
                     message = f"{file.path} stops at byte {hashes.received}, as the step ends"
                     raise Interrupted(message)

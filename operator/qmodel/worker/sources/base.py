@@ -1,7 +1,7 @@
 """What inspect and fetch need of a source: a list of files, and bytes of them from an offset."""
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol
@@ -11,6 +11,9 @@ from qmodel.worker.errors import SourceInvalid
 MAX_FILES = 20_000
 """A model has hundreds; more is something else."""
 _MAX_PATH_CHARACTERS = 1024
+
+Chunks = Generator[bytes, None, None]
+"""Bytes of a file, in order; closing it hangs up."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Source(Protocol):
     hint: str
     """The field of spec that names the source."""
 
-    def stream(self, path: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, path: str, offset: int, length: int | None = None) -> Chunks:
         """Yield a file's bytes from `offset`; all that follow, or `length` of them."""
         ...
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from qmodel.worker.errors import SourceChanged, SourceInvalid, SourceNotFound
-from qmodel.worker.sources.base import MAX_FILES, SourceFile, checked_path, digest_of
+from qmodel.worker.sources.base import MAX_FILES, Chunks, SourceFile, checked_path, digest_of
 from qmodel.worker.task import SOURCE_VOLUME, FolderSource
 
 _CHUNK_BYTES = 4 << 20
@@ -49,7 +49,7 @@ class Folder:
             message = f"{_as_asked(asked)!r} is neither a folder nor a .gguf file"
             raise SourceNotFound(message)
 
-    def stream(self, path: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, path: str, offset: int, length: int | None = None) -> Chunks:
         """Yield a file's bytes from `offset`."""
         left = self.files[path].bytes - offset if length is None else length
         with self._readable(), (self._root / path).open("rb") as file:

@@ -1,7 +1,7 @@
 """A repository of a Hugging Face endpoint, through the hub's own client."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_url
@@ -14,7 +14,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # re-exported
 )
 
 from qmodel.worker.errors import HubUnavailable, SourceInvalid, SourceNotFound
-from qmodel.worker.sources.base import MAX_FILES, SourceFile, checked_path
+from qmodel.worker.sources.base import MAX_FILES, Chunks, SourceFile, checked_path
 from qmodel.worker.sources.credentials import secret_word
 from qmodel.worker.sources.hub_errors import hub_errors
 from qmodel.worker.task import HubSource
@@ -48,7 +48,7 @@ class HubRepository:
         self.commit, self.files = self._listing()
         self.wanted = self._checked_wanted()
 
-    def stream(self, path: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, path: str, offset: int, length: int | None = None) -> Chunks:
         """Yield a file's bytes from `offset` by one range request.
 
         The client's own download starts a file again after the process was killed; this

@@ -2,11 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qmodel.worker.errors import SourceInvalid, SourceNotFound, UnsupportedModel
-from qmodel.worker.sources.base import MAX_FILES, SourceFile, checked_path
+from qmodel.worker.sources.base import MAX_FILES, Chunks, SourceFile, checked_path
 from qmodel.worker.sources.registry import FIELD, Registry
 from qmodel.worker.task import OCISource
 
@@ -48,7 +48,7 @@ class Artifact:
             message = f"{self.name} has no file {self.wanted}: correct {self.hint}"
             raise SourceNotFound(message)
 
-    def stream(self, path: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, path: str, offset: int, length: int | None = None) -> Chunks:
         """Yield a layer's bytes from `offset` by one range request."""
         return self._registry.blob(self.identity(path), offset, length)
 

@@ -7,6 +7,7 @@ and sends the secret to whatever host a registry asks it to; so this is the proj
 import hashlib
 import json
 import re
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from qmodel.worker.errors import (
     SourceUnavailable,
     StepError,
 )
+from qmodel.worker.sources.base import Chunks
 from qmodel.worker.sources.registry_auth import RegistryAuth, login
 from qmodel.worker.task import OCISource
 
@@ -101,6 +103,7 @@ class Registry:
                 follow_redirects=True,
                 timeout=TIMEOUT_SECONDS,
             )
+        weakref.finalize(self, self._client.close)
 
     def manifest(self) -> tuple[str, bytes]:
         """Return the digest that the reference names, and the manifest's bytes."""
@@ -122,7 +125,7 @@ class Registry:
             raise SourceInvalid(message)
         return digest, content
 
-    def blob(self, digest: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+    def blob(self, digest: str, offset: int, length: int | None = None) -> Chunks:
         """Yield a blob's bytes from `offset`."""
         end = "" if length is None else offset + length - 1
         headers = {"Range": f"bytes={offset}-{end}"}

@@ -23,6 +23,8 @@ from qmodel.worker.sources.credentials import secret_text
 
 _UNAUTHORIZED = 401
 _DOCKER_HUB_NAMES = {"index.docker.io", "registry-1.docker.io"}
+_API_PATHS = {"/v1/", "/v2/"}
+"""Of entries as old clients wrote them."""
 _TOKEN = re.compile(r"[!-~]{1,65536}")
 
 
@@ -135,7 +137,8 @@ def _entry_name(key: str) -> str:
     parts = urlsplit(key if "://" in key else f"//{key}")
     if parts.netloc in _DOCKER_HUB_NAMES:
         return "docker.io"
-    return f"{parts.netloc}{parts.path}".rstrip("/")
+    path = "" if parts.path in _API_PATHS else parts.path
+    return f"{parts.netloc}{path}".rstrip("/")
 
 
 def _user_password(entry: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ changed since.
 """
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from obstore.store import S3Store
 
 from qmodel.worker.errors import EndpointRefused, SourceInvalid, SourceNotFound
-from qmodel.worker.sources.base import MAX_FILES, SourceFile, checked_path, digest_of
+from qmodel.worker.sources.base import MAX_FILES, Chunks, SourceFile, checked_path, digest_of
 from qmodel.worker.sources.credentials import secret_word
 from qmodel.worker.sources.s3_errors import FIELD, s3_errors
 from qmodel.worker.task import S3Source
@@ -59,7 +59,7 @@ class Bucket:
             self._store = _store(task, bucket, keys)
             self.files = self._listing()
 
-    def stream(self, path: str, offset: int, length: int | None = None) -> Iterator[bytes]:
+    def stream(self, path: str, offset: int, length: int | None = None) -> Chunks:
         """Yield an object's bytes from `offset` by one range request."""
         end = self.files[path].bytes if length is None else offset + length
         with s3_errors(self._task):
