@@ -71,3 +71,6 @@ class LanguageModel(Protocol):
         self, openers: Sequence[str], length: int, random: np.random.Generator
     ) -> list[list[int]]:
         """Return one sequence for each opener, continued at temperature 1 up to `length`."""
+
+    def answer(self, prompt: str, max_tokens: int) -> str | None:
+        """Return the likeliest answer in the model's own chat template; None if it has none."""

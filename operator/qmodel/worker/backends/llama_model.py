@@ -8,6 +8,7 @@ from typing import Self
 import llama_cpp
 import numpy as np
 import numpy.typing as npt
+from llama_cpp.llama_chat_format import Jinja2ChatFormatter
 
 from qmodel.worker.backends import sampling
 from qmodel.worker.backends.llama_log import captured_log
@@ -101,6 +102,10 @@ class LlamaModel:
 
     def tokenize(self, text: str) -> list[int]:
         """Return the token ids of a text, with the token that begins a sequence if it has one."""
+        return self._tokens(text, rendered=False)
+
+    def _tokens(self, text: str, *, rendered: bool) -> list[int]:
+        """Return token ids; of a rendered chat, which has its control tokens in it."""
         data = text.encode()
         room = len(data) + 8
         tokens = (llama_cpp.llama_token * room)()
@@ -110,8 +115,8 @@ class LlamaModel:
             len(data),
             tokens,
             room,
-            True,  # noqa: FBT003  special tokens are added
-            False,  # noqa: FBT003  and not parsed
+            not rendered,  # whether special tokens are added
+            rendered,  # and whether they are parsed
         )
         return list(tokens[:count])
 
@@ -160,6 +165,34 @@ class LlamaModel:
                 cells = [(sequences[n][-1], len(sequences[n]) - 1, n) for n in alive]
                 drawn = sampling.draw(self._decode(cells), random)
         return sequences
+
+    def answer(self, prompt: str, max_tokens: int) -> str | None:
+        """Return the likeliest answer in the model's own chat template; None if it has none."""
+        if not self.chat_template:
+            return None
+        tokens = self._tokens(self._rendered(prompt), rendered=True)
+        self._forget()
+        logits, drawn = self._prompt(tokens, 0), list[int]()
+        while len(drawn) < max_tokens:
+            drawn.append(int(logits[-1].argmax()))
+            if self._ends(drawn):
+                break
+            logits = self._decode([(drawn[-1], len(tokens) + len(drawn) - 1, 0)])
+        return self.detokenize(drawn)
+
+    def _rendered(self, prompt: str) -> str:
+        """Return one question in the chat template, as a sandbox renders it."""
+        formatter = Jinja2ChatFormatter(
+            template=self.chat_template or "",
+            eos_token=self._piece(llama_cpp.llama_vocab_eos(self._vocabulary)),
+            bos_token=self._piece(llama_cpp.llama_vocab_bos(self._vocabulary)),
+        )
+        return str(formatter(messages=[{"role": "user", "content": prompt}]).prompt)
+
+    def _piece(self, token: int) -> str:
+        """Return the text of a control token; of a model that has none of the kind, nothing."""
+        text = llama_cpp.llama_vocab_get_text(self._vocabulary, token) if token >= 0 else b""
+        return bytes(text).decode(errors="replace")
 
     def _prompt(self, tokens: Sequence[int], sequence: int) -> npt.NDArray[np.float32]:
         cells = [(token, position, sequence) for position, token in enumerate(tokens)]

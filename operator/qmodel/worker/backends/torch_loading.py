@@ -80,11 +80,12 @@ def _loaded(folder: Path) -> PreTrainedModel:
     arguments = LOCAL | dispatch() | {"dtype": "auto", "use_safetensors": True}
     if packed.packing(folder) is not None:
         return _unpacked(folder)
-    method = quantization_config(folder).get("quant_method")
+    settings = quantization_config(folder)
+    method = settings.get("quant_method")
     if method == "compressed-tensors":
         arguments["quantization_config"] = CompressedTensorsConfig(dequantize=True)
     model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, **arguments)
-    if method == "bitsandbytes" and model.is_loaded_in_4bit:
+    if method == "bitsandbytes" and settings.get("load_in_4bit"):
         model = model.dequantize()
     return model
 
