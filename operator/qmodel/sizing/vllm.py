@@ -50,8 +50,11 @@ class VLLMMemory:
         """Return the peak of a server with this load, whose cache is of the measured type.
 
         Activations are added where the measurement could not fill a batch and this load can, but
-        never taken away: too much memory is waste, too little is a killed server.
+        never taken away: too much memory is waste, too little is a killed server. On a GPU it is
+        the device that holds cache and activations, and the host's share stays as it was.
         """
+        if footprint.device_bytes:
+            return footprint.peak_bytes
         measured_tokens = footprint.context_length * footprint.concurrency
         tokens = max(measured_tokens, load.context_length * load.concurrency)
         activations = _activation_bytes(inspection, tokens)

@@ -73,6 +73,11 @@ def test_a_batch_that_was_not_filled_adds_its_activations() -> None:
     assert fewer == 2000 * MIB - 2 * BLOCK
 
 
+def test_on_a_gpu_the_hosts_share_stays() -> None:
+    measured = footprint(device_bytes=900 * MIB, peak_bytes=3000 * MIB)
+    assert MEMORY.predict_peak_bytes(measured, INSPECTION, Load(8192, 9)) == 3000 * MIB
+
+
 def test_the_estimate_holds_what_was_measured() -> None:
     """SmolLM2-135M at 2 x 1024 tokens on a CPU: 1946 MiB."""
     estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, Load(1024, 2))
