@@ -44,7 +44,7 @@ class VLLM:
     health_path = "/health"
     grace_seconds = 120
     exit_seconds = 20
-    shared_memory_bytes = 256 * 2**20
+    shared_memory_bytes = 2**30
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
