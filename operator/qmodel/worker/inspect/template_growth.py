@@ -27,7 +27,6 @@ Assignment = nodes.Assign | nodes.AssignBlock
 def growing(tree: nodes.Template) -> tuple[nodes.Node, str] | None:
     """Return the assignment that makes a text grow without bound; None if none does."""
     assignments = [node for node in walk(tree) if isinstance(node, Assignment)]
-    assignments.sort(key=lambda node: node.lineno)
     macros = {node.name: _outputs(node) for node in walk(tree) if isinstance(node, nodes.Macro)}
     sizes: dict[str, int] = {}
     found = _repeat(assignments, sizes, macros, 1, MAX_SIZE)

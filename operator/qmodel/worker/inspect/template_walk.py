@@ -6,12 +6,12 @@ from jinja2 import nodes
 
 
 def walk(root: nodes.Node) -> Iterator[nodes.Node]:
-    """Yield a node and everything below it."""
+    """Yield a node and everything below it, in the order in which it is written."""
     waiting = [root]
     while waiting:
         node = waiting.pop()
         yield node
-        waiting.extend(node.iter_child_nodes())
+        waiting.extend(reversed(list(node.iter_child_nodes())))
 
 
 def walk_with_parents(root: nodes.Node) -> Iterator[tuple[nodes.Node, tuple[nodes.Node, ...]]]:

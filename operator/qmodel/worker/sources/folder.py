@@ -82,7 +82,7 @@ class Folder:
 
     def _file(self, entry: Path) -> SourceFile | None:
         """Return a regular file; of a link, what it leads to, which must lie in the folder."""
-        if entry.is_symlink() and entry.resolve().parent != self._root:
+        if entry.is_symlink() and self._leaves(entry):
             message = (
                 f"{entry.name} in {self.name} is a symbolic link that leaves the folder: copy"
                 " the file itself there (cp -L)"
@@ -92,6 +92,13 @@ class Folder:
         if found is None or not stat.S_ISREG(found.st_mode):
             return None
         return SourceFile(path=checked_path(entry.name), bytes=found.st_size)
+
+    def _leaves(self, link: Path) -> bool:
+        """Whether a link leads out of the folder, or nowhere."""
+        try:
+            return link.resolve().parent != self._root
+        except RuntimeError:
+            return True
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

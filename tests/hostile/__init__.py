@@ -1,0 +1,1 @@
+"""Hostile models, one trick each, and the refusal that each must meet."""

@@ -1,0 +1,75 @@
+"""Doors by which a model asks for its own code, or for other models."""
+
+from hostile.trick import Trick, config, invalid, merge, put, unsafe
+
+CLASSES = {"AutoModelForCausalLM": "modeling_evil.Evil"}
+ASKS = "asks to run code of the repository"
+
+
+def names(file: str, **changes: object) -> Trick:
+    """Return a model with a configuration that names code."""
+    return unsafe(merge(file, **changes), file, ASKS)
+
+
+def holds(file: str) -> Trick:
+    """Return a model with a program beside it."""
+    return unsafe(put(file, "raise SystemExit('run')\n"), file, "holds the program")
+
+
+TRICKS = {
+    "code-of-model": names("config.json", auto_map=CLASSES),
+    "code-of-other-repository": names(
+        "config.json", auto_map={"AutoModelForCausalLM": "evil/repository--modeling.Evil"}
+    ),
+    "code-of-tokenizer": names(
+        "tokenizer_config.json", auto_map={"AutoTokenizer": ["tokenization_evil.Evil", None]}
+    ),
+    "code-of-processor": names(
+        "processor_config.json", auto_map={"AutoProcessor": "processing_evil.Evil"}
+    ),
+    "code-of-image-processor": names(
+        "preprocessor_config.json", auto_map={"AutoImageProcessor": "image_evil.Evil"}
+    ),
+    "code-of-video-processor": names(
+        "video_preprocessor_config.json", auto_map={"AutoVideoProcessor": "video_evil.Evil"}
+    ),
+    "code-of-generation": names("generation_config.json", custom_generate="evil/repository"),
+    "code-nested": names("config.json", text_config={"auto_map": CLASSES}),
+    "code-nested-in-a-list": names("config.json", parts=[{"inner": {"auto_map": CLASSES}}]),
+    "code-as-text": names("config.json", auto_map="modeling_evil.Evil"),
+    "code-flag": names("config.json", vision_config={"trust_remote_code": True}),
+    "code-flag-of-tokenizer": names("tokenizer_config.json", trust_remote_code="yes"),
+    "code-pipelines": names("config.json", custom_pipelines={"x": {"impl": "evil.Pipeline"}}),
+    "code-by-hydra": names("config.json", model={"_target_": "os.system"}),
+    "code-by-jsonpickle": names("special_tokens_map.json", x={"py/object": "os.system"}),
+    "code-in-quantization": names(
+        "quantize_config.json", bits=4, dynamic={}, auto_map={"AutoQuantizer": "evil.Quantizer"}
+    ),
+    "weights-of-other-repository": unsafe(
+        config(text_model_id="evil/repository"), "config.json", "another repository"
+    ),
+    "program-modeling": holds("modeling_llama.py"),
+    "program-handler": holds("handler.py"),
+    "program-compiled": holds("configuration_llama.pyc"),
+    "program-capitals": holds("TOKENIZATION.PY"),
+    "program-library": holds("kernel.so"),
+    "program-wheel": holds("evil-1.0-py3-none-any.whl"),
+    "class-of-other-module": invalid(
+        merge("tokenizer_config.json", tokenizer_class="os:system"),
+        "tokenizer_config.json",
+        "no name of a class",
+    ),
+    "model-type-is-a-path": invalid(
+        config(model_type="../../evil"), "config.json", "no name of a class"
+    ),
+    "processor-is-a-path": invalid(
+        merge("preprocessor_config.json", image_processor_type="/tmp/evil"),
+        "preprocessor_config.json",
+        "no name of a class",
+    ),
+    "tokenizer-file-climbs": invalid(
+        merge("tokenizer_config.json", fast_tokenizer_files=["tokenizer.../../../etc/x.json"]),
+        "tokenizer_config.json",
+        "leaves the model's folder",
+    ),
+}

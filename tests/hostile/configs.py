@@ -1,0 +1,115 @@
+"""Configurations with absurd sizes, contradictions, and lies about quantization."""
+
+import json
+from typing import Any
+
+from hostile.trick import Trick, config, invalid, merge, put
+
+CONFIG = "config.json"
+TOKENIZER = "tokenizer_config.json"
+
+
+def says(key: str, value: Any, what: str | None = None) -> Trick:
+    """Return a model whose config.json gives that value."""
+    return invalid(config(**{key: value}), CONFIG, key if what is None else what)
+
+
+def is_text(content: bytes, what: str) -> Trick:
+    """Return a model whose config.json is that text."""
+    return invalid(put(CONFIG, content), CONFIG, what)
+
+
+def quantized(what: str, **recipe: Any) -> Trick:
+    """Return a model that says of itself that it is quantized so."""
+    return invalid(config(quantization_config=recipe), CONFIG, what, "None")
+
+
+TWICE = b'{"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "hidden_size": 1000000}'
+ENDLESS = "re:(a+)+$"
+ENDS = "no pattern that ends"
+
+TRICKS = {
+    "config-many-layers": says("num_hidden_layers", 10**9),
+    "config-large-vocabulary": says("vocab_size", 10**12),
+    "config-wide": says("hidden_size", 10**12),
+    "config-astronomic": says("hidden_size", 10**4000, "not valid JSON|hidden_size"),
+    "config-negative": says("num_attention_heads", -4),
+    "config-fraction": says("hidden_size", 64.5),
+    "config-infinite": says("hidden_size", float("inf")),
+    "config-not-a-number": says("hidden_size", float("nan"), "NaN"),
+    "config-text-for-number": says("vocab_size", "128"),
+    "config-flag-for-number": says(key="num_hidden_layers", value=True),
+    "config-list-for-number": says("hidden_size", [64]),
+    "config-many-heads": says("num_key_value_heads", 1 << 30),
+    "config-wide-heads": says("head_dim", 1 << 40),
+    "config-many-experts": says("num_local_experts", 10**9),
+    "config-wide-experts": says("moe_intermediate_size", 10**12),
+    "config-wide-mlp": says("intermediate_size", -1),
+    "config-long-context": says("max_position_embeddings", 10**15),
+    "config-rope-of-nothing": says("rope_theta", 0),
+    "config-rope-infinite": says("rope_theta", float("inf")),
+    "config-rope-factor": says("rope_scaling", {"rope_type": "yarn", "factor": "1e9"}, "factor"),
+    "config-rope-huge": says("rope_parameters", {"factor": 1e300}, "rope_parameters.factor"),
+    "config-width-contradicts": says("hidden_size", 32, "hidden_size 32, but"),
+    "config-vocabulary-contradicts": says("vocab_size", 129, "vocab_size 129, but"),
+    "config-layers-contradict": says("num_hidden_layers", 3, "num_hidden_layers 3, but"),
+    "config-heads-contradict": says("num_key_value_heads", 4, "4 x 16, but"),
+    "config-empty": is_text(b"", "not valid JSON"),
+    "config-a-list": is_text(b"[]", "holds a list"),
+    "config-not-utf-8": is_text(b'{"a": "\xff"}', "not valid JSON"),
+    "config-deep": is_text(b'{"a":' * 50_000, "not valid JSON"),
+    "config-large": is_text(b'{"a": "' + b"x" * (9 << 20) + b'"}', "at most 8388608 are read"),
+    "config-of-lists": is_text(b'{"a": [' + b"[]," * 700_000 + b"1]}", "lists and objects"),
+    "config-two-values": is_text(TWICE, "'hidden_size' twice"),
+    "config-half-a-character": is_text(b'{"a": "\\udfff"}', "not valid JSON"),
+    "tokens-beyond-all": invalid(
+        merge(TOKENIZER, added_tokens_decoder={str(10**12): {"content": "x"}}), TOKENIZER, "at most"
+    ),
+    "tokens-no-number": invalid(
+        merge(TOKENIZER, added_tokens_decoder={"-1": {"content": "x"}}), TOKENIZER, "token number"
+    ),
+    "quantized-by-a-path": quantized("no name of a class", quant_method="../../evil"),
+    "quantized-in-no-bits": quantized("bits in config.json", quant_method="gptq", bits=0),
+    "quantized-in-many-bits": quantized("bits in config.json", quant_method="awq", bits=10**9),
+    "quantized-in-groups-of-none": quantized(
+        "group_size in config.json", quant_method="gptq", bits=4, group_size=0
+    ),
+    "quantized-both-ways": quantized(
+        "neither or both", quant_method="bitsandbytes", load_in_4bit=True, load_in_8bit=True
+    ),
+    "quantized-no-object": invalid(
+        config(quantization_config="gptq"), CONFIG, "object is expected", "None"
+    ),
+    "quantized-groups-no-object": quantized(
+        "object is expected", quant_method="compressed-tensors", config_groups=[1]
+    ),
+    "quantized-endless-pattern": quantized(
+        ENDS, quant_method="compressed-tensors", config_groups={}, ignore=[ENDLESS]
+    ),
+    "quantized-endless-target": quantized(
+        ENDS,
+        quant_method="compressed-tensors",
+        config_groups={"group_0": {"targets": ["re:(x|xx)*y"], "weights": {"num_bits": 4}}},
+    ),
+    "quantized-endless-rule": quantized(
+        ENDS, quant_method="gptq", bits=4, group_size=128, dynamic={"+:.*(.*a?)*$": {"bits": 8}}
+    ),
+    "quantized-many-stars": quantized(
+        ENDS, quant_method="awq", bits=4, modules_to_not_convert=["re:" + ".*" * 30 + "x"]
+    ),
+    "quantized-long-pattern": quantized(
+        ENDS, quant_method="awq", bits=4, modules_to_not_convert=["x" * 10_000]
+    ),
+    "quantized-auto-gptq-lies": invalid(
+        put("quantize_config.json", json.dumps({"bits": "four"})),
+        "quantize_config.json",
+        "bits in",
+        "None",
+    ),
+    "quantized-modelopt-lies": invalid(
+        put("hf_quant_config.json", json.dumps({"quantization": ["NVFP4"]})),
+        "hf_quant_config.json",
+        "object is expected",
+        "None",
+    ),
+}
