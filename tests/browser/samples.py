@@ -10,8 +10,10 @@ from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.page.subject import Subject
+from qmodel.worker.parameters import Parameter, Parameters
 
 MIB = 2**20
+EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 KINDS = {
     "q_proj": (576, 576),
     "k_proj": (192, 576),
@@ -105,6 +107,7 @@ def awq() -> Subject:
     files = {
         "details.json": _details("int4", 4.31, _uniform(7), 64, _torch_name),
         "parameters.json": _parameters(4.31, "I32"),
+        "provenance.json": {"libraries": {"llmcompressor": "0.14.0.1", "torch": "2.13.0"}},
     }
     return _subject("smollm2-awq", quantization, status, files)
 
@@ -120,6 +123,25 @@ def nf4() -> Subject:
         "parameters.json": _parameters(4.13, "U8"),
     }
     return _subject("smollm2-nf4", quantization, status, files)
+
+
+def evil() -> Subject:
+    """A model whose every free text tries to become markup."""
+    sample = nf4()
+    details = sample.files.details
+    assert details is not None
+    assert details.example_layer is not None
+    answer = details.answers[0].model_copy(
+        update={"prompt": EVIL, "base": EVIL, "quantized": f"{EVIL}!"}
+    )
+    bad = details.layers[0].model_copy(update={"name": f"a.0.{EVIL}", "type": EVIL})
+    example = details.example_layer.model_copy(update={"name": EVIL, "type": EVIL})
+    changes = {"answers": [answer], "layers": [bad], "example_layer": example}
+    parameter = Parameter(name=EVIL, dtype=EVIL, shape=[1], bytes=1)
+    listed = Parameters(parameters=[parameter])
+    files = ArtifactFiles(details=details.model_copy(update=changes), listed=listed)
+    model = sample.model.model_copy(update={"name": EVIL, "namespace": EVIL})
+    return Subject(model, files, trouble=EVIL)
 
 
 def _subject(
@@ -317,7 +339,7 @@ def _details(
     }
 
 
-def _parameters(bits: float, dtype: str) -> list[dict[str, Any]]:
+def _parameters(bits: float, dtype: str) -> dict[str, Any]:
     embedding = {"name": "model.embed_tokens.weight", "dtype": "BF16", "shape": [49152, 576]}
     found: list[dict[str, Any]] = [{**embedding, "bytes": 49152 * 576 * 2, "bits": None}]
     for layer in range(LAYERS):
@@ -330,7 +352,7 @@ def _parameters(bits: float, dtype: str) -> list[dict[str, Any]]:
                     "dtype": dtype,
                     "shape": [rows, columns],
                     "bytes": round(rows * columns * bits / 8),
-                    "bits": bits,
+                    "bits": int(bits),
                 }
             )
-    return found
+    return {"parameters": found}

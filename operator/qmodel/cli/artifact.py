@@ -8,22 +8,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from qmodel.worker.details import Details
+from qmodel.worker.parameters import Parameter, Parameters
 
 MAX_TEXT_BYTES = 128 * 2**20
 """Most that is unpacked; the pod reads three files of at most 32 MiB."""
-
-
-class Parameter(BaseModel):
-    """One tensor of the artifact."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    name: str
-    dtype: str
-    shape: list[int]
-    bytes: int
-    bits: float | None = None
-    """Bits of a weight; absent: kept as it was."""
 
 
 class ArtifactFiles(BaseModel):
@@ -32,8 +20,13 @@ class ArtifactFiles(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
     details: Details | None = Field(default=None, alias="details.json")
-    parameters: list[Parameter] = Field(default_factory=list, alias="parameters.json")
+    listed: Parameters = Field(default=Parameters(parameters=[]), alias="parameters.json")
     provenance: dict[str, Any] = Field(default_factory=dict, alias="provenance.json")
+
+    @property
+    def parameters(self) -> list[Parameter]:
+        """Every parameter of the artifact; none where they are not known."""
+        return self.listed.parameters
 
 
 class _Shown(BaseModel):

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 NAMES = ("details.json", "parameters.json", "provenance.json")
-"""Read where they are there; they are written with the artifact."""
+"""Read where they are there. Named here and not by the modules that write them, since those import
+more than every image has."""
 MAX_FILE_BYTES = 32 * 2**20
 """A larger file is left out: a report is for people."""
 

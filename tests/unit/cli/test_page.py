@@ -7,7 +7,6 @@ import yaml
 from browser import samples
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
-from qmodel.cli.artifact import ArtifactFiles, Parameter
 from qmodel.cli.page import build, comparison, facts, parameters, recipe, timing, weights
 from qmodel.cli.page.answers import exchanges
 from qmodel.cli.page.charts import NARROW, WIDE
@@ -17,9 +16,9 @@ from qmodel.cli.page.memory import Part, bars
 from qmodel.cli.page.quality import gauges
 from qmodel.cli.page.subject import Subject
 from qmodel.worker.details import LayerError
+from qmodel.worker.parameters import Parameter
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 MIB = samples.MIB
 
 
@@ -225,30 +224,12 @@ def test_a_recipe_in_words(quantization: dict[str, Any], words: str) -> None:
     assert facts.recipe(QuantizedModelSpec.model_validate(spec).quantization) == words
 
 
-def evil() -> Subject:
-    """A model whose every free text tries to become markup."""
-    sample = samples.nf4()
-    details = sample.files.details
-    assert details is not None
-    assert details.example_layer is not None
-    answer = details.answers[0].model_copy(
-        update={"prompt": EVIL, "base": EVIL, "quantized": f"{EVIL}!"}
-    )
-    bad = details.layers[0].model_copy(update={"name": f"a.0.{EVIL}", "type": EVIL})
-    example = details.example_layer.model_copy(update={"name": EVIL, "type": EVIL})
-    changes = {"answers": [answer], "layers": [bad], "example_layer": example}
-    parameter = Parameter(name=EVIL, dtype=EVIL, shape=[1], bytes=1)
-    files = ArtifactFiles(details=details.model_copy(update=changes), parameters=[parameter])
-    model = sample.model.model_copy(update={"name": EVIL, "namespace": EVIL})
-    return Subject(model, files, trouble=EVIL)
-
-
 @pytest.mark.parametrize("make", ["report", "compare"])
 def test_no_text_becomes_markup(make: str) -> None:
     page = (
-        build.report(evil(), NOW)
+        build.report(samples.evil(), NOW)
         if make == "report"
-        else build.compare([evil(), samples.q8()], NOW)
+        else build.compare([samples.evil(), samples.q8()], NOW)
     )
     assert "<script" not in page
     assert "<img" not in page

@@ -14,6 +14,9 @@ from qmodel.cli import pages, volume
 from qmodel.cli.artifact import unpack
 from qmodel.cli.errors import AccessError
 from qmodel.worker import show
+from qmodel.worker.details import DETAILS
+from qmodel.worker.parameters import PARAMETERS
+from qmodel.worker.provenance import PROVENANCE
 from unit.cli.models import ScriptedAccess
 
 
@@ -103,8 +106,7 @@ def test_what_the_pod_prints_is_what_lies_there(
     sample = samples.nf4().files
     assert sample.details is not None
     (tmp_path / "details.json").write_text(sample.details.model_dump_json(by_alias=True))
-    found = [parameter.model_dump(mode="json") for parameter in sample.parameters]
-    (tmp_path / "parameters.json").write_text(json.dumps(found))
+    (tmp_path / "parameters.json").write_text(sample.listed.model_dump_json(by_alias=True))
     (tmp_path / "model.safetensors").write_bytes(b"\0" * 9)
     assert show.main([str(tmp_path)]) == 0
     printed = capsys.readouterr().out
@@ -127,6 +129,10 @@ def test_a_file_that_no_person_reads_is_left_out(
     (tmp_path / "parameters.json").write_text("[" + " " * 100 + "]")
     monkeypatch.setattr(show, "MAX_FILE_BYTES", 50)
     assert show.read(tmp_path) == {"provenance.json": {}}
+
+
+def test_the_files_are_those_that_the_steps_write() -> None:
+    assert show.NAMES == (DETAILS, PARAMETERS, PROVENANCE)
 
 
 def test_a_folder_that_is_not_there_is_said(

@@ -100,7 +100,7 @@ def _report(subject: Subject) -> ReportPage:
         state=facts.state(model),
         tiles=facts.tiles(model),
         asked=facts.asked(model),
-        done=facts.done(model),
+        done=facts.done(subject),
         memory=figures.memory(memory) if memory else None,
         quality=_quality([subject]),
         layer=_layer(details.example_layer if details else None),

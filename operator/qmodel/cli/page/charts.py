@@ -23,8 +23,8 @@ from qmodel.worker.details import ExampleLayer
 
 Spec = dict[str, Any]
 
-WIDE, NARROW = 860, 330
-"""Widths of a drawing on a desk and on a phone, in pixels."""
+WIDE, NARROW, SMALL = 860, 330, 272
+"""Widths of a drawing on a desk, on a phone, and where three stand side by side, in pixels."""
 MEBIBYTE, GIBIBYTE = 2**20, 2**30
 _ROW_HEIGHT = 40
 _LABELLED_SHARE = {WIDE: 0.06, NARROW: 0.13}

@@ -1,7 +1,7 @@
 """From a specification to a picture: Vega-Lite's own compiler, run without a browser.
 
-The pictures are SVG without script. Each chart is drawn twice, for a desk and for a phone, since
-type that is scaled down with a drawing cannot be read.
+The pictures are SVG without script. What fills the page is drawn twice, for a desk and for
+a phone, since type that is scaled down with a drawing cannot be read.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import vl_convert
 from markupsafe import Markup
 
-from qmodel.cli.page.charts import NARROW, WIDE, Spec
+from qmodel.cli.page.charts import NARROW, SMALL, WIDE, Spec
 from qmodel.cli.page.theme import CONFIG
 
 VEGA_LITE = "6.4"
@@ -30,8 +30,8 @@ def picture(chart: Callable[[int], Spec]) -> Picture:
 
 
 def small_picture(chart: Callable[[int], Spec]) -> Picture:
-    """Draw a chart that is as wide as a phone wherever it is seen."""
-    return Picture(svg(chart(NARROW)))
+    """Draw a chart that has the same width on both."""
+    return Picture(svg(chart(SMALL)))
 
 
 def svg(spec: Spec) -> Markup:

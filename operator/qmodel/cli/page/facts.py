@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.api.methods import (
@@ -15,6 +16,7 @@ from qmodel.api.quantization import Quantization
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.source import Source
 from qmodel.cli.page.quality import gauges
+from qmodel.cli.page.subject import Subject
 from qmodel.cli.units import mebibytes, megabytes
 
 Fact = tuple[str, str]
@@ -108,9 +110,17 @@ def _gate(model: QuantizedModel) -> str:
     return f"{held}{agreement}; {gate.on_failure.value.lower()} if missed"
 
 
-def done(model: QuantizedModel) -> list[Fact]:
+def done(subject: Subject) -> list[Fact]:
     """Return what was found, made and decided, as far as it is known."""
-    return [(name, text) for name, text in _done(model) if text]
+    found = [*_done(subject.model), ("Libraries", _libraries(subject.files.provenance))]
+    return [(name, text) for name, text in found if text]
+
+
+def _libraries(provenance: dict[str, Any]) -> str:
+    """Return the libraries that made the artifact, with their versions."""
+    found = provenance.get("libraries")
+    named = found.items() if isinstance(found, dict) else ()
+    return ", ".join(f"{name} {version}" for name, version in named if isinstance(version, str))
 
 
 def _done(model: QuantizedModel) -> Iterator[Fact]:

@@ -4,8 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from qmodel.cli.artifact import Parameter
 from qmodel.cli.page.weights import pattern
+from qmodel.worker.parameters import Parameter
 
 LISTED = 1500
 """Parameters that are listed one by one; the file beside the artifact has them all."""
@@ -47,4 +47,4 @@ def _shape(parameter: Parameter) -> str:
 
 
 def _bits(parameter: Parameter) -> str:
-    return "kept" if parameter.bits is None else f"{parameter.bits:g} bits"
+    return "kept" if parameter.bits is None else f"{parameter.bits} bits"
