@@ -3,7 +3,14 @@ from pathlib import Path
 import pytest
 from steps import write_random_model
 
+from cluster import binaries
 from qmodel.worker import fetch
+
+
+def pytest_sessionstart() -> None:
+    """Build the servers where they are not cached; no test's time limit is for that."""
+    binaries.registry()
+    binaries.versitygw()
 
 
 @pytest.fixture(autouse=True)

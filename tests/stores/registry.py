@@ -1,12 +1,13 @@
 """The reference registry: open to push to, or asking for a password or a token."""
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx2
 
@@ -47,13 +48,17 @@ class Registry:
 
     def push_blob(self, repository: str, content: bytes | Path) -> Layer:
         """Push one blob; return its descriptor."""
-        body = content.read_bytes() if isinstance(content, Path) else content
-        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
-        base = f"http://{self.host}/v2/{repository}/blobs/uploads/"
-        begun = httpx2.post(base).raise_for_status()
-        url = httpx2.URL(base).join(begun.headers["Location"]).copy_merge_params({"digest": digest})
-        httpx2.put(url, content=body, headers={"Content-Type": FILE_TYPE}).raise_for_status()
-        return {"mediaType": FILE_TYPE, "digest": digest, "size": len(body)}
+        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        with _opened(content) as body:
+            digest = f"sha256:{hashlib.file_digest(body, 'sha256').hexdigest()}"
+            body.seek(0)
+            base = f"http://{self.host}/v2/{repository}/blobs/uploads/"
+            begun = httpx2.post(base).raise_for_status()
+            place = httpx2.URL(base).join(begun.headers["Location"])
+            headers = {"Content-Type": FILE_TYPE, "Content-Length": str(size)}
+            url = place.copy_merge_params({"digest": digest})
+            httpx2.put(url, content=body, headers=headers).raise_for_status()
+        return {"mediaType": FILE_TYPE, "digest": digest, "size": size}
 
     def push_manifest(self, repository: str, tag: str, layers: list[Layer]) -> str:
         """Push a manifest over layers that are there; return its digest."""
@@ -73,6 +78,10 @@ class Registry:
         content = json.dumps(document).encode()
         httpx2.put(url, content=content, headers={"Content-Type": kind}).raise_for_status()
         return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def _opened(content: bytes | Path) -> BinaryIO:
+    return content.open("rb") if isinstance(content, Path) else io.BytesIO(content)
 
 
 @contextmanager
