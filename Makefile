@@ -62,6 +62,11 @@ test-unit: venv ## Tests without a cluster
 test-sources: venv ## Tests against a real S3 server and a real registry, started here
 	$(BIN)/pytest tests/sources
 
+.PHONY: test-pages
+test-pages: venv ## The pages of reports, in a headless Chromium
+	@$(BIN)/python tests/browser/chromium.py
+	$(BIN)/pytest tests/browser --timeout 300
+
 .PHONY: cluster
 cluster: venv ## A Kubernetes: the current context's, kind's, or one started here
 	$(BIN)/python tests/cluster up
@@ -75,7 +80,7 @@ kubeconfig: venv ## Print the kubeconfig of the cluster that demo and tests use
 	@$(BIN)/python tests/cluster kubeconfig
 
 .PHONY: test
-test: check test-sources cluster images ## All that CI runs
+test: check test-sources test-pages cluster images ## All that CI runs
 	$(BIN)/pytest tests/integration tests/e2e --timeout 900
 
 .PHONY: demo

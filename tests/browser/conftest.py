@@ -1,6 +1,5 @@
 """Pages in a real Chromium that reaches no network."""
 
-import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,25 +7,21 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from browser import chromium as installed
 from browser import samples
 from qmodel.cli.page import build
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
-
-
-def chromium_path() -> str:
-    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
-    if found is None:
-        pytest.fail("these tests need Chromium: apt-get install chromium")
-    return found
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    path = installed.path()
+    if path is None:
+        pytest.fail("these tests need Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
+        browser = playwright.chromium.launch(executable_path=path, args=arguments)
         yield browser
         browser.close()
 

@@ -354,8 +354,8 @@ def trade(models: Sequence[Trade], width: int) -> Spec:
                 "encoding": {"y": {**y, "field": "divergence"}},
             },
             {
-                "mark": {"type": "text", "dy": -14, "fontWeight": 600},
-                "encoding": {"y": {**y, "field": "divergence"}, "text": {"field": "model"}},
+                "mark": {"type": "text", "dy": -10, "fontWeight": 600},
+                "encoding": {"y": {**y, "field": "high"}, "text": {"field": "model"}},
             },
         ],
     }

@@ -64,11 +64,8 @@ def _figures(
     """Return figures, the smallest marked as the best, or the largest."""
     found = [value(model) for model in models]
     known = [each for each in found if each is not None]
-    best = (max if most else min)(known, default=None)
-    cells = [
-        Cell("") if each is None else Cell(text(each), len(known) > 1 and each == best)
-        for each in found
-    ]
+    best = (max if most else min)(known) if len(set(known)) > 1 else None
+    cells = [Cell("") if each is None else Cell(text(each), each == best) for each in found]
     return Line(name, tuple(cells))
 
 
