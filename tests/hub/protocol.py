@@ -185,7 +185,7 @@ def _resolve(store: Store, request: Request, match: re.Match[str]) -> Response:
     if not file.is_lfs:
         return _content(repository, file, request)
     linked = {"X-Linked-Size": str(file.size), "X-Linked-Etag": f'"{file.etag}"'}
-    location = f"/_cdn/{repository.name}/{quote(file.name)}"
+    location = f"{store.cdn}/_cdn/{repository.name}/{quote(file.name)}"
     headers = {"X-Repo-Commit": repository.commit, "Location": location}
     return Response(HTTPStatus.FOUND, headers | linked)
 

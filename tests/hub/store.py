@@ -75,6 +75,8 @@ class Store:
     """Reads the folders anew for each request, so that a test may change them."""
 
     root: Path
+    cdn: str = ""
+    """Base URL of another server that large files come from, as the hub's do; absent: this one."""
 
     def repository(self, name: str) -> Repository | None:
         """Return the repository of that name, or None."""

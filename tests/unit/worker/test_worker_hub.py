@@ -1,15 +1,17 @@
 """Inspect and fetch through the real client from a hub that misbehaves."""
 
+import errno
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import pytest
+from huggingface_hub.utils import close_session
 from sparse_models import LLAMA, gguf_metadata, gguf_shapes, llama_shapes, write_gguf, write_model
 
 from hub.faults import Fault
@@ -86,6 +88,35 @@ def bring(
         source=found, source_revision=inspection.source_revision, directory=str(directory)
     )
     return fetch.run(task, Progress("fetch", lines or StringIO()))
+
+
+def opens_with_room_for(room: int) -> Callable[..., Any]:
+    """Return what opens files as usual, but whose volume has no room after so many bytes."""
+    opens = Path.open
+
+    class Filling:
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def __enter__(self) -> Self:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            self._file.close()
+
+        def write(self, content: bytes) -> int:
+            nonlocal room
+            written = self._file.write(content[:room])
+            room -= written
+            if written < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return int(written)
+
+    def open_(path: Path, mode: str = "r", *rest: Any, **more: Any) -> Any:
+        file = opens(path, mode, *rest, **more)
+        return Filling(file) if mode == "ab" else file
+
+    return open_
 
 
 def test_inspecting_reads_headers_only(hub: Hub, root: Path) -> None:
@@ -252,6 +283,61 @@ def test_the_right_token_opens_a_gated_repository(hub: Hub, tmp_path: Path) -> N
     gated = source(hub, "test/gated", token_file=str(tmp_path / "token"))
     bring(gated, look(gated), tmp_path / "s")
     assert all(entry.is_authenticated for entry in hub.log if "_cdn" not in entry.path)
+
+
+def test_a_token_does_not_follow_a_redirect(hub: Hub, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("hf_reader")
+    gated = source(hub, "test/gated", token_file=str(tmp_path / "token"))
+    with Hub(root) as cdn:
+        hub.store.cdn = cdn.url
+        bring(gated, look(gated), tmp_path / "s")
+        assert cdn.log
+        assert not any(entry.is_authenticated for entry in cdn.log)
+    assert all(entry.is_authenticated for entry in hub.log)
+
+
+def test_patterns_choose_among_files(hub: Hub, tmp_path: Path) -> None:
+    chosen = source(hub, "test/gguf", exclude=["other.*"])
+    assert bring(chosen, look(chosen, Method.NONE), tmp_path / "s").files == 1
+    assert (tmp_path / "s" / "model.gguf").exists()
+    below = source(hub, "test/gguf", include=["Q8/*"])
+    assert look(below, Method.NONE) == look(chosen, Method.NONE)
+    nothing = source(hub, include=["*.json"], exclude=["config.json"])
+    with pytest.raises(SourceNotFound, match=r"found tokenizer\.json"):
+        look(nothing)
+
+
+def test_a_hub_that_refuses_connections_while_files_come(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetch, "open_source", lambda _: opened)
+    with Hub(root) as hub:
+        opened = HubRepository(source(hub))
+        found = look(source(hub))
+        port = int(hub.url.rpartition(":")[2])
+        gone = source(hub)
+    close_session()  # connections that are kept would still be answered
+    with pytest.raises(HubUnavailable, match="refused"):
+        bring(gone, found, tmp_path / "s")
+    with Hub(root, port=port):
+        assert bring(gone, found, tmp_path / "s").files == 3
+
+
+def test_a_volume_that_fills_up_keeps_what_it_has(
+    hub: Hub, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = look(source(hub))
+    with monkeypatch.context() as patched:
+        patched.setattr("pathlib.Path.open", opens_with_room_for(3_000_000))
+        with pytest.raises(DiskFull, match=r"spec.storage.size") as raised:
+            bring(source(hub), found, tmp_path / "s")
+    assert raised.value.retry_after is None
+    assert 0 < (tmp_path / "s.partial" / WEIGHTS).stat().st_size <= 3_000_000
+    hub.log.clear()
+    bring(source(hub), found, tmp_path / "s")
+    content = (root / "test/open" / WEIGHTS).read_bytes()
+    assert (tmp_path / "s" / WEIGHTS).read_bytes() == content
+    assert sum(e.sent_bytes for e in hub.log if "_cdn" in e.path) < len(content)
 
 
 def test_an_endpoint_with_a_slash_at_its_end(hub: Hub) -> None:
