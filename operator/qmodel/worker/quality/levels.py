@@ -19,6 +19,7 @@ MAX_LEVELS = 256
 CENTROIDS = 16
 _LIKE_MEDIAN = 0.05
 """A group is typical if its largest weight is that close to the median of all groups'."""
+_MAX_COMPARED = 4096
 _MAX_ROUNDS = 100
 
 
@@ -37,9 +38,10 @@ def typical(values: Values, group_size: int) -> list[float]:
     groups = _groups(values, group_size)
     magnitudes = np.abs(groups).max(axis=1)
     median = np.median(magnitudes)
-    alike = groups[np.abs(magnitudes - median) <= _LIKE_MEDIAN * median]
-    distinct = max((np.unique(group) for group in alike[:4096]), key=len, default=np.empty(0))
-    return _bounded(distinct)
+    distances = np.abs(magnitudes - median)
+    alike = max(1, int(np.count_nonzero(distances <= _LIKE_MEDIAN * median)))
+    nearest = groups[np.argsort(distances)[: min(alike, _MAX_COMPARED)]]
+    return _bounded(max(map(np.unique, nearest), key=len))
 
 
 def nf4(magnitude: float) -> list[float]:
@@ -71,7 +73,7 @@ def k_means(values: Values, count: int = CENTROIDS) -> list[float]:
         if np.allclose(moved, centroids, rtol=1e-6, atol=0):
             break
         centroids = moved
-    return [float(centroid) for centroid in centroids]
+    return sorted(float(centroid) for centroid in centroids)  # rounding can swap equal ones
 
 
 def _groups(values: Values, group_size: int) -> Values:
