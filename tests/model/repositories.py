@@ -10,7 +10,7 @@ from typing import Any
 import gguf
 
 from cluster.commands import locked
-from model import checkpoint, source, tensors, tiny
+from model import checkpoint, quantized, source, tensors, tiny
 
 READER = "hf_reader"
 """A token that may read the gated repository; STRANGER is known, but may not."""
@@ -67,9 +67,36 @@ def two_gguf_files(out: Path) -> None:
 
 def random(out: Path) -> Path:
     """A random Llama that everything works on."""
+    with_tokenizer(out)
+    return tiny.write(out, WHOLE_VOCABULARY)
+
+
+def gptq(out: Path) -> Path:
+    """The random Llama as GPTQ."""
+    with_tokenizer(out)
+    return quantized.write_gptq(out, WHOLE_VOCABULARY)
+
+
+def gptq_of_its_own_name(out: Path) -> None:
+    """The same as AutoGPTQ named files, with a configuration of its own beside config.json."""
+    with_tokenizer(out)
+    quantized.write_gptq(out, WHOLE_VOCABULARY, "gptq_model-4bit-64g")
+    config = json.loads((out / "config.json").read_text())
+    recipe = config.pop("quantization_config")
+    (out / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (out / "quantize_config.json").write_text(json.dumps(recipe, indent=2) + "\n")
+
+
+def awq(out: Path) -> Path:
+    """The random Llama as AWQ."""
+    with_tokenizer(out)
+    return quantized.write_awq(out, WHOLE_VOCABULARY)
+
+
+def with_tokenizer(out: Path) -> None:
+    """Put the tokenizer of SmolLM2 there."""
     for name in TOKENIZER_FILES:
         link(checkpoint.make() / name, out / name)
-    return tiny.write(out, WHOLE_VOCABULARY)
 
 
 def long_context(out: Path) -> None:
@@ -147,6 +174,9 @@ REPOSITORIES: dict[str, Callable[[Path], object]] = {
     LLAMA: long_context,
     "test/tiny": random,
     "test/sharded": sharded,
+    "test/gptq": gptq,
+    "test/gptq-named": gptq_of_its_own_name,
+    "test/awq": awq,
     "test/gated": random,
     "test/bad-checksum": random,
     "test/pickle-only": pickle_only,
@@ -181,7 +211,7 @@ def link(path: Path, target: Path) -> None:
 
 def image_context() -> Path:
     """Return the folder to build the test hub's image from, making what is missing."""
-    makers = [Path(module.__file__ or "") for module in (checkpoint, tiny, tensors)]
+    makers = [Path(module.__file__ or "") for module in (checkpoint, quantized, tiny, tensors)]
     target = source.folder("hub", Path(__file__), *makers)
     with locked(target.with_suffix(".lock")):
         if not (target / "repositories").exists():

@@ -1,0 +1,236 @@
+"""Models that are quantized already: recognised by their own configuration, and unpacked right.
+
+Shapes are those that AutoAWQ, AutoGPTQ, compressed-tensors, bitsandbytes and others write for a
+linear weight of 128 outputs and 64 inputs.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sparse_models import LLAMA, folder, write_model, write_raw_safetensors
+
+from model import quantized, tiny
+from qmodel.api.methods import Method
+from qmodel.worker.backends import packed
+from qmodel.worker.errors import SourceInvalid, UnsupportedModel
+from qmodel.worker.inspect import inspect
+from qmodel.worker.report import Inspection
+
+BYTES = {"I32": 4, "U8": 1, "I8": 1, "F16": 2, "BF16": 2, "F32": 4, "F8_E4M3": 1, "I64": 8}
+Parts = dict[str, tuple[str, list[int]]]
+Case = tuple[str, Any, dict[str, Any], str, int | None, int | None]
+EMBEDDING: Parts = {"model.embed_tokens.weight": ("BF16", [128, 64])}
+WEIGHTS = 128 * 64 + 2 * (32 * 64 + 64 * 128)
+SHAPES = {"self_attn.k_proj": (32, 64), "mlp.down_proj": (64, 128)}
+
+GPTQ: dict[str, Any] = {"quant_method": "gptq", "bits": 4, "group_size": 32}
+AWQ: dict[str, Any] = {"quant_method": "awq", "bits": 4, "group_size": 32, "version": "gemm"}
+PACKED: dict[str, Any] = {
+    "quant_method": "compressed-tensors",
+    "format": "pack-quantized",
+    "config_groups": {"group_0": {"weights": {"num_bits": 4, "group_size": 32}}},
+    "ignore": ["lm_head", "re:.*gate$"],
+}
+
+
+def gptq(rows: int, width: int) -> Parts:
+    return {
+        "qweight": ("I32", [width // 8, rows]),
+        "qzeros": ("I32", [width // 32, rows // 8]),
+        "scales": ("F16", [width // 32, rows]),
+        "g_idx": ("I32", [width]),
+    }
+
+
+def awq(rows: int, width: int) -> Parts:
+    return {
+        "qweight": ("I32", [width, rows // 8]),
+        "qzeros": ("I32", [width // 32, rows // 8]),
+        "scales": ("F16", [width // 32, rows]),
+    }
+
+
+def pack_quantized(rows: int, width: int) -> Parts:
+    return {
+        "weight_packed": ("I32", [rows, width // 8]),
+        "weight_scale": ("BF16", [rows, width // 32]),
+        "weight_zero_point": ("I32", [rows // 8, width // 32]),
+        "weight_shape": ("I64", [2]),
+    }
+
+
+def nvfp4(rows: int, width: int) -> Parts:
+    return {
+        "weight_packed": ("U8", [rows, width // 2]),
+        "weight_scale": ("F8_E4M3", [rows, width // 16]),
+        "weight_global_scale": ("F32", [1]),
+        "input_global_scale": ("F32", [1]),
+    }
+
+
+def modelopt(rows: int, width: int) -> Parts:
+    return {
+        "weight": ("U8", [rows, width // 2]),
+        "weight_scale": ("F8_E4M3", [rows, width // 16]),
+        "weight_scale_2": ("F32", []),
+        "input_scale": ("F32", []),
+    }
+
+
+def nf4(rows: int, width: int) -> Parts:
+    return {
+        "weight": ("U8", [rows * width // 2, 1]),
+        "weight.absmax": ("U8", [rows * width // 64]),
+        "weight.quant_map": ("F32", [16]),
+        "weight.nested_absmax": ("F32", [1]),
+        "weight.nested_quant_map": ("F32", [256]),
+        "weight.quant_state.bitsandbytes__nf4": ("U8", [110]),
+    }
+
+
+def int8(rows: int, width: int) -> Parts:
+    return {"weight": ("I8", [rows, width]), "SCB": ("F32", [rows]), "weight_format": ("U8", [])}
+
+
+def fp8(rows: int, width: int) -> Parts:
+    return {"weight": ("F8_E4M3", [rows, width]), "weight_scale_inv": ("F32", [1, 1])}
+
+
+def write(path: Path, maker: Any, recipe: Any, name: str = "model") -> Path:
+    """Write a model of two layers whose linear weights are stored so."""
+    tensors = dict(EMBEDDING)
+    for layer in range(2):
+        for module, (rows, width) in SHAPES.items():
+            parts = maker(rows, width)
+            tensors |= {f"model.layers.{layer}.{module}.{part}": v for part, v in parts.items()}
+    write_model(path, LLAMA | ({"quantization_config": recipe} if recipe else {}))
+    (path / "model.safetensors").unlink()
+    header, end = {}, 0
+    for key, (dtype, shape) in tensors.items():
+        size = BYTES[dtype]
+        for extent in shape:
+            size *= extent
+        header[key] = {"dtype": dtype, "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    write_raw_safetensors(path / f"{name}.safetensors", json.dumps(header).encode(), end)
+    return path
+
+
+def looked(path: Path, method: Method = Method.NONE) -> Inspection:
+    return inspect(folder(path), method)
+
+
+FOUND: list[Case] = [
+    ("gptq", gptq, GPTQ, "GPTQ, 4 bits, groups of 32", 4, 32),
+    ("gptq, ordered", gptq, GPTQ | {"desc_act": True, "sym": False},
+     "GPTQ, 4 bits, groups of 32, asymmetric, act order", 4, 32),
+    ("awq", awq, AWQ, "AWQ, 4 bits, groups of 32", 4, 32),
+    ("compressed-tensors", pack_quantized, PACKED,
+     "compressed-tensors, 4 bits, groups of 32, pack-quantized", 4, 32),
+    ("nvfp4", nvfp4, PACKED | {"format": "nvfp4-pack-quantized", "config_groups": {
+        "group_0": {"weights": {"num_bits": 4, "group_size": 16}}}},
+     "compressed-tensors, 4 bits, groups of 16, nvfp4-pack-quantized", 4, 16),
+    ("modelopt", modelopt, {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16},
+     "ModelOpt NVFP4, 4 bits, groups of 16", 4, 16),
+    ("nf4", nf4, {"quant_method": "bitsandbytes", "load_in_4bit": True,
+     "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
+     "bitsandbytes NF4, 4 bits, double quantization", 4, None),
+    ("int8", int8, {"quant_method": "bitsandbytes", "load_in_8bit": True},
+     "bitsandbytes INT8, 8 bits", 8, None),
+    ("fp8", fp8, {"quant_method": "fp8", "weight_block_size": [128, 128]},
+     "FP8, 8 bits, blocks of 128 x 128", 8, None),
+    ("something else", fp8, {"quant_method": "quark"}, "quark", None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FOUND, ids=[row[0] for row in FOUND])
+def test_recognised_and_counted_unpacked(tmp_path: Path, case: Case) -> None:
+    name, maker, recipe, told, bits, group = case
+    found = looked(write(tmp_path / name, maker, recipe))
+    assert found.quantization
+    assert found.quantization.description == told
+    assert (found.quantization.bits, found.quantization.group_size) == (bits, group)
+    assert found.parameters == WEIGHTS
+    assert found.linear_widths == ([] if name == "nf4" else [64, 128])
+    assert (found.kv.full_layers, found.kv.kv_heads) == (2, 2)
+
+
+@pytest.mark.parametrize("method", [m for m in Method if m is not Method.NONE])
+def test_it_is_not_quantized_again(tmp_path: Path, method: Method) -> None:
+    with pytest.raises(UnsupportedModel) as refused:
+        looked(write(tmp_path, awq, AWQ), method)
+    for word in ("AWQ, 4 bits, groups of 32", f"method {method.value}", "quantization.method None"):
+        assert word in str(refused.value)
+
+
+def test_configurations_of_their_own_files(tmp_path: Path) -> None:
+    auto_gptq = write(tmp_path / "gptq", gptq, None, "gptq_model-4bit-32g")
+    (auto_gptq / "quantize_config.json").write_text(json.dumps({"bits": 4, "group_size": 32}))
+    old_awq = write(tmp_path / "awq", awq, None)
+    recipe = {"w_bit": 4, "q_group_size": 32, "zero_point": True, "version": "GEMM"}
+    (old_awq / "quant_config.json").write_text(json.dumps(recipe))
+    other = write(tmp_path / "modelopt", modelopt, None)
+    recipe = {"quantization": {"quant_algo": "NVFP4", "group_size": 16}}
+    (other / "hf_quant_config.json").write_text(json.dumps(recipe))
+    found = [looked(path) for path in (auto_gptq, old_awq, other)]
+    assert [f.quantization.format for f in found if f.quantization] == ["gptq", "awq", "modelopt"]
+    assert {f.parameters for f in found} == {WEIGHTS}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "maker", "told"),
+    [
+        (GPTQ | {"bits": 8}, gptq, "2 x 32 for rows of 32"),
+        (GPTQ | {"group_size": 64}, gptq, "says groups of 64, but model.layers"),
+        (None, gptq, "is packed, but no configuration says how"),
+        (
+            GPTQ,
+            lambda rows, width: {"qweight": ("F16", [rows, width])},
+            "no matrix of 32-bit words",
+        ),
+    ],
+)
+def test_a_configuration_that_the_tensors_contradict(
+    tmp_path: Path, recipe: Any, maker: Any, told: str
+) -> None:
+    with pytest.raises(SourceInvalid, match=told):
+        looked(write(tmp_path, maker, recipe))
+
+
+def test_the_experts_of_a_mixture(tmp_path: Path) -> None:
+    config = LLAMA | {"architectures": ["GptOssForCausalLM"], "num_local_experts": 4,
+                      "quantization_config": {"quant_method": "mxfp4"}}  # fmt: skip
+    path = write_model(tmp_path, config)
+    header: dict[str, Any] = {}
+    end = 0
+    experts = {"gate_up_proj": [4, 192, 2, 16], "down_proj": [4, 64, 3, 16]}
+    parts = {f"{name}_blocks": shape for name, shape in experts.items()}
+    parts |= {f"{name}_scales": shape[:3] for name, shape in experts.items()}
+    shapes = {
+        f"model.layers.{layer}.mlp.experts.{n}": s for layer in (0, 1) for n, s in parts.items()
+    }
+    for name, shape in shapes.items():
+        size = 1
+        for extent in shape:
+            size *= extent
+        header[name] = {"dtype": "U8", "shape": shape, "data_offsets": [end, end + size]}
+        end += size
+    write_raw_safetensors(path / "model.safetensors", json.dumps(header).encode(), end)
+    found = looked(path)
+    assert found.experts == 4
+    assert found.parameters == 2 * 4 * (192 * 64 + 64 * 96)
+    assert found.linear_widths == [64, 96]
+
+
+@pytest.mark.parametrize("write_quantized", [quantized.write_gptq, quantized.write_awq])
+def test_the_checkpoints_of_the_test_hub(tmp_path: Path, write_quantized: Any) -> None:
+    shape = tiny.Shape(vocabulary=64)
+    path = write_quantized(tmp_path, shape)
+    (path / "tokenizer.json").write_text("{}")
+    plain = tiny.weights(shape)
+    assert looked(path).parameters == sum(values.size for values in plain.values())
+    for name, values in packed.dequantized(path):
+        largest = abs(plain[name]).max()
+        assert abs(values - plain[name]).max() < largest / 5
