@@ -9,9 +9,9 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.cli.page import build, comparison, facts, parameters, recipe, timing, weights
 from qmodel.cli.page.answers import exchanges
-from qmodel.cli.page.charts import NARROW, WIDE
-from qmodel.cli.page.charts import gauge as gauge_chart
-from qmodel.cli.page.charts import memory as memory_chart
+from qmodel.cli.page.charts.base import NARROW, WIDE
+from qmodel.cli.page.charts.memory import memory as memory_chart
+from qmodel.cli.page.charts.quality import gauge as gauge_chart
 from qmodel.cli.page.memory import Part, bars
 from qmodel.cli.page.quality import gauges
 from qmodel.cli.page.subject import Subject

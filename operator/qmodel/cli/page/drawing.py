@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import vl_convert
 from markupsafe import Markup
 
-from qmodel.cli.page.charts import NARROW, SMALL, WIDE, Spec
+from qmodel.cli.page.charts.base import NARROW, SMALL, WIDE, Spec
 from qmodel.cli.page.theme import CONFIG
 
 VEGA_LITE = "6.4"

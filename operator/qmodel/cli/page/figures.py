@@ -6,7 +6,10 @@ from functools import partial
 
 from qmodel.api.resource import QuantizedModel
 from qmodel.cli.durations import duration
-from qmodel.cli.page import charts
+from qmodel.cli.page.charts import memory as memory_chart
+from qmodel.cli.page.charts import quality as quality_chart
+from qmodel.cli.page.charts import timing as timing_chart
+from qmodel.cli.page.charts import weights as weights_chart
 from qmodel.cli.page.drawing import Picture, picture, small_picture
 from qmodel.cli.page.memory import Bar
 from qmodel.cli.page.quality import DIVERGENCE, Gauge, gauges
@@ -44,9 +47,9 @@ def memory(bars: Sequence[Bar]) -> Figure:
         for segment in bar.segments
     ]
     sums = ", ".join(f"{bar.label} {mebibytes(bar.bytes)}" for bar in bars)
-    drawn = picture(partial(charts.memory, bars))
+    drawn = picture(partial(memory_chart.memory, bars))
     said = f"Memory of one server: {sums}."
-    return Figure(drawn, said, ("Bar", "Part", "Memory", "Note"), rows, charts.parts(bars))
+    return Figure(drawn, said, ("Bar", "Part", "Memory", "Note"), rows, memory_chart.colours(bars))
 
 
 def gauge(models: Mapping[str, Gauge]) -> Figure:
@@ -58,7 +61,9 @@ def gauge(models: Mapping[str, Gauge]) -> Figure:
     name = next(iter(models.values())).name
     said = "; ".join(f"{row[0]} {row[1]} {row[2]}, gate {row[3]}: {row[4]}" for row in rows)
     header = ("Model", name, "Standard error", "Gate", "Verdict")
-    return Figure(small_picture(partial(charts.gauge, models)), f"{name}. {said}.", header, rows)
+    return Figure(
+        small_picture(partial(quality_chart.gauge, models)), f"{name}. {said}.", header, rows
+    )
 
 
 def _verdict(found: Gauge) -> str:
@@ -74,7 +79,7 @@ def histogram(layer: ExampleLayer) -> Figure | None:
         for name, levels in layer.levels.items()
     ]
     said = f"Distribution of the weights of {layer.name}, and the values each scheme can store."
-    drawn = picture(partial(charts.histogram, layer))
+    drawn = picture(partial(weights_chart.histogram, layer))
     return Figure(drawn, said, ("Scheme", "Values", "Which"), rows)
 
 
@@ -92,15 +97,17 @@ def layer_errors(details: Details) -> Figure | None:
         f"Relative error of {len(details.layers)} weights by layer; "
         f"largest {worst.relative_error:.2%} in {worst.name}."
     )
-    drawn = picture(partial(charts.layer_errors, found))
+    drawn = picture(partial(weights_chart.layer_errors, found))
     header = ("Weight", "Type", "Bits", "Relative error")
-    return Figure(drawn, said, header, rows, charts.kinds(found))
+    return Figure(drawn, said, header, rows, weights_chart.colours(found))
 
 
 def trade(models: Sequence[QuantizedModel]) -> Figure | None:
     """Return what each model gave up for its size, where at least two can be compared."""
     found = [
-        charts.Trade(model.name, model.status.artifact.weight_bytes, gauge.value, gauge.interval)
+        quality_chart.Trade(
+            model.name, model.status.artifact.weight_bytes, gauge.value, gauge.interval
+        )
         for model in models
         if model.status.artifact is not None
         for gauge in gauges(model)
@@ -110,7 +117,7 @@ def trade(models: Sequence[QuantizedModel]) -> Figure | None:
         return None
     rows = [(each.name, megabytes(each.bytes), f"{each.divergence:.4f}") for each in found]
     said = "Size against mean KL divergence: " + "; ".join(", ".join(row) for row in rows) + "."
-    drawn = picture(partial(charts.trade, found))
+    drawn = picture(partial(quality_chart.trade, found))
     return Figure(drawn, said, ("Model", "Weights", "Mean KL divergence"), rows)
 
 
@@ -124,4 +131,4 @@ def timing(spans: Sequence[Span]) -> Figure | None:
     ]
     said = "Time of each step: " + ", ".join(f"{span.name} {span.seconds:.0f} s" for span in spans)
     header = ("Work", "Began after", "Took", "Attempts")
-    return Figure(picture(partial(charts.timing, spans)), said + ".", header, rows)
+    return Figure(picture(partial(timing_chart.timing, spans)), said + ".", header, rows)
