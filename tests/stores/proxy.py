@@ -1,6 +1,7 @@
 """Stands before a real server and passes everything on, with the faults that a test asks for."""
 
 import http.client
+import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -50,10 +51,12 @@ class Proxy:
 
 
 @contextmanager
-def proxy(target: str) -> Iterator[Proxy]:
-    """Run a proxy before a server."""
+def proxy(target: str, tls: ssl.SSLContext | None = None) -> Iterator[Proxy]:
+    """Run a proxy before a server; it speaks TLS if it is told how."""
     found = Proxy(target)
     server = ThreadingHTTPServer((HOST, 0), _handler(found))
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     found.port = server.server_port
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
