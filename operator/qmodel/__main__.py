@@ -1,10 +1,10 @@
 """`python -m qmodel`: the operator's process."""
 
-import asyncio
 import logging
 import sys
 
 import kopf
+import uvloop
 from kubernetes.aio.config import ConfigException
 
 from qmodel.handlers import operate
@@ -23,7 +23,7 @@ def main() -> int:
     # One line an event and handler says nothing that a pass does not say better.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
     try:
-        return 0 if asyncio.run(operate(settings)) else 1
+        return 0 if uvloop.run(operate(settings)) else 1
     except ConfigException as error:
         print(f"No cluster to work in: {error}", file=sys.stderr)  # noqa: T201
         return 2

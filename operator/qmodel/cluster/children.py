@@ -60,7 +60,8 @@ class Children:
         Returns
         -------
         bool
-            Whether anything was written.
+            Whether there is now more to know than the plan assumed. A Job that is started is not:
+            the plan that wants it says already what it works on.
 
         Raises
         ------
@@ -76,14 +77,20 @@ class Children:
         kind = WRITTEN[manifest["kind"]]
         known = self._store.child(model, kind, wish.name)
         if known is None:
-            await self._create(model, kind, manifest)
-            return True
+            existed = await self._create(model, kind, manifest)
+            return existed or kind is not JOB
         if kind is JOB or not _needs_apply(known, manifest):
             return False
         return await self._apply(known, manifest)
 
-    async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> None:
-        """Create an object; if one of that name exists, take it in if it is ours."""
+    async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> bool:
+        """Create an object; if one of that name exists, take it in if it is ours.
+
+        Returns
+        -------
+        bool
+            Whether it existed.
+        """
         try:
             self._store.put(kind, await self._client.create(kind, model.namespace, manifest))
         except AlreadyExists as error:
@@ -95,6 +102,8 @@ class Children:
             self._store.put(kind, found)
             if kind is not JOB:
                 await self._apply(known, manifest)
+            return True
+        return False
 
     async def _apply(self, known: Entry, manifest: Object) -> bool:
         """Apply our fields to the very object that was observed; return whether that changed it.

@@ -6,11 +6,11 @@ a Job, that is several times the cost of parsing its JSON, and a model's way to 
 answers and events. Bodies come typed from `qmodel.resources`; `qmodel.cluster.parse` reads answers.
 """
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import aiohttp
+import orjson
 
 from qmodel.cluster.credentials import Credentials
 from qmodel.cluster.errors import DEFAULT_RETRY_SECONDS, from_status, translated
@@ -109,11 +109,11 @@ class ApiClient:
         }
         path = scope.kind.path(scope.namespace)
         async for line in self._stream("watch", scope.kind, path, params):
-            event = json.loads(line)
+            event = orjson.loads(line)
             if event["type"] == "ERROR":
                 code = event["object"]["code"]
                 request = f"watch {path}"
-                raise from_status(request, code, json.dumps(event["object"]).encode())
+                raise from_status(request, code, orjson.dumps(event["object"]))
             yield event
 
     async def log(self, namespace: str, pod: str, container: str) -> AsyncIterator[bytes]:
@@ -134,7 +134,7 @@ class ApiClient:
         body: Object | None = None,
     ) -> Object:
         """Send one request and parse its answer."""
-        data = None if body is None else json.dumps(body, separators=(",", ":")).encode()
+        data = None if body is None else orjson.dumps(body)
         headers = {"Content-Type": _APPLY if method == "PATCH" else _JSON} if data else None
         API_CALLS.labels(verb, kind.plural).inc()
         request = f"{verb} {path}"
@@ -147,7 +147,7 @@ class ApiClient:
             content = await answer.read()
         if answer.status >= _OK:
             raise from_status(request, answer.status, content, _retry_after(answer))
-        parsed: Object = json.loads(content)
+        parsed: Object = orjson.loads(content)
         return parsed
 
     async def _stream(
