@@ -28,7 +28,7 @@ _NAMED_LINES = 5
 """Bad lines that a message names."""
 
 Message = dict[str, str]
-OnSamples = Callable[[int], None]
+OnProgress = Callable[[float], None]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class ChatModel(Protocol):
         """Return the text of token ids, control tokens included."""
 
     def draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
         """Return a conversation for each prompt, drawn at temperature 1, of at most `length`."""
 
 
 def calibration_set(
-    wanted: CalibrationTask, model: ChatModel, folder: Path, on_samples: OnSamples
+    wanted: CalibrationTask, model: ChatModel, folder: Path, on_progress: OnProgress
 ) -> CalibrationSet:
     """Return the user's samples, or those that the model draws, which `folder` keeps.
 
@@ -67,8 +67,8 @@ def calibration_set(
         The unquantized model.
     folder
         Of the artifact.
-    on_samples
-        Told of the number of samples drawn so far.
+    on_progress
+        Told of the share of the samples that is drawn.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def calibration_set(
     questions = prompts()
     asked = [questions[number % len(questions)] for number in range(wanted.samples)]
     length = min(wanted.max_sequence_length, MAX_DRAWN_TOKENS)
-    drawn = model.draw(asked, length, SEED, on_samples)
+    drawn = model.draw(asked, length, SEED, on_progress)
     lines = [json.dumps({"text": model.decode(tokens)}, ensure_ascii=False) for tokens in drawn]
     content = "".join(line + "\n" for line in lines).encode()
     (folder / SAMPLES_FILE).write_bytes(content)

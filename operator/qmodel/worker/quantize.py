@@ -130,10 +130,10 @@ def _samples(task: QuantizeTask, folder: Path, progress: ProgressPart) -> Calibr
         return None
     model = ChatSampler(Path(task.source_directory), task.threads)
 
-    def on_samples(done: int) -> None:
-        progress.at(done / wanted.samples, f"{done} of {wanted.samples} samples drawn")
+    def on_progress(share: float) -> None:
+        progress.at(share, f"drawing {wanted.samples} samples")
 
-    return calibration_set(wanted, model, folder, on_samples)
+    return calibration_set(wanted, model, folder, on_progress)
 
 
 def _calibration(

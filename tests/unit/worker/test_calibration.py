@@ -8,7 +8,7 @@ import pytest
 from qmodel.worker.calibration import (
     MAX_DRAWN_TOKENS,
     SAMPLES_FILE,
-    OnSamples,
+    OnProgress,
     Sample,
     calibration_set,
     read_samples,
@@ -29,15 +29,15 @@ class Characters:
         return "".join(map(chr, tokens))
 
     def draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
         assert seed == 2
-        on_samples(len(prompts))
+        on_progress(1.0)
         return [list(map(ord, prompt[: length - 3] + "...")) for prompt in prompts]
 
 
 def calibrate(
-    folder: Path, told: list[int] | None = None, **wanted: object
+    folder: Path, told: list[float] | None = None, **wanted: object
 ) -> tuple[str, list[str]]:
     """Return the kind, and the samples as text."""
     task = CalibrationTask.model_validate(wanted)
@@ -54,12 +54,12 @@ def user_file(folder: Path, *lines: object) -> str:
 
 
 def test_a_model_draws_an_answer_for_as_many_prompts_as_are_wanted(tmp_path: Path) -> None:
-    told: list[int] = []
+    told: list[float] = []
     kind, drawn = calibrate(tmp_path, told, samples=100)
     assert kind == "SelfDrawn"
     assert len(drawn) == 100
     assert drawn[0] == prompts()[0] + "..." == drawn[len(prompts())]
-    assert told == [100]
+    assert told == [1.0]
 
 
 def test_drawn_samples_are_kept_and_identified_by_what_is_kept(tmp_path: Path) -> None:

@@ -13,13 +13,13 @@ import torch
 from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
-from qmodel.worker.calibration import OnSamples, Sample
+from qmodel.worker.calibration import OnProgress, Sample
 from qmodel.worker.errors import EngineFailed, TextInvalid
 
 CACHE_BYTES = 1 << 30
 """KV cache of the sequences that are drawn side by side."""
-MAX_BATCH = 64
-"""More sequences at once are hardly faster on a CPU."""
+MAX_BATCH = 128
+"""More sequences at once are hardly faster: a CPU multiplies at its best speed by then."""
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
@@ -64,7 +64,7 @@ class ChatSampler:
         return text
 
     def draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
         """Return a conversation for each prompt, drawn at temperature 1.
 
@@ -76,13 +76,13 @@ class ChatSampler:
             If the model cannot be loaded or run.
         """
         try:
-            return self._draw(prompts, length, seed, on_samples)
+            return self._draw(prompts, length, seed, on_progress)
         except (OSError, RuntimeError, ValueError) as error:
             message = f"the model cannot draw its own calibration samples: {error}"
             raise EngineFailed(message) from error
 
     def _draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_samples: OnSamples
+        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
         placed = {"device_map": "auto"} if torch.cuda.is_available() else {}
         model = AutoModelForCausalLM.from_pretrained(
@@ -93,8 +93,9 @@ class ChatSampler:
         drawn: list[list[int]] = []
         batch = _batch_size(model, length)
         for start in range(0, len(begun), batch):
-            drawn += self._continued(model, begun[start : start + batch], length)
-            on_samples(len(drawn))
+            chosen = begun[start : start + batch]
+            told = _Told(on_progress, start / len(begun), len(chosen) / len(begun), length)
+            drawn += self._continued(model, chosen, length, told)
         del model
         gc.collect()
         return drawn
@@ -112,7 +113,7 @@ class ChatSampler:
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _continued(
-        self, model: PreTrainedModel, begun: Sequence[list[int]], length: int
+        self, model: PreTrainedModel, begun: Sequence[list[int]], length: int, told: "_Told"
     ) -> list[list[int]]:
         """Return the sequences with what the model adds, drawn side by side."""
         longest = max(map(len, begun))
@@ -127,9 +128,21 @@ class ChatSampler:
             input_ids=torch.tensor(ids, device=model.device),
             attention_mask=torch.tensor(mask, device=model.device),
             generation_config=pure,
+            stopping_criteria=[told],
         )
         added = output[:, longest:].tolist()
         return [[*tokens, *_ended(more, ends)] for tokens, more in zip(begun, added, strict=True)]
+
+
+class _Told:
+    """A stopping criterion that stops nothing: it is asked after each token, and reports."""
+
+    def __init__(self, tell: OnProgress, begun: float, share: float, length: int) -> None:
+        self._tell, self._begun, self._share, self._length = tell, begun, share, length
+
+    def __call__(self, ids: torch.Tensor, _scores: torch.Tensor, **_: Any) -> torch.Tensor:
+        self._tell(self._begun + self._share * ids.shape[1] / self._length)
+        return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
 
 
 def _batch_size(model: PreTrainedModel, length: int) -> int:
