@@ -60,6 +60,7 @@ TABLE = {
         Image("autoawq", "images/legacy/Dockerfile", "autoawq"),
         Image("autogptq", "images/legacy/Dockerfile", "autogptq"),
         Image("vllm", "images/vllm/Dockerfile", "cpu"),
+        Image("test-stores", "tests/stores/Dockerfile", context_script=("tests/stores",)),
         Image("test-hub", "tests/hub/Dockerfile", context_script=("tests/model", "hub-image")),
     )
 }

@@ -12,6 +12,7 @@ from pydantic import alias_generators
 from rich.console import Console
 
 from cluster import local, target
+from cluster.settings import CACHE
 from demo.commands import REPOSITORY, Commands, DemoError
 from demo.stages import stage
 from qmodel.planner.model import Images
@@ -129,7 +130,7 @@ def install_operator(
         chosen = [
             word for name, value in settings.items() for word in ("--set-string", f"{name}={value}")
         ]
-        chosen += ["--set", "hub.allowInsecure=true"]
+        chosen += ["--set", "hub.allowInsecure=true", "--set", "sources.allowInsecure=true"]
         # What was applied by kubectl before, such as the definition, becomes the release's.
         how = ["--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s"]
         _undo_interrupted(commands)
@@ -185,7 +186,7 @@ def _chat(console: Console, commands: Commands) -> None:
     console.print("[bold]Answer[/bold]    ", end="")
     console.print(answer, style="green", markup=False)
     console.print()
-    commands.attached("report", MODEL, "-n", NAMESPACE)
+    commands.attached("report", MODEL, "-n", NAMESPACE, "-o", str(CACHE / f"{MODEL}-report.html"))
     console.print(
         "\nGo on by yourself:\n"
         "  make -s kubeconfig > /tmp/qmodel.yaml; export KUBECONFIG=/tmp/qmodel.yaml\n"
