@@ -53,7 +53,7 @@ def test_every_sequence_is_filled_at_once(tmp_path: Path) -> None:
     log, task = measure(tmp_path)
     footprint = run(task, Progress("measure", StringIO()))
     requests = log.read_text().splitlines()
-    assert requests == [f"{CONTEXT - 32}+32"] * SLOTS + ["16+64"] * SLOTS
+    assert requests == ["200+1"] + [f"{CONTEXT - 32}+32"] * SLOTS + ["16+64"] * SLOTS
     assert footprint.weights_bytes == 444_596_224
     assert footprint.kv_bytes == KV_BYTES
     assert footprint.kv_bytes_per_token == 23_040

@@ -84,6 +84,9 @@ class MeasuredEngine(Reader, Protocol):
     def tokens(self, server: Server, text: str) -> list[int]:
         """Return the model's tokens of a text."""
 
+    def ahead(self, tokens: list[int]) -> Stream | None:
+        """Return a request to keep the engine busy while the load's arrive, if they must."""
+
     def follow(self, server: Server, stream: Stream) -> None:
         """Send one request and note what comes back."""
 

