@@ -106,7 +106,7 @@ def _report(subject: Subject) -> ReportPage:
         layer=_layer(details.example_layer if details else None),
         errors=figures.layer_errors(details) if details else None,
         exchanges=exchanges([subject]),
-        timing=figures.timing(spans(model.status)),
+        timing=figures.timing(spans(model.status), details.timings if details else {}),
         groups=parameters.groups(subject.files.parameters),
         parameters=parameters.listed(subject.files.parameters),
         recipe=recipe.manifest(model),

@@ -121,14 +121,15 @@ def trade(models: Sequence[QuantizedModel]) -> Figure | None:
     return Figure(drawn, said, ("Model", "Weights", "Mean KL divergence"), rows)
 
 
-def timing(spans: Sequence[Span]) -> Figure | None:
-    """Return when each Job ran."""
+def timing(spans: Sequence[Span], evaluating: Mapping[str, float]) -> Figure | None:
+    """Return when each Job ran; the parts of evaluating, in seconds, stand in the table."""
     if not spans:
         return None
     rows = [
         (span.name, duration(span.start), duration(span.seconds), str(span.attempts))
         for span in spans
     ]
+    rows += [(f"evaluating: {name}", "", duration(took), "") for name, took in evaluating.items()]
     said = "Time of each step: " + ", ".join(f"{span.name} {span.seconds:.0f} s" for span in spans)
     header = ("Work", "Began after", "Took", "Attempts")
     return Figure(picture(partial(timing_chart.timing, spans)), said + ".", header, rows)

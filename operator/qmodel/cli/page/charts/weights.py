@@ -80,7 +80,9 @@ def _strips(levels: Sequence[Spec], x: Spec, ticks: int) -> Spec:
 def layer_errors(points: Sequence[Point], width: int) -> Spec:
     """Return the relative error over the depth of the model, a line for each kind of weight."""
     rows = [{"kind": point.kind, "layer": point.depth, "error": point.error} for point in points]
-    depth = {"grid": False, "tickMinStep": 1, "format": "d"}
+    most = max(point.depth for point in points)
+    step = -(-(most + 1) // (16 if width == WIDE else 8))
+    depth = {"grid": False, "values": list(range(0, most + 1, step)), "format": "d"}
     encoding = {
         "x": number("layer", "layer", scale={"nice": False}, axis=depth),
         "y": number("error", axis={"format": ".2~%", "tickCount": 5}, scale={"zero": True}),
