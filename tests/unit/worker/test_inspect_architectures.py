@@ -1,10 +1,12 @@
 import io
 import tarfile
+import zipfile
 from pathlib import Path
 
 import pytest
 
 from qmodel.worker.inspect import architectures, generate_architectures
+from qmodel.worker.inspect.vllm_architectures import VLLM
 
 CONVERTERS = """
 TEXT_MODEL_MAP: dict[str, str] = {
@@ -52,3 +54,29 @@ def test_the_list_has_what_people_use() -> None:
     assert used < set(architectures.SAFETENSORS)
     assert {"llama", "qwen3", "gemma3", "gpt-oss"} < set(architectures.GGUF)
     assert not {"BertModel", "T5ForConditionalGeneration"} & set(architectures.SAFETENSORS)
+
+
+def test_what_vllm_serves_is_read_from_its_wheel(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wheel = tmp_path / "vllm-1.2.3-py3-none-any.whl"
+    registry = (
+        '_TEXT_GENERATION_MODELS = {"LlamaForCausalLM": ("llama", "L"), "EagleDraft": ("e", "E")}\n'
+        '_MULTIMODAL_MODELS = {"WhisperForConditionalGeneration": ("w", "W")}\n'
+        '_EMBEDDING_MODELS = {"BertModel": ("bert", "B")}\n'
+    )
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("vllm/model_executor/models/registry.py", registry)
+    monkeypatch.setattr(generate_architectures, "VLLM_TARGET", tmp_path / "vllm_architectures.py")
+    assert generate_architectures.main([str(wheel)]) == 0
+    assert generate_architectures.main([str(wheel), "--check"]) == 0
+    written = (tmp_path / "vllm_architectures.py").read_text()
+    assert "vllm-1.2.3" in written
+    assert "LlamaForCausalLM" in written
+    assert not {"EagleDraft", "Whisper", "Bert"} & set(written.replace('"', " ").split())
+
+
+def test_the_list_of_vllm_has_what_people_use() -> None:
+    used = {"LlamaForCausalLM", "Qwen3MoeForCausalLM", "Gemma3ForCausalLM", "GptOssForCausalLM"}
+    assert used < set(VLLM)
+    assert not {"BertModel", "WhisperForConditionalGeneration"} & set(VLLM)

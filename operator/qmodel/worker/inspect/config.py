@@ -100,8 +100,9 @@ def _architecture(document: Mapping[str, Any], text: Mapping[str, Any], method: 
     named = [
         name
         for part in (document, text)
-        for name in (part.get("architectures") or [])
-        if isinstance(part.get("architectures"), list) and isinstance(name, str)
+        if isinstance(part.get("architectures"), list)
+        for name in part["architectures"]
+        if isinstance(name, str)
     ]
     known = SAFETENSORS if method is Method.GGUF else VLLM
     found = next((name for name in named if name in known), None)
