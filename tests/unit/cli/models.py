@@ -74,6 +74,7 @@ class ScriptedAccess:
         self.logs = logs or {}
         self.error = error
         self.requests: list[dict[str, Any]] = []
+        self.read: list[str] = []
         self.closed = False
 
     def model(self, namespace: str, name: str) -> QuantizedModel:
@@ -99,7 +100,8 @@ class ScriptedAccess:
         self.requests.append(request)
         return {"choices": [{"message": {"content": " Paris.\n"}}]}
 
-    def files(self, _model: QuantizedModel) -> ArtifactFiles:
+    def files(self, model: QuantizedModel) -> ArtifactFiles:
+        self.read.append(model.name)
         return ArtifactFiles()
 
     def close(self) -> None:

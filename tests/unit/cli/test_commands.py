@@ -1,6 +1,7 @@
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, Never
 
 import pytest
@@ -8,6 +9,7 @@ from click.testing import CliRunner
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
+from browser import samples
 from qmodel.cli import __main__ as program
 from qmodel.cli import access as cluster_access
 from qmodel.cli.durations import duration, parse_duration
@@ -50,6 +52,57 @@ def test_watch_exits_as_it_ended(access: ScriptedAccess) -> None:
     access.models = [model(status(1))]
     words = ["watch", "smollm2", "-n", "demo", "--timeout", "0.1s"]
     assert CliRunner().invoke(program.cli, words).exit_code == 2
+
+
+def test_report_prints_a_table_and_writes_a_page(
+    access: ScriptedAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access.models = [samples.q8().model]
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(program.cli, ["report", "smollm2-q8", "-n", "demo"])
+    page = (tmp_path / "smollm2-q8-report.html").read_text()
+    assert result.exit_code == 0
+    assert "1.0027 ± 0.0020" in result.output
+    assert "page: smollm2-q8-report.html (" in result.output
+    assert page.startswith("<!doctype html>")
+
+
+def test_text_alone_writes_and_reads_nothing(
+    access: ScriptedAccess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access.models = [samples.q8().model]
+    monkeypatch.chdir(tmp_path)
+    for command in ("report", "compare"):
+        words = [command, "smollm2-q8", "-n", "demo", "--text"]
+        assert "1.0027 ± 0.0020" in CliRunner().invoke(program.cli, words).output
+    assert list(tmp_path.iterdir()) == []
+    assert access.read == []
+
+
+def test_compare_reads_each_model_once(access: ScriptedAccess, tmp_path: Path) -> None:
+    access.models = [samples.q8().model]
+    page = tmp_path / "page.html"
+    words = ["compare", "smollm2-q8", "smollm2-q8", "-n", "demo", "-o", str(page)]
+    result = CliRunner().invoke(program.cli, words)
+    assert result.exit_code == 0
+    assert access.read == ["smollm2-q8"]
+    assert "At a glance" in page.read_text()
+
+
+def test_without_the_volume_no_pod_is_made(access: ScriptedAccess, tmp_path: Path) -> None:
+    access.models = [samples.q8().model]
+    page = tmp_path / "page.html"
+    words = ["report", "smollm2-q8", "-n", "demo", "-o", str(page), "--no-volume"]
+    assert CliRunner().invoke(program.cli, words).exit_code == 0
+    assert access.read == []
+    assert "--no-volume" in page.read_text()
+
+
+def test_a_page_that_cannot_be_written_is_said(access: ScriptedAccess, tmp_path: Path) -> None:
+    access.models = [samples.q8().model]
+    words = ["report", "smollm2-q8", "-n", "demo", "-o", str(tmp_path / "gone" / "page.html")]
+    result = CliRunner().invoke(program.cli, words)
+    assert "the page cannot be written" in str(result.exception)
 
 
 @pytest.mark.usefixtures("access")
