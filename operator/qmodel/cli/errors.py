@@ -5,7 +5,7 @@ import json
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-_NOT_FOUND = 404
+NOT_FOUND = 404
 _GONE = 410
 """The API server no longer knows the version that a watch would go on from."""
 _SERVER_ERROR = 500
@@ -23,7 +23,7 @@ def told(error: ApiException | HTTPError, what: str) -> AccessError:
     """Return the error as a person reads it."""
     if isinstance(error, HTTPError):
         return AccessInterruptedError(f"{what}: the cluster does not answer ({error})")
-    if error.status == _NOT_FOUND:
+    if error.status == NOT_FOUND:
         return AccessError(f"{what}: not found")
     try:
         reason = json.loads(error.body or "{}").get("message", error.reason)

@@ -17,7 +17,7 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import PodTemplate
 from qmodel.cli.artifact import ArtifactFiles, unpack
-from qmodel.cli.errors import AccessError, told
+from qmodel.cli.errors import NOT_FOUND, AccessError, told
 from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
 from qmodel.resources.metadata import child_labels
 from qmodel.resources.pod import (
@@ -61,7 +61,7 @@ def read(core: client.CoreV1Api, model: QuantizedModel) -> ArtifactFiles:
         message = f"{what}: {error}"
         raise AccessError(message) from error
     finally:
-        core.delete_namespaced_pod(name, model.namespace, grace_period_seconds=0)
+        _delete(core, model.namespace, name)
 
 
 def pod(model: QuantizedModel) -> dict[str, Any]:
@@ -148,6 +148,15 @@ def _claim_name(model: QuantizedModel) -> str:
     if model.status.rollout is not None:
         return model.status.rollout.claim_name
     return model.spec.storage.existing_claim or child_name(model.name, "volume")
+
+
+def _delete(core: client.CoreV1Api, namespace: str, name: str) -> None:
+    """Delete the pod; it may have gone with its model."""
+    try:
+        core.delete_namespaced_pod(name, namespace, grace_period_seconds=0)
+    except (ApiException, HTTPError) as error:
+        if not (isinstance(error, ApiException) and error.status == NOT_FOUND):
+            raise told(error, f"deleting pod {name}, which is left") from error
 
 
 def _await_end(core: client.CoreV1Api, namespace: str, name: str) -> None:

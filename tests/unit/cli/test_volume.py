@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 from browser import samples
@@ -177,6 +178,9 @@ class Core:
         name = body["metadata"]["generateName"] + "x"
         return type("Pod", (), {"metadata": type("Meta", (), {"name": name})})
 
+    def list_namespaced_pod(self) -> None:
+        """Is only handed to a watch, which the tests replace."""
+
     def read_namespaced_pod_log(self, _name: str, _namespace: str, **_: Any) -> str:
         return self.log
 
@@ -202,6 +206,65 @@ def test_the_pod_is_deleted_whatever_it_printed() -> None:
     with pytest.raises(AccessError, match="reading the volume of smollm2-q8"):
         volume.read(core, samples.q8().model)  # type: ignore[arg-type]
     assert core.deleted == ["smollm2-q8-report-x"]
+
+
+def event(phase: str, kind: str = "MODIFIED", **status: Any) -> dict[str, Any]:
+    """What a watch of the pod tells."""
+    seen = client.V1PodStatus(phase=phase, **status)
+    return {"type": kind, "object": client.V1Pod(status=seen)}
+
+
+PULLING = client.V1ContainerStatus.model_construct(
+    state=client.V1ContainerState(
+        waiting=client.V1ContainerStateWaiting(reason="ErrImagePull", message="no such image")
+    )
+)
+UNPLACED = client.V1PodCondition(
+    type="PodScheduled", status="False", message="0/1 nodes are available"
+)
+
+
+@pytest.mark.parametrize(
+    ("events", "words"),
+    [
+        ([event("Pending"), event("Failed")], "failed: python: No module named show"),
+        ([event("Pending"), event("Running", "DELETED")], "failed: python: No module"),
+        ([event("Pending", container_statuses=[PULLING])], "ErrImagePull: no such image"),
+        ([event("Pending", conditions=[UNPLACED])], "0/1 nodes are available"),
+        ([], "did not end within 120 s"),
+    ],
+)
+def test_a_pod_that_does_not_get_to_read_is_told_and_deleted(
+    monkeypatch: pytest.MonkeyPatch, events: list[dict[str, Any]], words: str
+) -> None:
+    monkeypatch.setattr(volume.Watch, "stream", lambda *_, **__: iter(events))
+    core = Core("python: No module named show")
+    with pytest.raises(AccessError, match=words):
+        volume.read(core, samples.q8().model)  # type: ignore[arg-type]
+    assert core.deleted == ["smollm2-q8-report-x"]
+
+
+def test_a_pod_that_succeeded_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    events = [event("Pending"), event("Running"), event("Succeeded")]
+    monkeypatch.setattr(volume.Watch, "stream", lambda *_, **__: iter(events))
+    core = Core(packed(zlib.compress(b"{}")))
+    assert volume.read(core, samples.q8().model).parameters == []  # type: ignore[arg-type]
+
+
+@pytest.mark.usefixtures("ended")
+@pytest.mark.parametrize(("status", "told"), [(404, False), (403, True)])
+def test_a_pod_that_is_left_is_said(status: int, *, told: bool) -> None:
+    class Keeping(Core):
+        def delete_namespaced_pod(self, name: str, namespace: str, **_: Any) -> None:
+            message = f"{namespace}/{name}: no"
+            raise ApiException(status=status, body=json.dumps({"message": message}))
+
+    core = Keeping(packed(zlib.compress(b"{}")))
+    if told:
+        with pytest.raises(AccessError, match=r"which is left: demo/smoll.*: no"):
+            volume.read(core, samples.q8().model)  # type: ignore[arg-type]
+    else:
+        assert volume.read(core, samples.q8().model).parameters == []  # type: ignore[arg-type]
 
 
 def test_whoever_may_not_create_pods_gets_a_page_that_says_so() -> None:
