@@ -1,5 +1,8 @@
 """Doors by which a model asks for its own code, or for other models."""
 
+import json
+from pathlib import Path
+
 from hostile.trick import Trick, config, invalid, merge, put, unsafe
 
 CLASSES = {"AutoModelForCausalLM": "modeling_evil.Evil"}
@@ -16,7 +19,17 @@ def holds(file: str) -> Trick:
     return unsafe(put(file, "raise SystemExit('run')\n"), file, "holds the program")
 
 
+def adapter(folder: Path) -> None:
+    """Leave an adapter, whose configuration names the model to load it onto."""
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    base = {"base_model_name_or_path": "evil/repository", "auto_mapping": None}
+    (folder / "adapter_config.json").write_text(json.dumps(base))
+
+
 TRICKS = {
+    "adapter-of-other-repository": Trick(
+        adapter, "UnsupportedModel", "not loaded from elsewhere", "adapter_config.json"
+    ),
     "code-of-model": names("config.json", auto_map=CLASSES),
     "code-of-other-repository": names(
         "config.json", auto_map={"AutoModelForCausalLM": "evil/repository--modeling.Evil"}

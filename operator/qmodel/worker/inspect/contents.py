@@ -38,7 +38,7 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
 )
 """Offset, bytes, and what begins so."""
 _PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_OLD_PICKLE = re.compile(rb"[\s(\]}l0-9.dt]{0,8}c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n")
+_OLD_PICKLE = re.compile(rb"\(?c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n(?:p\d+\n)?\(")
 """Protocol 0 has no signature: it begins with the import of what will be called."""
 _NOT_THERE = (
     (b"version https://git-lfs", "a pointer of git-lfs: fetch the file itself (git lfs pull)"),

@@ -10,9 +10,9 @@ from qmodel.worker.sources import Source, read
 
 MAX_CONFIG_BYTES = 8 << 20
 """The largest tokenizer_config.json in use has 2 MB."""
-MAX_INDEX_BYTES = 32 << 20
+MAX_INDEX_BYTES = 24 << 20
 """The largest index of shards in use has 20 MB."""
-_MAX_CONTAINERS = 600_000
+_MAX_CONTAINERS = 300_000
 """Lists and objects; each takes 20 times the memory of the text that it is written as."""
 _MAX_MEMBERS = 4_000_000
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")

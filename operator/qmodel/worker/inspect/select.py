@@ -37,6 +37,7 @@ PICKLES = (
     "*.tar.gz", "*.zip", "*.7z",
 )  # fmt: skip
 """Formats that unpickle or run what they hold, and archives that may hold such."""
+_ADAPTER = "adapter_config.json"
 _MAX_COMPANION_BYTES = 256 << 20
 _LISTED = 10
 _SHARD = re.compile(r"model-(\d{1,6})-of-(\d{1,6})\.safetensors")
@@ -188,8 +189,11 @@ def _nothing(source: Source) -> Exception:
             f" it is read, and not as safetensors: {listed(pickles)}; use a repository with"
             " safetensors"
         )
-    if "adapter_config.json" in source.files:
-        return UnsupportedModel(f"{source.name} is an adapter, not a whole model: merge it first")
+    if _ADAPTER in source.files:
+        return UnsupportedModel(
+            f"{source.name} is an adapter ({_ADAPTER}), not a whole model: merge it into its base,"
+            " which is not loaded from elsewhere"
+        )
     return SourceNotFound(
         f"{source.name} holds no model: {CONFIG} with model*.safetensors, or a .gguf file, is"
         f" expected; found {listed(names) or 'nothing'}"
