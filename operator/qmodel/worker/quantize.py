@@ -13,7 +13,14 @@ from pathlib import Path
 from pydantic import JsonValue, ValidationError
 
 from qmodel.api.methods import Backend, Method
-from qmodel.worker import companions, model_card, parameters, provenance, sharding
+from qmodel.worker import (
+    adopted_config,
+    companions,
+    model_card,
+    parameters,
+    provenance,
+    sharding,
+)
 from qmodel.worker.backends import CalibrationSet, registry
 from qmodel.worker.calibration import TEXT_FILE, calibration_set
 from qmodel.worker.errors import ArtifactDamaged, TaskInvalid
@@ -100,6 +107,7 @@ def _link_source(task: QuantizeTask, folder: Path) -> None:
         link_model(model, folder)
     else:
         companions.link_all(source, folder)
+        adopted_config.complete(folder)
 
 
 def _quantize(
