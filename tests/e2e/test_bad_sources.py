@@ -78,8 +78,8 @@ BAD = {
     "gguf-to-quantize": Bad(
         from_hub(SMOLLM2_GGUF), "UnsupportedModel", (GGUF_NAME, "method None", "safetensors")
     ),
-    "safetensors-as-they-are": Bad(
-        from_hub(TINY), "UnsupportedModel", ("safetensors", "method GGUF"), kind=None
+    "quantized-to-quantize": Bad(
+        from_hub("test/awq"), "UnsupportedModel", ("AWQ, 4 bits", "method None")
     ),
     "gated-without-token": Bad(gated(None), "AccessDenied", (GATED, TOKEN_FIELD)),
     "gated-unknown-token": Bad(gated("unknown"), "AccessDenied", (GATED, TOKEN_FIELD)),

@@ -74,11 +74,9 @@ def serving_image(images: Images, engine: Engine, gpus: int) -> str:
 
 
 def quantizing_image(images: Images, backend: Backend | None) -> str:
-    """Return the image that makes the artifact; taking a source as it is needs no library."""
+    """Return the image that makes the artifact; to take a source as it is, the smallest will do."""
     match backend:
-        case None:
-            return images.operator
-        case Backend.LLAMA_CPP:
+        case None | Backend.LLAMA_CPP:
             return images.llamacpp_worker
         case Backend.AUTO_AWQ:
             return images.autoawq

@@ -44,11 +44,11 @@ class Images:
     """Images of this installation."""
 
     operator: str
-    """Runs inspect and fetch, and takes sources as they are."""
+    """Runs inspect and fetch."""
     llamacpp: str
     """Serves and measures GGUF."""
     llamacpp_worker: str
-    """Quantizes to GGUF and evaluates it."""
+    """Quantizes to GGUF and evaluates it; takes sources as they are."""
     quantizer: str
     """Quantizes by llm-compressor and bitsandbytes; evaluates what is not GGUF."""
     autoawq: str
