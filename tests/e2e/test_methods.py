@@ -10,13 +10,19 @@ from typing import Any
 import pytest
 
 from e2e.kube import Object
-from e2e.models import LITTLE_CPU, SMOLLM2, Models, attempts, from_hub
+from e2e.models import CORE, LITTLE_CPU, SMOLLM2, Models, attempts, from_hub
 
 FEW_LAYERS = "test/smollm2-3-layers"
 SECONDS = 1500
 """All methods at once on two cores."""
 SAMPLES = {"samples": 16, "maxSequenceLength": 128}
 """Enough for a library to work with; quality is not what is looked at here."""
+TEXT = "\n\n".join(
+    f"Passage {number}. The river that runs through the valley rises in the hills to the north, "
+    "and the people who live beside it have built their houses well above the water."
+    for number in range(12)
+)
+"""To judge on: short, because six methods are judged on two cores."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
 
 METHODS: dict[str, Object] = {
@@ -44,7 +50,10 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
     return {
         "source": from_hub(source),
         "quantization": {**quantization, **resources},
-        "qualityGate": {"onFailure": "Warn"},
+        "qualityGate": {
+            "onFailure": "Warn",
+            "text": {"configMapRef": {"name": "texts", "key": "evaluation.txt"}},
+        },
         "serving": {"contextLength": 256, "concurrency": 2},
         "accelerator": {"type": "CPU"},
         **more,
@@ -54,6 +63,8 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
 @pytest.fixture(scope="module")
 def applied(models: Models) -> Iterator[dict[str, Object]]:
     """Apply every method at once; what the tests find of a model is kept, the model is not."""
+    texts = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"evaluation.txt": TEXT}}
+    models.kube.apply(models.path(CORE, "configmaps", "texts"), texts)
     for name, quantization in METHODS.items():
         models.apply(name, wanted(quantization))
     yield {}
@@ -104,7 +115,7 @@ def test_a_method_is_judged_and_makes_the_weights_smaller(
     models: Models, applied: dict[str, Object], name: str
 ) -> None:
     status = served(models, applied, name)
-    assert status["evaluation"]["tokens"] > 500
+    assert status["evaluation"]["tokens"] > 300
     assert float(status["evaluation"]["topTokenAgreement"]) > 0.3
     assert float(status["evaluation"]["perplexityRatio"]) < 2
     assert status["artifact"]["weightBytes"] < status["source"]["weightBytes"]
