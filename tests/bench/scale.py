@@ -51,6 +51,7 @@ def main() -> int:
         pod_end.write_text(stage())
         kubeconfig.write_text(target.kubeconfig())
         os.environ["KUBECONFIG"] = str(kubeconfig)
+        installed.define()
         kwok.up(NODES, pod_end, None)
         try:
             with installed.paused():

@@ -16,6 +16,9 @@ from qmodel.planner.model import Announcement
 MAX_NOTE_BYTES = 1000
 """The API server refuses more than 1,024."""
 
+MAX_REASON_CHARACTERS = 128
+"""The API server refuses more; a condition's reason may have 256."""
+
 _NOT_LAST = ".-"  # what a name may not end with
 _CONTROLLER = f"{GROUP}/operator"
 _INSTANCE = os.environ.get("HOSTNAME", socket.gethostname())[:128]
@@ -45,7 +48,7 @@ def _event(model: Model, announcement: Announcement, now: datetime) -> Object:
         "reportingInstance": _INSTANCE,
         "action": "Reconcile",
         "type": announcement.type,
-        "reason": announcement.reason,
+        "reason": announcement.reason[:MAX_REASON_CHARACTERS],
         "note": announcement.message.encode()[:MAX_NOTE_BYTES].decode(errors="ignore"),
         "regarding": {
             "apiVersion": f"{GROUP}/{VERSION}",

@@ -16,7 +16,14 @@ from qmodel.cluster import entries
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.drift import has_drifted
 from qmodel.cluster.entries import Entry
-from qmodel.cluster.errors import AlreadyExists, Conflict, NameTaken, NotFound, Refused
+from qmodel.cluster.errors import (
+    AlreadyExists,
+    BeingDeleted,
+    Conflict,
+    NameTaken,
+    NotFound,
+    Refused,
+)
 from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, SERVICE, WRITTEN, Kind
 from qmodel.cluster.parse import Object
 from qmodel.cluster.store import Store
@@ -76,6 +83,8 @@ class Children:
         manifest = self._build(model, wish, OPERATOR_VERSION)
         kind = WRITTEN[manifest["kind"]]
         known = self._store.child(model, kind, wish.name)
+        if known is not None and known.deleting:
+            raise _being_deleted(kind, wish.name)
         if known is None:
             existed = await self._create(model, kind, manifest)
             return existed or kind is not JOB
@@ -100,6 +109,8 @@ class Children:
             if known is None or entries.owner(kind, found) != model.uid:
                 raise _name_taken(kind, name, found) from error
             self._store.put(kind, found)
+            if known.deleting:
+                raise _being_deleted(kind, name) from error
             if kind is not JOB:
                 await self._apply(known, manifest)
             return True
@@ -152,6 +163,12 @@ def _needs_apply(known: Entry, manifest: Object) -> bool:
         return True
     is_from_this_version = known.operator_version == annotations[VERSION_ANNOTATION]
     return is_from_this_version and has_drifted(manifest["spec"], known.spec)
+
+
+def _being_deleted(kind: Kind, name: str) -> BeingDeleted:
+    """Say why a child cannot be had yet."""
+    message = f"{kind.name} {name} is being deleted; it is made anew once nothing uses it"
+    return BeingDeleted(f"update {kind.plural}/{name}", 409, BeingDeleted.__name__, message)
 
 
 def _name_taken(kind: Kind, name: str, found: Object) -> NameTaken:

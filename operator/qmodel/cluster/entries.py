@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from qmodel.cluster import parse
-from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, Kind
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, WRITTEN, Kind
 from qmodel.cluster.parse import Object
 from qmodel.naming import DESIRED_ANNOTATION, MODEL_UID_LABEL, VERSION_ANNOTATION
 
@@ -42,6 +42,8 @@ class Entry:
     """Version of the operator that last wrote it."""
     spec: Object | None = None
     """For drift detection; only of kinds that are applied again."""
+    deleting: bool = False
+    """Of a child: whether it only waits for its finalizers, and no longer counts as there."""
     running: str = ""
     """Of a pod: the container that runs now, whose log tells the progress."""
 
@@ -69,6 +71,7 @@ def read(kind: Kind, body: Object) -> Entry | None:
         desired_hash=annotations.get(DESIRED_ANNOTATION, ""),
         operator_version=annotations.get(VERSION_ANNOTATION, ""),
         spec=body["spec"] if kind in _APPLIED_AGAIN else None,
+        deleting=kind.name in WRITTEN and "deletionTimestamp" in meta,
         running=parse.running_container(body) if kind is POD else "",
     )
 

@@ -5,6 +5,7 @@
      │   ├─ NotFound
      │   ├─ AlreadyExists
      │   ├─ NameTaken       an object of our name belongs to another
+     │   ├─ BeingDeleted    the object waits for its finalizers; it comes anew when it is gone
      │   ├─ Conflict        the object is not the one that was observed, or no longer is
      │   ├─ Forbidden
      │   ├─ Terminating     the whole namespace is being deleted, and its models with it
@@ -56,6 +57,10 @@ class AlreadyExists(Refused):
 
 class NameTaken(Refused):
     """An object of that name belongs to another; the message says to whom."""
+
+
+class BeingDeleted(Refused):
+    """The object waits for its finalizers: nothing can be made of it any more."""
 
 
 class Conflict(Refused):

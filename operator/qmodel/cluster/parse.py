@@ -4,6 +4,7 @@ What a kubelet or a controller writes is trusted in form (the API server checked
 of a container, the termination message, is not: it is parsed strictly, or kept as a short text.
 """
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,9 @@ Object = dict[str, Any]
 
 MAX_MESSAGE_CHARACTERS = 1024
 """Longest termination message that is kept of a container without a report."""
+
+MAX_NUMBER = 2**53
+"""Largest number of a report: exact in every reader of JSON, and as many bytes are 8 PiB."""
 
 _STARTING = ("PodInitializing", "ContainerCreating", "ErrImagePull")
 """Reasons to wait that pass by themselves. ErrImagePull alternates with ImagePullBackOff, whose
@@ -186,9 +190,20 @@ def _results(containers: list[Object]) -> Iterator[ContainerResult]:
 def read_report(message: str) -> Report | None:
     """Return the report that a container left, or None if its message is something else."""
     try:
-        return Report.model_validate_json(message)
-    except ValidationError:
+        return Report.model_validate(
+            json.loads(message, parse_int=_number, parse_float=_number, parse_constant=_number)
+        )
+    except (ValueError, RecursionError):
         return None
+
+
+def _number(text: str) -> float:
+    """Return a number that can be calculated with; without a bound, arithmetic overflows."""
+    value = int(text) if text.lstrip("-").isdigit() else float(text)
+    if not abs(value) <= MAX_NUMBER:
+        message = f"{text[:MAX_MESSAGE_CHARACTERS]} is no number of a report"
+        raise ValueError(message)
+    return value
 
 
 def _unschedulable(status: Object) -> str:

@@ -31,7 +31,7 @@ class WorkQueue:
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._failures: dict[str, int] = {}
         self._rested: dict[str, float] = {}
-        """When the pause after a key's last pass is over, in loop time."""
+        """Of keys in the pause after their last pass: when it is over, in loop time."""
 
     def wake(self, keys: Iterable[str]) -> None:
         """Have these keys worked on as soon as possible."""
@@ -79,7 +79,6 @@ class WorkQueue:
     def forget(self, key: str) -> None:
         """Drop what is remembered of a key that will not come again."""
         self._failures.pop(key, None)
-        self._rested.pop(key, None)
 
     async def take(self) -> str:
         """Wait for a key; the caller must give it back with `done`."""
@@ -92,7 +91,9 @@ class WorkQueue:
     def done(self, key: str) -> None:
         """Say that a key is no longer worked on."""
         self._working.discard(key)
-        self._rested[key] = asyncio.get_running_loop().time() + PAUSE_SECONDS
+        loop = asyncio.get_running_loop()
+        self._rested[key] = loop.time() + PAUSE_SECONDS
+        loop.call_later(PAUSE_SECONDS, self._rested.pop, key, None)
         if key in self._again:
             self._again.discard(key)
             self.wake([key])

@@ -132,10 +132,10 @@ class Store:
         group = (model.namespace, model.uid)
         return Observed(
             installation=self._installation,
-            jobs=tuple(map(self._with_pod, self._of(JOB, group))),
-            deployments=tuple(map(self._with_pods, self._of(DEPLOYMENT, group))),
-            service=next((entry.value for entry in self._of(SERVICE, group)), None),
-            claim=next((entry.value for entry in self._of(CLAIM, group)), None),
+            jobs=tuple(map(self._with_pod, self._there(JOB, group))),
+            deployments=tuple(map(self._with_pods, self._there(DEPLOYMENT, group))),
+            service=next((entry.value for entry in self._there(SERVICE, group)), None),
+            claim=next((entry.value for entry in self._there(CLAIM, group)), None),
             nodes=self._inventory(),
             refusals=refusals,
         )
@@ -143,6 +143,10 @@ class Store:
     def entry(self, uid: str) -> Entry | None:
         """Return any object by its uid."""
         return self._entries.get(uid)
+
+    def _there(self, kind: Kind, group: Group) -> list[Entry]:
+        """Return the objects of a group that are not being deleted, by name."""
+        return [entry for entry in self._of(kind, group) if not entry.deleting]
 
     def _of(self, kind: Kind, group: Group) -> list[Entry]:
         """Return the objects of a group, by name."""

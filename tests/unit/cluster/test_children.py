@@ -6,7 +6,7 @@ from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import AccessMode
 from qmodel.cluster.children import Children, refusal
-from qmodel.cluster.errors import Conflict, Forbidden, NameTaken, Unavailable
+from qmodel.cluster.errors import BeingDeleted, Conflict, Forbidden, NameTaken, Unavailable
 from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, SERVICE
 from qmodel.cluster.store import Store
 from qmodel.naming import VERSION_ANNOTATION
@@ -146,6 +146,36 @@ async def test_a_job_is_never_applied_again(world: World) -> None:
     await world.children.fulfil(world.model, JOB_WISH)
     assert not await world.children.fulfil(world.model, JOB_WISH)
     assert world.server.calls == ["create Job/job"]
+
+
+async def test_a_started_job_is_what_the_plan_said_already(world: World) -> None:
+    assert not await world.children.fulfil(world.model, JOB_WISH)
+    assert world.server.calls == ["create Job/job"]
+
+
+async def test_a_child_that_is_being_deleted_is_waited_for(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    going = world.server.add(SERVICE, found)
+    assert world.store.put(SERVICE, going) == {MODEL_UID}
+    assert world.store.observed(world.model).service is None
+    with pytest.raises(BeingDeleted, match="Service svc is being deleted"):
+        await world.children.fulfil(world.model, SERVICE_WISH)
+    del world.server.objects["Service", "ns", "svc"]
+    assert world.store.drop(going["metadata"]["uid"], 9999) == {MODEL_UID}
+    assert await world.children.fulfil(world.model, SERVICE_WISH)
+
+
+async def test_a_child_that_is_being_deleted_unseen_is_waited_for(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    fresh = World()
+    fresh.server.objects = world.server.objects
+    with pytest.raises(BeingDeleted):
+        await fresh.children.fulfil(fresh.model, SERVICE_WISH)
+    assert fresh.server.calls == ["create Service/svc", "get Service/svc"]
 
 
 async def test_a_child_is_removed_by_its_uid(world: World) -> None:

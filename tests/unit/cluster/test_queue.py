@@ -112,3 +112,13 @@ async def test_the_delay_is_bounded() -> None:
         queue.fail("a")
     queue.wake(["a"])
     assert await take(queue) == "a"
+
+
+async def test_nothing_is_kept_of_keys_that_do_not_come_again() -> None:
+    queue = WorkQueue()
+    queue.wake(["a"])
+    key = await take(queue)
+    queue.forget(key)
+    queue.done(key)
+    await asyncio.sleep(2 * work_queue.PAUSE_SECONDS)
+    assert queue._rested == {}
