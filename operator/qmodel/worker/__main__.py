@@ -34,8 +34,10 @@ ENVIRONMENT = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     "HF_HUB_DISABLE_XET": "1",
+    "TQDM_DISABLE": "1",
 }
-"""Read by the hub's client when it is imported: no request but those that we make."""
+"""Read by libraries when they are imported: no request but those that we make, and no bars among
+the lines of a log."""
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -12,6 +12,7 @@ a format stores is unpacked once, so that every format computes with the same pl
 import json
 import os
 from functools import partial
+from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,8 @@ from qmodel.worker.backends import packed
 from qmodel.worker.errors import EngineFailed, StepError, UnsupportedModel
 
 logging.disable_progress_bar()
+# It warns at every product that it rounds what it is made to round.
+getLogger("bitsandbytes").setLevel(ERROR)
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """What every call that reads a folder is told."""
@@ -98,7 +101,9 @@ def _unpacked(folder: Path) -> PreTrainedModel:
     weights = {
         name: torch.from_numpy(values).to(dtype) for name, values in packed.dequantized(folder)
     }
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
+    with torch.device("meta"):
+        kind = type(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
+    model: PreTrainedModel = kind.from_pretrained(
         None, config=config, state_dict=weights, dtype=dtype, **dispatch()
     )
     return model
