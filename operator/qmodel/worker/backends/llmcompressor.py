@@ -141,7 +141,8 @@ def _logged_once() -> Iterator[None]:
 
     def tell(message: Any) -> None:
         text: str = message.record["message"]
-        if text not in told:
+        # Its figures of each layer have a level of their own, above that of warnings.
+        if message.record["level"].name != "METRIC" and text not in told:
             told.add(text)
             _log.warning("%s", text)
 
