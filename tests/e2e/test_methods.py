@@ -4,11 +4,14 @@ SmolLM2 cut to three layers, because vLLM takes its time on two cores: what it s
 it says it through its own chat template. The whole model's figures are `make bench-methods`.
 """
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from demo.commands import Commands
 from e2e.kube import Object
 from e2e.models import CORE, LITTLE_CPU, SMOLLM2, Models, attempts, from_hub
 
@@ -143,3 +146,17 @@ def test_what_cannot_be_is_said_before_anything_is_fetched(
     assert attempts(models.jobs(name)) == [("inspect", 1)]
     assert models.claims(name) == []
     models.delete(name)
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_a_report_shows_what_lies_on_the_volume(
+    models: Models, applied: dict[str, Object], commands: Commands, tmp_path: Path
+) -> None:
+    served(models, applied, "nf4")
+    page = tmp_path / "nf4.html"
+    words = ["-m", "qmodel.cli", "report", "nf4", "-n", models.namespace, "-o", str(page)]
+    commands.run([sys.executable, *words])
+    text = page.read_text()
+    for title in ("Answers side by side", "Where the weights go", "Error of each layer"):
+        assert title in text
+    assert "<script" not in text
