@@ -132,16 +132,18 @@ def _samples(task: QuantizeTask, folder: Path, progress: ProgressPart) -> Calibr
     """Return what the method observes the model with."""
     # Imported here: it needs transformers, which the image for GGUF is not to load.
     from qmodel.worker.backends.chat_sampler import ChatSampler  # noqa: PLC0415
+    from qmodel.worker.backends.readable_source import readable_source  # noqa: PLC0415
 
     wanted = task.recipe.calibration
     if wanted is None:
         return None
-    model = ChatSampler(Path(task.source_directory), task.threads)
 
     def on_progress(share: float) -> None:
         progress.at(share, f"drawing {wanted.samples} samples")
 
-    return calibration_set(wanted, model, folder, on_progress)
+    with readable_source(Path(task.source_directory)) as source:
+        model = ChatSampler(source, task.threads)
+        return calibration_set(wanted, model, folder, on_progress)
 
 
 def _calibration(

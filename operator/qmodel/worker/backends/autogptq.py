@@ -5,6 +5,7 @@ not to, and for saving write one file whatever its size, so both are `legacy_mod
 """
 
 import logging
+from collections.abc import Collection
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,7 @@ def _quantize(
         sym=options.symmetric,
     )
     whole = GPTQ_CAUSAL_LM_MODEL_MAP[model.config.model_type](model, False, settings)  # noqa: FBT003
+    biased = {name for name, _ in model.named_parameters() if name.endswith(".bias")}
     examples = [_example(sequence) for sequence in calibration.sequences]
     with _LayersLogged(model.config.num_hidden_layers, progress):
         try:
@@ -81,11 +83,19 @@ def _quantize(
         except (AssertionError, NotImplementedError, RuntimeError, ValueError) as error:
             message = f"AutoGPTQ failed: {error}"
             raise EngineFailed(message) from error
+    _drop_biases(model, biased)
     # Paths of this machine, and no other reader's business.
     told = settings.to_dict()
     return {
         key: told[key] for key in told if key not in ("model_name_or_path", "model_file_base_name")
     }
+
+
+def _drop_biases(model: torch.nn.Module, biased: Collection[str]) -> None:
+    """Take out the zeros that the library adds as a bias to every layer that has none."""
+    for name, layer in model.named_modules():
+        if hasattr(layer, "qweight") and f"{name}.bias" not in biased:
+            layer.bias = None
 
 
 def _example(sequence: tuple[int, ...]) -> dict[str, torch.Tensor]:

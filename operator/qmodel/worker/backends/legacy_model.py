@@ -16,16 +16,10 @@ os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DIS
 
 import torch
 from huggingface_hub import save_torch_state_dict
-from transformers import (
-    CONFIG_MAPPING,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from qmodel.worker.backends import legacy_config
 from qmodel.worker.backends.legacy_recipe import ALTERNATIVE
+from qmodel.worker.backends.readable_source import readable_source
 from qmodel.worker.errors import EngineFailed, UnsupportedModel
 
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
@@ -50,7 +44,7 @@ def load(
     UnsupportedModel
         If the architecture is not known, or its weights are not those that the files hold.
     """
-    with legacy_config.readable(source, known_keys) as folder:
+    with readable_source(source) as folder:
         model_type = json.loads((folder / "config.json").read_bytes())["model_type"]
         if supported and model_type not in supported:
             message = f"this library does not know models of type {model_type}: {ALTERNATIVE}"
@@ -71,21 +65,6 @@ def load(
     loaded: PreTrainedModel = model.eval()
     loaded.config.use_cache = False
     return loaded
-
-
-def tokenizer(source: Path) -> PreTrainedTokenizerBase:
-    """Return the tokenizer in `source`."""
-    with legacy_config.readable(source, known_keys) as folder:
-        loaded: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, **_LOCAL)
-    return loaded
-
-
-def known_keys(model_type: str) -> Collection[str]:
-    """Return the keys of a model type's config; UnsupportedModel if the type is younger."""
-    if model_type not in CONFIG_MAPPING:
-        message = f"models of type {model_type} are younger than transformers 4.51: {ALTERNATIVE}"
-        raise UnsupportedModel(message)
-    return set(CONFIG_MAPPING[model_type]().to_dict())
 
 
 def save(
