@@ -24,6 +24,8 @@ from auto_gptq import BaseQuantizeConfig  # isort: skip
 from auto_gptq.modeling import _base as library  # isort: skip
 from auto_gptq.modeling.auto import GPTQ_CAUSAL_LM_MODEL_MAP  # isort: skip
 
+library.logger.handlers.clear()  # it prints beside the worker's own log, which is JSON
+
 LOADED, QUANTIZED = 0.05, 0.95
 
 
