@@ -1,0 +1,86 @@
+"""Every method on the whole of SmolLM2-135M-Instruct: time, memory, size, quality and speed.
+
+One model after the other, so that none waits for another's cores. Needs the cluster and all images;
+names of methods as arguments run these alone.
+"""
+
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.setting import prepared
+from e2e.kube import Object
+from e2e.models import SMOLLM2, Models, from_hub
+
+MIB = 2**20
+SECONDS = 3600
+"""One method on two cores; AutoAWQ takes longest."""
+GROUPS = {"groupSize": 64}
+"""SmolLM2 is 576 wide, which 128 does not divide."""
+METHODS: dict[str, Object] = {
+    "q8-0": {"method": "GGUF", "gguf": {"type": "Q8_0"}},
+    "q4-k-m": {"method": "GGUF", "gguf": {"type": "Q4_K_M"}},
+    "awq": {"method": "AWQ", "awq": GROUPS},
+    "gptq": {"method": "GPTQ", "gptq": GROUPS},
+    "fp8": {"method": "FP8"},
+    "int8": {"method": "INT8"},
+    "nf4": {"method": "BitsAndBytes"},
+    "bnb-int8": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}},
+    "autoawq": {"method": "AWQ", "backend": "AutoAWQ", "awq": GROUPS},
+    "unquantized": {"method": "None"},
+}
+COLUMNS = (
+    "method", "seconds", "peak MiB", "weights MB", "ratio", "KL", "agreement", "server MiB",
+    "tokens/s",
+)  # fmt: skip
+
+
+def main() -> int:
+    """Print one line a method; return 1 if one does not become ready."""
+    console = Console()
+    wanted = sys.argv[1:] or list(METHODS)
+    if unknown := set(wanted) - set(METHODS):
+        console.print(f"{', '.join(unknown)}: no such method; there are {', '.join(METHODS)}")
+        return 2
+    table = Table(title="SmolLM2-135M-Instruct by method", caption="two cores, no GPU")
+    for title in COLUMNS:
+        table.add_column(title, justify="right")
+    with tempfile.TemporaryDirectory() as folder, prepared(Path(folder)) as (models, _):
+        for name in wanted:
+            table.add_row(*_row(name, _made(models, name)))
+            console.print(f"{name}: done")
+    console.print(table)
+    return 0
+
+
+def _made(models: Models, name: str) -> Object:
+    """Return the status of a model of this method once it is ready; the model goes again."""
+    spec = {
+        "source": from_hub(SMOLLM2),
+        "quantization": METHODS[name],
+        "qualityGate": {"onFailure": "Warn"},
+        "serving": {"contextLength": 1024},
+        "accelerator": {"type": "CPU"},
+    }
+    models.apply(name, spec)
+    status = models.wait_ready(name, SECONDS)
+    models.delete(name)
+    return status
+
+
+def _row(name: str, status: Object) -> list[str]:
+    artifact, evaluation, footprint = status["artifact"], status["evaluation"], status["footprint"]
+    return [
+        name,
+        f"{artifact['seconds']:.0f}",
+        f"{artifact['peakBytes'] / MIB:.0f}",
+        f"{artifact['weightBytes'] / 1e6:.0f}",
+        evaluation.get("perplexityRatio", "-"),
+        evaluation.get("meanKLDivergence", "-"),
+        evaluation.get("topTokenAgreement", "-"),
+        f"{footprint['peakBytes'] / MIB:.0f}",
+        f"{footprint['tokensPerSecond']:.0f}",
+    ]
