@@ -37,7 +37,8 @@ class _NoDiffBase(kopf.DiffBaseStorage):
 async def log_in(memo: Any, **_: Any) -> kopf.AiohttpSession:
     """Let kopf ask as we do, with a session of its own: kopf closes it when a login fails."""
     credentials: Credentials = memo.credentials
-    return kopf.AiohttpSession(server=credentials.server, aiohttp_session=session(credentials))
+    noticed = session(credentials, memo.machinery.model_watch.notice)
+    return kopf.AiohttpSession(server=credentials.server, aiohttp_session=noticed)
 
 
 @kopf.on.startup(registry=registry)

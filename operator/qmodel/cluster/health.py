@@ -7,11 +7,12 @@ fails. It answers 503 once a kind could not be watched for so long that the stor
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
+from typing import Protocol
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from qmodel.cluster.informer import Informer
+from qmodel.cluster.kinds import Kind
 from qmodel.cluster.store import Store
 from qmodel.metrics import MODELS
 
@@ -19,19 +20,31 @@ DEAF_SECONDS = 300.0
 """A kind that could be neither listed nor watched for so long makes the operator unhealthy."""
 
 
+class Ear(Protocol):
+    """What hears of one kind: an informer, or what knows of kopf's watches."""
+
+    @property
+    def kind(self) -> Kind:
+        """What is heard of."""
+
+    @property
+    def failing_since(self) -> float | None:
+        """Loop time since when nothing is heard; None while all is well."""
+
+
 class HealthServer:
     """Serves health and metrics.
 
     Parameters
     ----------
-    informers
+    ears
         Asked whether they still hear.
     store
         Asked for the stages of the models.
     """
 
-    def __init__(self, informers: Sequence[Informer], store: Store) -> None:
-        self._informers = informers
+    def __init__(self, ears: Sequence[Ear], store: Store) -> None:
+        self._ears = ears
         self._store = store
         self._runner: web.AppRunner | None = None
 
@@ -51,7 +64,7 @@ class HealthServer:
 
     async def _healthz(self, _: web.Request) -> web.Response:
         """Say which kinds have not been heard of for too long."""
-        deaf = [informer.kind.plural for informer in self._informers if _is_deaf(informer)]
+        deaf = [ear.kind.plural for ear in self._ears if _is_deaf(ear)]
         if deaf:
             return web.Response(status=503, text=f"not watched for minutes: {', '.join(deaf)}\n")
         return web.Response(text="ok\n")
@@ -65,7 +78,7 @@ class HealthServer:
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
-def _is_deaf(informer: Informer) -> bool:
-    """Whether an informer has failed for too long."""
-    since = informer.failing_since
+def _is_deaf(ear: Ear) -> bool:
+    """Whether an ear has failed for too long."""
+    since = ear.failing_since
     return since is not None and asyncio.get_running_loop().time() - since > DEAF_SECONDS

@@ -15,6 +15,7 @@ from qmodel.cluster.health import HealthServer
 from qmodel.cluster.informer import Informer
 from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, Kind, Scope
 from qmodel.cluster.leader import Leadership
+from qmodel.cluster.model_watch import ModelWatch
 from qmodel.cluster.progress import ProgressFollower
 from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.reconciler import Planner, Reconciler
@@ -56,7 +57,9 @@ class Machinery:
             *self._informers(POD, MODEL_UID_LABEL, heard=self._progress.pod_changed),
             Informer(client, self._store, self._queue.wake, Scope(NODE), optional=True),
         ]
-        self._health = HealthServer(self._others, self._store)
+        self.model_watch = ModelWatch()
+        """Sees the requests of kopf's session."""
+        self._health = HealthServer([*self._others, self.model_watch], self._store)
         self._leadership = Leadership(client, settings.own_namespace, settings.identity)
         self._tasks: list[asyncio.Task[None]] = []
         self.stopping = asyncio.Event()
@@ -77,6 +80,7 @@ class Machinery:
             *(informer.list_patiently() for informer in self._models),
         )
         logger.info("Serving %d models", len(self._store.models()))
+        self._spawn(self._list_models_with_kopf())
         self._spawn(self._reconciler.run())
 
     async def stop(self) -> None:
@@ -93,6 +97,14 @@ class Machinery:
     def model_changed(self, change: str | None, body: dict[str, Any]) -> None:
         """Take in what kopf saw of a QuantizedModel."""
         self._models[0].take_in(change, body)
+
+    async def _list_models_with_kopf(self) -> None:
+        """List the models whenever kopf does so again, which tells what went unheard."""
+        while True:
+            await self.model_watch.listed_again.wait()
+            self.model_watch.listed_again.clear()
+            for informer in self._models:
+                await informer.list_patiently()
 
     def _informers(
         self, kind: Kind, selector: str, heard: Callable[[str], None] | None = None
