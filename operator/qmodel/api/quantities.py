@@ -1,6 +1,6 @@
 """Kubernetes quantities and decimals: strings on the wire, exact numbers inside."""
 
-from decimal import ROUND_CEILING, Decimal
+from decimal import ROUND_CEILING, Decimal, InvalidOperation
 from typing import Annotated
 
 from pydantic import AfterValidator, Field
@@ -9,15 +9,21 @@ from qmodel.api.base import cel, rules
 
 _SUFFIXES = {
     "": Decimal(1),
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
     "m": Decimal("0.001"),
     "k": Decimal(1000),
     "M": Decimal(1000) ** 2,
     "G": Decimal(1000) ** 3,
     "T": Decimal(1000) ** 4,
+    "P": Decimal(1000) ** 5,
+    "E": Decimal(1000) ** 6,
     "Ki": Decimal(1024),
     "Mi": Decimal(1024) ** 2,
     "Gi": Decimal(1024) ** 3,
     "Ti": Decimal(1024) ** 4,
+    "Pi": Decimal(1024) ** 5,
+    "Ei": Decimal(1024) ** 6,
 }
 
 QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
@@ -30,14 +36,18 @@ def parse_quantity(text: str) -> Decimal:
     Raises
     ------
     ValueError
-        If the suffix is not one of m, k, M, G, T, Ki, Mi, Gi, Ti.
+        If the suffix is none of Kubernetes' own, or what precedes it is no number.
     """
     digits = text.rstrip("".join(set("".join(_SUFFIXES))))
     suffix = text[len(digits) :]
     if suffix not in _SUFFIXES or not digits:
         message = f"{text!r} is not a quantity: allowed are a number and one of {list(_SUFFIXES)}"
         raise ValueError(message)
-    return Decimal(digits) * _SUFFIXES[suffix]
+    try:
+        return Decimal(digits) * _SUFFIXES[suffix]
+    except InvalidOperation as error:
+        message = f"{text!r} is not a quantity"
+        raise ValueError(message) from error
 
 
 def bytes_of(quantity: str) -> int:

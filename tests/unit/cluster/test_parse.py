@@ -158,3 +158,13 @@ def test_no_servers_wanted_and_none_there_is_available() -> None:
 def test_a_claim_has_the_size_that_was_asked_for() -> None:
     found = parse.claim(claim(phase="Bound", capacity={"storage": "1Ti"}))
     assert found.size_bytes == 2**30
+
+
+@pytest.mark.parametrize(
+    ("size", "size_bytes"),
+    [("1Pi", 2**50), ("2E", 2 * 10**18), ("1e9", 10**9), ("500m", 1), ("1u", 1)],
+)
+def test_a_claim_that_someone_resized_is_read_in_any_unit(size: str, size_bytes: int) -> None:
+    body = claim()
+    body["spec"]["resources"]["requests"]["storage"] = size
+    assert parse.claim(body).size_bytes == size_bytes
