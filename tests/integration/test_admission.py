@@ -83,7 +83,35 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "calibration that nothing uses",
         {"quantization.calibration": {"configMapRef": {"name": "a", "key": "b"}}},
-        "calibration is only used with gguf.importanceMatrix: true",
+        "calibration is only used by AWQ, GPTQ, INT8, NVFP4 and GGUF with importanceMatrix",
+    ),
+    (
+        "samples of a text that is read whole",
+        {
+            "quantization.gguf.importanceMatrix": True,
+            "quantization.calibration": {"samples": 32},
+        },
+        "not used by GGUF",
+    ),
+    (
+        "backend of another method",
+        {"quantization": {"method": "FP8", "backend": "AutoAWQ"}},
+        "backend of method FP8 must be one of: LLMCompressor",
+    ),
+    (
+        "groups of no known size",
+        {"quantization": {"method": "AWQ", "awq": {"groupSize": 48}}},
+        "spec.quantization.awq.groupSize",
+    ),
+    (
+        "modules that GGUF cannot leave out",
+        {"quantization.ignore": ["lm_head"]},
+        "ignore is not used by GGUF",
+    ),
+    (
+        "engine that does not read the method",
+        {"quantization": {"method": "FP8"}, "serving.engine": "LlamaCpp"},
+        "serving.engine LlamaCpp serves method GGUF",
     ),
     (
         "two texts",
