@@ -79,7 +79,8 @@ class GPTQOptions(ApiModel):
     symmetric: bool = True
     """False stores zero points."""
     desc_act_order: bool = False
-    """Quantize columns by falling activation: better, and slower to serve."""
+    """Quantize columns by falling activation, and keep that order: better, and slower to serve.
+    AutoGPTQ's alone: LLMCompressor always does so and stores each column in its own place."""
 
 
 class BitsAndBytesType(StrEnum):
