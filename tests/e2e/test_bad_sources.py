@@ -186,7 +186,7 @@ def test_the_right_token_opens_a_gated_repository(models: Models) -> None:
     models.wait_for("gated-right-token", "Fetched", "True")
     for step in ("inspect", "fetch", "quantize"):
         pods = models.pods("gated-right-token", step)
-        mounted = [v for pod in pods for v in pod["spec"]["volumes"] if v["name"] == "token"]
+        mounted = [v for pod in pods for v in pod["spec"]["volumes"] if v["name"] == "credentials"]
         assert bool(mounted) == (step != "quantize")
     models.delete("gated-right-token")
 
