@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from demo.commands import Commands
 from e2e.kube import Object
@@ -18,8 +19,8 @@ from e2e.models import CORE, LITTLE_CPU, SMOLLM2, Models, attempts, from_hub
 FEW_LAYERS = "test/smollm2-3-layers"
 SECONDS = 1500
 """All methods at once on two cores."""
-SAMPLES = {"samples": 16, "maxSequenceLength": 128}
-"""Enough for a library to work with; quality is not what is looked at here."""
+FEW_SAMPLES = {"samples": 16, "maxSequenceLength": 128}
+"""Quality is not what is looked at here."""
 TEXT = "\n\n".join(
     f"Passage {number}. The river that runs through the valley rises in the hills to the north, "
     "and the people who live beside it have built their houses well above the water."
@@ -27,22 +28,17 @@ TEXT = "\n\n".join(
 )
 """To judge on: short, because six methods are judged on two cores."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
+SAMPLES = Path(__file__).parents[2] / "manifests" / "samples" / "methods"
 
-METHODS: dict[str, Object] = {
-    "awq": {"method": "AWQ", "awq": {"groupSize": 64}, "calibration": SAMPLES},
-    "gptq": {"method": "GPTQ", "gptq": FOUR_BITS, "calibration": SAMPLES},
-    "fp8": {"method": "FP8"},
-    "int8": {"method": "INT8", "calibration": SAMPLES},
-    "nf4": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "NF4"}},
-    "autoawq": {
-        "method": "AWQ",
-        "backend": "AutoAWQ",
-        "awq": {"groupSize": 64},
-        "calibration": SAMPLES,
-    },
-    "unquantized": {"method": "None"},
-}
-"""By name of the model."""
+
+def _recipe(sample: Path) -> Object:
+    """Return what a sample asks of quantization, with as few samples as a library works with."""
+    found: Object = yaml.safe_load(sample.read_text())["spec"]["quantization"]
+    return found | ({"calibration": FEW_SAMPLES} if "calibration" in found else {})
+
+
+METHODS = {path.stem: _recipe(path) for path in sorted(SAMPLES.glob("*.yaml"))}
+"""Of each sample, by its name."""
 EVALUATED = [name for name in METHODS if name != "unquantized"]
 
 

@@ -5,7 +5,8 @@ import yaml
 
 from qmodel.api.spec import QuantizedModelSpec
 
-SAMPLES = sorted((Path(__file__).parents[3] / "manifests" / "samples").glob("*.yaml"))
+FOLDER = Path(__file__).parents[3] / "manifests" / "samples"
+SAMPLES = [path for path in sorted(FOLDER.rglob("*.yaml")) if path.parent.name != "overlay"]
 
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.stem)
