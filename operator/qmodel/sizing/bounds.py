@@ -5,6 +5,7 @@ bits, or forbid three. The bounds are for models of 7 B weights and more; smalle
 and their users choose a larger type or a bound of their own (docs/quality.md has the figures).
 """
 
+from qmodel.api.methods import Method
 from qmodel.api.quality import QualityBounds, QualityGate
 from qmodel.sizing.artifact import bits_per_weight
 from qmodel.sizing.bits_per_weight import weight_bits
@@ -12,6 +13,8 @@ from qmodel.worker.task import Recipe
 
 _WIDE_ROW = 4096
 """Weights of a row for which types are told apart: fallbacks of narrow rows do not count."""
+_ACTIVATIONS_COST_BITS = 1
+"""Formats that round activations to four bits too lose as much as one bit fewer (docs/quality.md)."""
 
 
 def _bounds(ratio: str, divergence: str, agreement: str) -> QualityBounds:
@@ -37,6 +40,8 @@ def quality_bounds(gate: QualityGate, recipe: Recipe) -> QualityBounds:
         bits = weight_bits(recipe.gguf.type, _WIDE_ROW).mix
     else:
         bits = bits_per_weight(recipe, _WIDE_ROW)
+    if recipe.method in (Method.NVFP4, Method.MXFP4):
+        bits -= _ACTIVATIONS_COST_BITS
     default = next(bounds for least, bounds in _BY_BITS if bits >= least)
     given = gate.model_dump(include=set(QualityBounds.model_fields), exclude_none=True)
     return default.model_copy(update=given)

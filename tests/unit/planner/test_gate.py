@@ -70,7 +70,7 @@ def test_numbers_are_kept_as_decimals_with_four_places() -> None:
         ({"method": "GGUF", "gguf": {"type": "Q4_K_M"}}, "1.05"),
         ({"method": "AWQ"}, "1.05"),
         ({"method": "GPTQ", "gptq": {"groupSize": 32}}, "1.05"),
-        ({"method": "NVFP4"}, "1.05"),
+        ({"method": "NVFP4"}, "1.20"),
         ({"method": "BitsAndBytes"}, "1.05"),
         ({"method": "GPTQ", "gptq": {"bits": 3}}, "1.20"),
         ({"method": "GGUF", "gguf": {"type": "Q3_K_M"}}, "1.20"),
