@@ -14,7 +14,7 @@ from qmodel.worker.task import Recipe
 _WIDE_ROW = 4096
 """Weights of a row for which types are told apart: fallbacks of narrow rows do not count."""
 _ACTIVATIONS_COST_BITS = 1
-"""Formats that round activations to four bits too lose as much as one bit fewer (docs/quality.md)."""
+"""Formats that round activations to four bits too lose as much as one bit fewer."""
 
 
 def _bounds(ratio: str, divergence: str, agreement: str) -> QualityBounds:
