@@ -189,13 +189,13 @@ def test_a_deleted_job_is_made_again(models: Models) -> None:
 def test_a_damaged_artifact_is_not_served(models: Models, references: dict[str, str]) -> None:
     name = "served"
     status = models.wait_ready(name)
-    file = f"/volume/{status['artifact']['revision']}/{status['artifact']['modelFile']}"
+    file = f"/volume/{status['artifact']['revision']}/{status['artifact']['modelPath']}"
     damage = f"printf X | dd of={file} bs=1 seek=5000000 conv=notrunc"
     run_on(models, references["test-hub"], child_name(name, "volume"), damage)
     for pod in models.pods(name):
         models.kube.delete(models.path(CORE, "pods", pod["metadata"]["name"]))
     message = models.refused(name, "Available", "ArtifactDamaged")
-    assert status["artifact"]["modelFile"] in message
+    assert status["artifact"]["modelPath"] in message
     (deployment,) = models.deployments(name)
     assert deployment["status"].get("readyReplicas", 0) == 0
 
