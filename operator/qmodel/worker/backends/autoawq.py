@@ -21,6 +21,7 @@ from qmodel.worker.task import Recipe
 
 # legacy_model must come first: it keeps these libraries from drawing bars.
 import torch  # isort: skip
+from qmodel.worker.backends.library_errors import library_errors  # isort: skip
 from awq.models.auto import AWQ_CAUSAL_LM_MODEL_MAP  # isort: skip
 from awq.quantize.quantizer import AwqQuantizer  # isort: skip
 
@@ -52,9 +53,10 @@ class AutoAWQ:
         progress.at(0.0, "loading the model")
         model = legacy_model.load(source, _compute_type(), AWQ_CAUSAL_LM_MODEL_MAP)
         progress.at(LOADED, f"calibrating on {len(rows)} rows of {len(rows[0])} tokens")
-        settings = _quantize(model, rows, options, progress)
-        progress.at(QUANTIZED, "saving")
-        legacy_model.save(model, source, out, settings, recipe.max_shard_bytes)
+        with library_errors("AutoAWQ", out):
+            settings = _quantize(model, rows, options, progress)
+            progress.at(QUANTIZED, "saving")
+            legacy_model.save(model, source, out, settings, recipe.max_shard_bytes)
 
     def versions(self) -> dict[str, JsonValue]:
         """Return the versions of the libraries."""
@@ -79,23 +81,19 @@ def _quantize(
 
     library = AWQ_CAUSAL_LM_MODEL_MAP[model.config.model_type]
     whole = library(model, model.config.model_type, False, model.config, None, None)  # noqa: FBT003
-    try:
-        whole.quantize(
-            quant_config={
-                "zero_point": True,
-                "q_group_size": options.group_size,
-                "w_bit": options.bits,
-                "version": "GEMM",
-            },
-            calib_data=rows,
-            max_calib_samples=len(rows),
-            max_calib_seq_len=len(rows[0]),
-            n_parallel_calib_samples=ROWS_AT_ONCE,
-            quantizer_cls=Quantizer,
-        )
-    except (AssertionError, NotImplementedError, RuntimeError, ValueError) as error:
-        message = f"AutoAWQ failed: {error}"
-        raise EngineFailed(message) from error
+    whole.quantize(
+        quant_config={
+            "zero_point": True,
+            "q_group_size": options.group_size,
+            "w_bit": options.bits,
+            "version": "GEMM",
+        },
+        calib_data=rows,
+        max_calib_samples=len(rows),
+        max_calib_seq_len=len(rows[0]),
+        n_parallel_calib_samples=ROWS_AT_ONCE,
+        quantizer_cls=Quantizer,
+    )
     if (used := len(whole.quantizer.inps)) != len(rows):
         message = f"AutoAWQ used {used} of {len(rows)} rows"
         raise EngineFailed(message)

@@ -14,12 +14,13 @@ from pydantic import JsonValue
 
 from qmodel.api.methods import GPTQOptions
 from qmodel.worker.backends import CalibrationSet, legacy_model, legacy_recipe
-from qmodel.worker.errors import EngineFailed, TaskInvalid, UnsupportedModel
+from qmodel.worker.errors import TaskInvalid, UnsupportedModel
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
 # legacy_model must come first: it keeps these libraries from drawing bars.
 import torch  # isort: skip
+from qmodel.worker.backends.library_errors import library_errors  # isort: skip
 from auto_gptq import BaseQuantizeConfig  # isort: skip
 from auto_gptq.modeling import _base as library  # isort: skip
 from auto_gptq.modeling.auto import GPTQ_CAUSAL_LM_MODEL_MAP  # isort: skip
@@ -54,9 +55,10 @@ class AutoGPTQ:
         progress.at(0.0, "loading the model")
         model = legacy_model.load(source, torch.float16, GPTQ_CAUSAL_LM_MODEL_MAP)
         progress.at(LOADED, f"calibrating on {len(calibration.sequences)} samples")
-        settings = _quantize(model, calibration, options, progress)
-        progress.at(QUANTIZED, "saving")
-        legacy_model.save(model, source, out, settings, recipe.max_shard_bytes)
+        with library_errors("AutoGPTQ", out):
+            settings = _quantize(model, calibration, options, progress)
+            progress.at(QUANTIZED, "saving")
+            legacy_model.save(model, source, out, settings, recipe.max_shard_bytes)
 
     def versions(self) -> dict[str, JsonValue]:
         """Return the versions of the libraries."""
@@ -80,11 +82,7 @@ def _quantize(
     biased = {name for name, _ in model.named_parameters() if name.endswith(".bias")}
     examples = [_example(sequence) for sequence in calibration.sequences]
     with _LayersLogged(model.config.num_hidden_layers, progress):
-        try:
-            whole.quantize(examples, batch_size=1, cache_examples_on_gpu=False)
-        except (AssertionError, NotImplementedError, RuntimeError, ValueError) as error:
-            message = f"AutoGPTQ failed: {error}"
-            raise EngineFailed(message) from error
+        whole.quantize(examples, batch_size=1, cache_examples_on_gpu=False)
     _drop_biases(model, biased)
     # Paths of this machine, and no other reader's business.
     told = settings.to_dict()

@@ -11,14 +11,13 @@ from typing import Any
 
 import torch
 from pydantic import JsonValue
-from safetensors import SafetensorError
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from qmodel.api.methods import BitsAndBytesOptions, BitsAndBytesType
 from qmodel.worker.backends import CalibrationSet, group_sizes
+from qmodel.worker.backends.library_errors import library_errors
 from qmodel.worker.backends.torch_loading import LOCAL
-from qmodel.worker.errors import EngineFailed, UnsupportedModel
-from qmodel.worker.files import disk_full
+from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
@@ -51,15 +50,10 @@ class BitsAndBytes:
         torch.set_num_threads(threads)
         options = recipe.bits_and_bytes or BitsAndBytesOptions()
         progress.at(0.0, f"quantizing to {options.type}")
-        try:
+        with library_errors("bitsandbytes", out):
             model = _quantized(source, settings(options, _skipped(source, recipe)))
             progress.at(0.8, "saving")
             model.save_pretrained(out, max_shard_size=recipe.max_shard_bytes)
-        except (OSError, RuntimeError, SafetensorError, ValueError) as error:
-            if "No space left" in str(error):
-                raise disk_full(out) from error
-            message = f"bitsandbytes: {error}"
-            raise EngineFailed(message) from error
         _finish(source, out)
         progress.at(1.0, "saved")
 

@@ -27,9 +27,8 @@ from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
 from qmodel.worker.backends import CalibrationSet, group_sizes
+from qmodel.worker.backends.library_errors import library_errors
 from qmodel.worker.backends.llmcompressor_recipes import modifiers
-from qmodel.worker.errors import EngineFailed, OutOfMemory, StepError
-from qmodel.worker.files import disk_full
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
@@ -64,7 +63,7 @@ class LLMCompressor:
         """
         torch.set_num_threads(threads)
         torch.manual_seed(SEED)
-        with _library_errors(out):
+        with library_errors("llm-compressor", out):
             model = AutoModelForCausalLM.from_pretrained(
                 source, dtype="auto", use_safetensors=True, **_LOCAL
             )
@@ -166,20 +165,3 @@ def _unpinned_memory() -> Iterator[None]:
         return
     with patch_attr(IntermediatesCache, "pin_memory", lambda *_, **__: None):
         yield
-
-
-@contextmanager
-def _library_errors(out: Path) -> Iterator[None]:
-    """Turn what the libraries raise into errors that say what a person can do."""
-    try:
-        yield
-    except (StepError, MemoryError):
-        raise
-    except torch.OutOfMemoryError as error:
-        message = f"one layer does not fit into the accelerator's memory: {error}"
-        raise OutOfMemory(message) from error
-    except Exception as error:
-        if "No space left" in str(error):  # from safetensors, which is no Python
-            raise disk_full(out) from error
-        message = f"llm-compressor failed: {type(error).__name__}: {error}"
-        raise EngineFailed(message) from error

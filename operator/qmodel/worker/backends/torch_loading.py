@@ -29,7 +29,7 @@ from transformers import (
 from transformers.utils import logging
 
 from qmodel.worker.backends import packed
-from qmodel.worker.errors import EngineFailed, StepError, UnsupportedModel
+from qmodel.worker.errors import EngineFailed, OutOfMemory, StepError, UnsupportedModel
 
 logging.disable_progress_bar()
 # It warns at every product that it rounds what it is made to round.
@@ -51,6 +51,8 @@ def load(folder: Path) -> PreTrainedModel:
     ------
     UnsupportedModel
         If transformers does not know the architecture or the format.
+    OutOfMemory
+        If the accelerators have too little memory for it.
     EngineFailed
         If the weights cannot be loaded.
     """
@@ -58,6 +60,9 @@ def load(folder: Path) -> PreTrainedModel:
         model = _loaded(folder)
     except StepError:
         raise
+    except torch.OutOfMemoryError as error:  # a RuntimeError, but one that more memory mends
+        message = f"the model does not fit into the accelerators' memory: {error}"
+        raise OutOfMemory(message) from error
     except (KeyError, ImportError, NotImplementedError) as error:
         message = f"transformers cannot load this model: {error}"
         raise UnsupportedModel(message) from error
