@@ -10,8 +10,10 @@ from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.page.subject import Subject
+from qmodel.sizing.margin import memory_limit_bytes
 from qmodel.worker.parameters import Parameter, Parameters
 
+REVISION = "1c25ad637f"
 MIB = 2**20
 EVIL = "<script>alert(1)</script><img src=x onerror=alert(2)>"
 KINDS = {
@@ -171,26 +173,12 @@ def _status(
     seconds: tuple[float, float],
     bounds: dict[str, str],
 ) -> dict[str, Any]:
-    within = float(quality[0]) <= float(bounds["maxPerplexityRatio"])
-    peak = footprint["peakBytes"]
-    fields = ("perplexityRatio", "meanKLDivergence", "topTokenAgreement")
-    figures = {name: quality[2 * at] for at, name in enumerate(fields)}
-    errors = {f"{name}Error": quality[2 * at + 1] for at, name in enumerate(fields)}
     made, judged = seconds
     return {
         "observedGeneration": 1,
-        "revision": "1c25ad637f",
+        "revision": REVISION,
         "engine": footprint["engine"],
-        "conditions": [
-            {
-                "type": "Ready",
-                "status": "True" if within else "False",
-                "reason": "Serving" if within else "BelowGate",
-                "message": "" if within else "perplexity ratio is 1.0612, allowed is at most 1.05",
-                "observedGeneration": 1,
-                "lastTransitionTime": "2026-01-01T00:06:00Z",
-            }
-        ],
+        "conditions": [_ready(within=float(quality[0]) <= float(bounds["maxPerplexityRatio"]))],
         "steps": [
             _step("inspect", 0, 9),
             _step("fetch", 10, 22),
@@ -198,37 +186,63 @@ def _status(
             _step("measure", 28 + made + judged, 135 + made + judged),
         ],
         "source": SOURCE,
-        "artifact": {
-            "revision": "1c25ad637f",
-            "modelPath": ".",
-            "files": 7,
-            "bytes": weight_bytes + 3_000_000,
-            "weightBytes": weight_bytes,
-            "digest": "d",
-            "seconds": made,
-            "peakBytes": 900 * MIB,
-        },
-        "evaluation": {
-            "revision": "1c25ad637f",
-            "key": "k",
-            "basePerplexity": "15.4587",
-            "perplexity": f"{15.4587 * float(quality[0]):.4f}",
-            **figures,
-            **errors,
-            "tokens": 3644,
-            "text": "BuiltIn",
-            "seconds": judged,
-        },
+        "artifact": _artifact(weight_bytes, made),
+        "evaluation": _evaluation(quality, judged),
         "qualityBounds": bounds,
         "footprint": footprint,
-        "sizing": {
-            "contextLength": 4096,
-            "concurrency": 1,
-            "predictedPeakBytes": peak,
-            "memoryBytes": peak + peak * 3 // 100 + 32 * MIB,
-            "kvBytes": 90 * MIB,
-            "cpu": "250m",
-        },
+        "sizing": _sizing(footprint["peakBytes"]),
+    }
+
+
+def _ready(*, within: bool) -> dict[str, Any]:
+    return {
+        "type": "Ready",
+        "status": "True" if within else "False",
+        "reason": "Serving" if within else "BelowGate",
+        "message": "" if within else "perplexity ratio is 1.0612, allowed is at most 1.05",
+        "observedGeneration": 1,
+        "lastTransitionTime": "2026-01-01T00:06:00Z",
+    }
+
+
+def _artifact(weight_bytes: int, seconds: float) -> dict[str, Any]:
+    return {
+        "revision": REVISION,
+        "modelPath": ".",
+        "files": 7,
+        "bytes": weight_bytes + 3_000_000,
+        "weightBytes": weight_bytes,
+        "digest": "d",
+        "seconds": seconds,
+        "peakBytes": 900 * MIB,
+    }
+
+
+def _evaluation(quality: Sequence[str], seconds: float) -> dict[str, Any]:
+    fields = ("perplexityRatio", "meanKLDivergence", "topTokenAgreement")
+    figures = {name: quality[2 * at] for at, name in enumerate(fields)}
+    errors = {f"{name}Error": quality[2 * at + 1] for at, name in enumerate(fields)}
+    return {
+        "revision": REVISION,
+        "key": "k",
+        "basePerplexity": "15.4587",
+        "perplexity": f"{15.4587 * float(quality[0]):.4f}",
+        **figures,
+        **errors,
+        "tokens": 3644,
+        "text": "BuiltIn",
+        "seconds": seconds,
+    }
+
+
+def _sizing(peak_bytes: int) -> dict[str, Any]:
+    return {
+        "contextLength": 4096,
+        "concurrency": 1,
+        "predictedPeakBytes": peak_bytes,
+        "memoryBytes": memory_limit_bytes(peak_bytes),
+        "kvBytes": 90 * MIB,
+        "cpu": "250m",
     }
 
 
@@ -252,7 +266,7 @@ def _footprint(
 ) -> dict[str, Any]:
     weights, kv, compute, other = parts
     return {
-        "revision": "1c25ad637f",
+        "revision": REVISION,
         "image": "example/server:1",
         "engine": engine,
         "argv": ["server"],

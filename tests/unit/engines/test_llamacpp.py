@@ -1,30 +1,13 @@
 from dataclasses import replace
 from typing import Any
 
-from qmodel.api.serving import DType, KVCacheType
-from qmodel.engines import ServerSettings
+from qmodel.api.serving import KVCacheType
 from qmodel.engines.llamacpp import LlamaCpp
-
-SETTINGS = ServerSettings(
-    model_path="/artifacts/r/model.gguf",
-    alias="smollm2",
-    context_length=4096,
-    concurrency=2,
-    kv_bytes=0,
-    kv_type=None,
-    dtype=DType.AUTO,
-    gpus=0,
-    tensor_parallel_size=1,
-    threads=2,
-)
+from unit.engines.settings import SETTINGS, value
 
 
 def argv(**changes: Any) -> list[str]:
     return LlamaCpp().server_argv(replace(SETTINGS, **changes))
-
-
-def value(found: list[str], flag: str) -> str:
-    return found[found.index(flag) + 1]
 
 
 def test_the_context_is_the_total_of_all_sequences() -> None:

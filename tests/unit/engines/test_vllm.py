@@ -6,32 +6,17 @@ import pytest
 
 from qmodel.api.denied import VLLM, VLLM_ALLOWED, refused_by_vllm
 from qmodel.api.serving import DType, Engine, KVCacheType
-from qmodel.engines import ENGINES, ServerSettings
+from qmodel.engines import ENGINES
+from unit.engines.settings import SETTINGS, value
 
 FLAGS = Path(__file__).with_name("data").joinpath("vllm-0.32.0-flags.txt").read_text().split()
 """Every option string of the pinned version's parser."""
 
 SERVER = ENGINES[Engine.VLLM]
-SETTINGS = ServerSettings(
-    model_path="/artifacts/r",
-    alias="smollm2",
-    context_length=4096,
-    concurrency=2,
-    kv_bytes=191_692_800,
-    kv_type=None,
-    dtype=DType.AUTO,
-    gpus=0,
-    tensor_parallel_size=1,
-    threads=2,
-)
 
 
 def argv(**changes: Any) -> list[str]:
     return SERVER.server_argv(replace(SETTINGS, **changes))
-
-
-def value(found: list[str], flag: str) -> str:
-    return found[found.index(flag) + 1]
 
 
 def test_memory_is_said_in_bytes_and_never_as_a_share() -> None:

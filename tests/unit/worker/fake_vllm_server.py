@@ -82,7 +82,7 @@ def main() -> None:
         print(DEATH + "(APIServer pid=5) Traceback\n" * 20 + OUTCRY, flush=True)
         sys.exit(1)
     # An engine core that outlives its API server, as the real one can, and holds the log open.
-    engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    engine = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     LOG.with_suffix(".engine").write_text(str(engine.pid))
     print(START, flush=True)
     ThreadingHTTPServer(("127.0.0.1", PORT), Handler).serve_forever()
