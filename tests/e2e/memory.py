@@ -69,3 +69,13 @@ def wait_running(
         time.sleep(0.2)
     message = f"no container {container} of {name} runs after {seconds:.0f} s"
     raise AssertionError(message)
+
+
+def wait_said(
+    commands: Commands, models: Models, pod: str, words: str, seconds: float = 60
+) -> None:
+    """Wait until the log of a pod of a Job has these words."""
+    deadline = time.monotonic() + seconds
+    while words not in commands.kubectl("logs", "-n", models.namespace, pod):
+        assert time.monotonic() < deadline, f"{pod} never said {words!r}"
+        time.sleep(0.2)

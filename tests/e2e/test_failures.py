@@ -1,6 +1,5 @@
 """What goes wrong after a good source: each step's failure is told, bounded and contained."""
 
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +8,7 @@ from demo.commands import Commands
 from e2e.hub import HubControl
 from e2e.install import install_operator
 from e2e.kube import Object
-from e2e.memory import use_up, wait_running
+from e2e.memory import use_up, wait_running, wait_said
 from e2e.models import (
     APPS,
     CORE,
@@ -39,6 +38,8 @@ PICKED = "smollm2-1.7b-instruct-q8_0.gguf"
 SMALL = "64Mi"
 """Less than one GGUF file of SmolLM2, or than source and artifact of the tiny model."""
 BACK_SECONDS = 5
+LOADED = "filling every context"
+"""What a measurement says once its server has loaded the model, and holds most."""
 
 
 def quantize(kind: str = "Q4_0", **more: object) -> Object:
@@ -250,14 +251,14 @@ def test_a_measurement_killed_for_memory_gets_one_larger_try(
     models.apply(name, spec(GGUF, None, serving={"contextLength": 8192}))
     first = wait_running(models, name, "measure", "measure", VERDICT_SECONDS)
     given = step_status(models.get(name)["status"], "measure")["memoryBytes"]
-    time.sleep(5)  # the server has loaded the model, and holds most
+    wait_said(commands, models, first, LOADED)
     use_up(commands, models, first, "measure")
     second = wait_running(
         models, name, "measure", "measure", 60, lambda pod: pod["metadata"]["name"] != first
     )
     record = step_status(models.get(name)["status"], "measure")
     assert (record["attempts"], record["memoryBytes"]) == (2, 2 * given)
-    time.sleep(5)
+    wait_said(commands, models, second, LOADED)
     use_up(commands, models, second, "measure")
     message = models.refused(name, "Measured", "OOMKilled", 60)
     assert "measure was killed for memory" in message
