@@ -91,7 +91,8 @@ def _kill_all(find: Callable[[], list[int]]) -> None:
 def _pod_processes() -> list[int]:
     """Ids of all processes in our cgroups."""
     found: set[int] = set()
-    for file in [f for folder in node.cgroup_folders() for f in folder.rglob("cgroup.procs")]:
+    folders = [below for folder in node.cgroup_folders() for below in _deepest_first(folder)]
+    for file in [below / "cgroup.procs" for below in folders]:
         with suppress(OSError):  # a cgroup may go while it is looked at
             found.update(int(pid) for pid in file.read_text().split())
     return sorted(found)
@@ -151,16 +152,18 @@ def _remove_fixed_files() -> None:
             folder.rmdir()
 
 
+def _deepest_first(folder: Path) -> list[Path]:
+    """Return a folder and all below it; those that go while it is looked at are left out."""
+    return [Path(path) for path, _, _ in os.walk(folder, topdown=False)]
+
+
 def _remove_cgroup(folder: Path) -> None:
     """Remove a cgroup and those below it; the kernel may need a moment after the last process."""
 
     def removed() -> bool:
-        for path in sorted(folder.rglob("*"), reverse=True):
-            if path.is_dir():
-                with suppress(OSError):
-                    path.rmdir()
-        with suppress(OSError):
-            folder.rmdir()
+        for below in _deepest_first(folder):
+            with suppress(OSError):
+                below.rmdir()
         return not folder.exists()
 
     wait_until(f"{folder} is gone", removed, GONE_SECONDS)
