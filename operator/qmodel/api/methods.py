@@ -78,9 +78,9 @@ class GPTQOptions(ApiModel):
     """Weights of a row that share a scale; must divide every quantized row; -1: the whole row."""
     symmetric: bool = True
     """False stores zero points."""
-    desc_act_order: bool = False
-    """Quantize columns by falling activation, and keep that order: better, and slower to serve.
-    AutoGPTQ's alone: LLMCompressor always does so and stores each column in its own place."""
+    desc_act_order: bool | None = None
+    """Quantize columns by falling activation, which is better. Absent: true of LLMCompressor, which
+    stores each column in its own place; false of AutoGPTQ, which stores the order."""
 
 
 class BitsAndBytesType(StrEnum):

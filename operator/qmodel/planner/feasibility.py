@@ -143,7 +143,7 @@ def _maker(recipe: Recipe, device: Hardware) -> Problem | None:
             " use backend LLMCompressor, which makes GPTQ on a CPU too"
         )
     options = recipe.gptq
-    ordered = options.desc_act_order and options.group_size != -1
+    ordered = bool(options.desc_act_order) and options.group_size != -1
     what = "spec.quantization.backend AutoGPTQ"
     return _gptq_format(options.bits, what, symmetric=options.symmetric, ordered=ordered)
 

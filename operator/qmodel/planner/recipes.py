@@ -1,6 +1,6 @@
 """From `spec.quantization` to the recipe that the worker is told, every default filled in."""
 
-from qmodel.api.methods import AWQOptions, BitsAndBytesOptions, GPTQOptions, Method
+from qmodel.api.methods import AWQOptions, Backend, BitsAndBytesOptions, GPTQOptions, Method
 from qmodel.api.quantities import bytes_of
 from qmodel.api.quantization import Quantization
 from qmodel.worker.task import CALIBRATION_FILE, CalibrationTask, Recipe
@@ -16,7 +16,7 @@ def recipe(spec: Quantization) -> Recipe:
         method=method,
         backend=spec.chosen_backend,
         awq=(spec.awq or AWQOptions()) if method is Method.AWQ else None,
-        gptq=(spec.gptq or GPTQOptions()) if method is Method.GPTQ else None,
+        gptq=_gptq(spec) if method is Method.GPTQ else None,
         bits_and_bytes=(
             (spec.bits_and_bytes or BitsAndBytesOptions())
             if method is Method.BITS_AND_BYTES
@@ -27,6 +27,15 @@ def recipe(spec: Quantization) -> Recipe:
         calibration=_calibration(spec),
         max_shard_bytes=bytes_of(spec.max_shard_size),
     )
+
+
+def _gptq(spec: Quantization) -> GPTQOptions:
+    """Return the options with the order of columns that serves as fast as none."""
+    options = spec.gptq or GPTQOptions()
+    if options.desc_act_order is not None:
+        return options
+    static = spec.chosen_backend is Backend.LLM_COMPRESSOR
+    return options.model_copy(update={"desc_act_order": static})
 
 
 def _ignored(spec: Quantization) -> list[str]:

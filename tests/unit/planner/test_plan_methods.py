@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from qmodel.api.conditions import ConditionType
+from qmodel.api.quantization import Quantization
 from qmodel.planner.model import Accelerators, Node
+from qmodel.planner.recipes import recipe
 from qmodel.worker.task import MeasureTask, QuantizeTask
 from unit.planner.values import model
 from unit.planner.world import World
@@ -75,7 +77,7 @@ def test_the_recipe_reaches_the_worker_with_every_default() -> None:
     task = world.wish("quantize").containers[0].task
     assert isinstance(task, QuantizeTask)
     wire = task.recipe.to_wire()
-    assert wire["gptq"] == {"bits": 4, "groupSize": 64, "symmetric": True, "descActOrder": False}
+    assert wire["gptq"] == {"bits": 4, "groupSize": 64, "symmetric": True, "descActOrder": True}
     assert wire["calibration"] == {"samples": 128, "maxSequenceLength": 512}
     assert wire["ignore"] == ["lm_head"]
     assert wire["maxShardBytes"] == 5_000_000_000
@@ -117,3 +119,24 @@ def test_what_the_engine_cannot_do_is_said_at_once(
     assert condition is not None
     assert told in condition.message
     assert world.started == ["inspect 1"]
+
+
+@pytest.mark.parametrize(
+    ("backend", "asked", "order"),
+    [
+        ("LLMCompressor", None, True),
+        ("LLMCompressor", False, False),
+        ("AutoGPTQ", None, False),
+        ("AutoGPTQ", True, True),
+    ],
+)
+def test_columns_are_ordered_where_serving_is_as_fast(
+    backend: str,
+    asked: bool | None,  # noqa: FBT001  a row of the table
+    order: bool,  # noqa: FBT001
+) -> None:
+    block = {"groupSize": 64} | ({} if asked is None else {"descActOrder": asked})
+    asked_for = {"method": "GPTQ", "backend": backend, "gptq": block}
+    options = recipe(Quantization.model_validate(asked_for)).gptq
+    assert options is not None
+    assert options.desc_act_order is order

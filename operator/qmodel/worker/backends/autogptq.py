@@ -75,7 +75,7 @@ def _quantize(
     settings = BaseQuantizeConfig(
         bits=options.bits,
         group_size=options.group_size,
-        desc_act=options.desc_act_order,
+        desc_act=bool(options.desc_act_order),
         sym=options.symmetric,
     )
     whole = GPTQ_CAUSAL_LM_MODEL_MAP[model.config.model_type](model, False, settings)  # noqa: FBT003

@@ -17,9 +17,9 @@ PRESETS = {Method.FP8: "FP8_DYNAMIC", Method.NVFP4: "NVFP4", Method.MXFP4: "MXFP
 """Schemes of the library that have no options here."""
 _LINEAR = "Linear"
 _ORDER = "static"
-"""Columns are quantized by falling activation, whatever `descActOrder` says: each is stored in its
-own place, so serving is as fast, and without it GPTQ is hardly better than rounding (on SmolLM2 in
-groups of 64, a divergence of 0.44 against 0.45; with it, 0.32)."""
+"""Columns are quantized by falling activation and each stored in its own place: serving is as fast
+as without, and without it GPTQ is hardly better than rounding (on SmolLM2 in groups of 64, a
+divergence of 0.44 against 0.45; with it, 0.32)."""
 
 
 def modifiers(recipe: Recipe, architecture: str) -> list[Modifier]:
@@ -42,8 +42,9 @@ def modifiers(recipe: Recipe, architecture: str) -> list[Modifier]:
         scheme = _grouped(recipe.awq or AWQOptions())
         return [AWQModifier(), QuantizationModifier(config_groups=scheme, ignore=ignore)]
     if recipe.method is Method.GPTQ:
-        scheme = _grouped(recipe.gptq or GPTQOptions())
-        return [GPTQModifier(config_groups=scheme, ignore=ignore, actorder=_ORDER)]
+        options = recipe.gptq or GPTQOptions()
+        order = _ORDER if options.desc_act_order else None
+        return [GPTQModifier(config_groups=_grouped(options), ignore=ignore, actorder=order)]
     if recipe.method is Method.INT8:
         return [*_smoothing(architecture), _preset("W8A8", ignore)]
     if recipe.method in PRESETS:
