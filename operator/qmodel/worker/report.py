@@ -84,7 +84,8 @@ class Artifact(ApiModel):
     """What the method observed the model with; absent: nothing."""
     calibration_samples: PositiveInt | None = None
     reused: bool = False
-    """True where another model with the same source and recipe had made it already."""
+    """True where it lay there complete: made for another model with the same source and recipe, or
+    by an attempt that did not live to report it."""
 
 
 class Evaluation(ApiModel):
