@@ -104,6 +104,10 @@ run: images ## Run the operator from here, where none is installed, with the ima
 bench-footprint: venv ## A Llama-3-8B-shaped model in bf16, NF4 and GPTQ: memory; on a GPU, or from shapes
 	$(BIN)/python tests/bench footprint
 
+.PHONY: bench-gpu
+bench-gpu: ## The worker's steps on a GPU: MODEL and GGUF are folders; PYTHON has images/quantizer's libraries
+	$(PYTHON) tests/bench gpu $(MODEL) $(if $(GGUF),--gguf $(GGUF)) $(BENCH_ARGUMENTS)
+
 .PHONY: bench-methods
 bench-methods: cluster images ## Every method on a whole model: time, memory, size, quality, speed
 	$(BIN)/python tests/bench methods

@@ -106,6 +106,8 @@ class Sizing(ApiModel):
     """CPU request."""
     gpu_layers: NonNegativeInt = 0
     """Layers offloaded (`-ngl`)."""
+    device_bytes: NonNegativeInt = 0
+    """What one server takes of its GPUs together: the measurement, carried likewise."""
 
 
 class Rollout(ApiModel):

@@ -32,13 +32,18 @@ def plan(ctx: Context) -> StageResult:
         kv_bytes=arithmetic.kv_bytes(source, load),
         cpu=SERVER_CPU,
         gpu_layers=_gpu_layers(ctx, footprint.engine),
+        device_bytes=arithmetic.predict_device_bytes(footprint, source, load),
     )
     sizing = _raised(ctx, footprint.revision, sizing)
-    message = (
-        f"{mebibytes(sizing.memory_bytes)} memory and {SERVER_CPU} CPU a server for "
-        f"{load.concurrency} x {load.context_length} tokens"
+    return stage.done(ConditionType.SIZED, "Computed", _message(sizing), sizing=sizing)
+
+
+def _message(sizing: Sizing) -> str:
+    gpu = f", {mebibytes(sizing.device_bytes)} of GPU memory" if sizing.device_bytes else ""
+    return (
+        f"{mebibytes(sizing.memory_bytes)} memory{gpu} and {sizing.cpu} CPU a server for "
+        f"{sizing.concurrency} x {sizing.context_length} tokens"
     )
-    return stage.done(ConditionType.SIZED, "Computed", message, sizing=sizing)
 
 
 def _gpu_layers(ctx: Context, engine: Engine) -> int:

@@ -43,15 +43,28 @@ class LlamaCppMemory:
         return weight_bytes + kv_bytes + _compute_bytes(inspection, load) + rest_bytes
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
-        """Return the peak of a server with this load, whose cache is of the measured type."""
+        """Return the peak of a server with this load, whose cache is of the measured type.
+
+        On a GPU it is the device that holds cache and mask; a sequence's sampling is the host's.
+        """
+        more = max(0, load.concurrency - footprint.concurrency)
+        sampling = more * inspection.vocabulary_size * _SAMPLING_BYTES
+        on_host = 0 if footprint.device_bytes else self._growth(footprint, inspection, load)
+        return footprint.peak_bytes + on_host + sampling
+
+    def predict_device_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return what all layers, offloaded, take of the GPUs with this load; 0 on a CPU."""
+        if not footprint.device_bytes:
+            return 0
+        return footprint.device_bytes + self._growth(footprint, inspection, load)
+
+    def _growth(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return how much more cache and mask this load takes than the measured one."""
         measured_load = Load(footprint.context_length, footprint.concurrency, load.kv_type)
         counted = self.kv_bytes(inspection, measured_load)
         kv = _as_measured(self.kv_bytes(inspection, load), counted, footprint.kv_bytes)
         state = max(0, footprint.kv_bytes - counted) * load.concurrency // footprint.concurrency
-        more = max(0, load.concurrency - footprint.concurrency)
-        sampling = more * inspection.vocabulary_size * _SAMPLING_BYTES
-        mask = _mask_bytes(load) - _mask_bytes(measured_load)
-        return footprint.peak_bytes - footprint.kv_bytes + kv + state + mask + sampling
+        return kv + state - footprint.kv_bytes + _mask_bytes(load) - _mask_bytes(measured_load)
 
 
 def _compute_bytes(inspection: Inspection, load: Load) -> int:

@@ -20,7 +20,10 @@ class MemoryModel(Protocol):
         """Return the peak of one server before anything was measured, rather too much."""
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
-        """Return the peak of one server, carried from one measurement to this load."""
+        """Return the host's share of one server, carried from one measurement to this load."""
+
+    def predict_device_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return the share of all its GPUs together, likewise; 0 on a CPU."""
 
 
 MEMORY: Mapping[Engine, MemoryModel] = {

@@ -49,18 +49,30 @@ class VLLMMemory:
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the peak of a server with this load, whose cache is of the measured type.
 
-        Activations are added where the measurement could not fill a batch and this load can, but
-        never taken away: too much memory is waste, too little is a killed server. On a GPU it is
-        the device that holds cache and activations, and the host's share stays as it was.
+        On a GPU it is the device that holds cache and activations, and the host's share stays as
+        it was.
         """
-        if footprint.device_bytes:
-            return footprint.peak_bytes
+        on_host = 0 if footprint.device_bytes else self._growth(footprint, inspection, load)
+        return footprint.peak_bytes + on_host
+
+    def predict_device_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return what a server with this load takes of its GPUs; 0 on a CPU."""
+        if not footprint.device_bytes:
+            return 0
+        return footprint.device_bytes + self._growth(footprint, inspection, load)
+
+    def _growth(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
+        """Return how much more cache and activations this load takes than the measured one.
+
+        Activations are added where the measurement could not fill a batch and this load can, but
+        never taken away: too much memory is waste, too little is a killed server.
+        """
         measured_tokens = footprint.context_length * footprint.concurrency
         tokens = max(measured_tokens, load.context_length * load.concurrency)
-        activations = _activation_bytes(inspection, tokens)
-        more = activations - _activation_bytes(inspection, measured_tokens)
-        kv_bytes = self.kv_bytes(inspection, load)
-        return footprint.peak_bytes - footprint.kv_bytes + kv_bytes + more
+        more = _activation_bytes(inspection, tokens) - _activation_bytes(
+            inspection, measured_tokens
+        )
+        return self.kv_bytes(inspection, load) - footprint.kv_bytes + more
 
 
 def _group_layers(layout: KVLayout) -> int:

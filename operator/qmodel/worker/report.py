@@ -138,7 +138,7 @@ class Footprint(ApiModel):
     processes: list[ProcessMemory] | None = None
     """Each process of the server once it was ready, the largest first."""
     device_bytes: NonNegativeInt = 0
-    """Peak on the accelerator."""
+    """Peak on the server's GPUs together."""
     kv_bytes_per_token: NonNegativeInt
     """Growth of the KV cache with one token of one sequence."""
     load_seconds: NonNegativeFloat

@@ -51,5 +51,27 @@ def test_recurrent_state_is_one_a_sequence() -> None:
     assert found == (310 + 18 + 10) * MIB + 32
 
 
+def test_on_a_gpu_cache_and_mask_are_the_devices() -> None:
+    """SmolLM2-135M Q4_1 on an H200: what the device held, in MiB (`make bench-gpu`)."""
+    measured = footprint(
+        context_length=1024, kv_bytes=int(22.5 * MIB), peak_bytes=241 * MIB, device_bytes=737 * MIB
+    )
+    for context_length, concurrency, device_mib, host_mib in [
+        (4096, 1, 807, 245),
+        (2048, 4, 895, 248),
+        (1024, 16, 1073, 267),
+    ]:
+        load = Load(context_length, concurrency)
+        device = LlamaCppMemory().predict_device_bytes(measured, INSPECTION, load)
+        assert abs(device / MIB / device_mib - 1) < 0.002
+        host = predict_peak_bytes(measured, INSPECTION, load)
+        assert abs(host / MIB / host_mib - 1) < 0.02
+        assert host_mib < memory_limit_bytes(host) / MIB
+
+
+def test_without_a_gpu_no_device_is_sized() -> None:
+    assert LlamaCppMemory().predict_device_bytes(footprint(), INSPECTION, Load(8192, 2)) == 0
+
+
 def test_the_limit_has_three_percent_and_32_mebibytes_of_margin() -> None:
     assert memory_limit_bytes(1000 * MIB) == (1000 + 30 + 32) * MIB

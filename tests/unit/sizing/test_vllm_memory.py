@@ -75,7 +75,10 @@ def test_a_batch_that_was_not_filled_adds_its_activations() -> None:
 
 def test_on_a_gpu_the_hosts_share_stays() -> None:
     measured = footprint(device_bytes=900 * MIB, peak_bytes=3000 * MIB)
-    assert MEMORY.predict_peak_bytes(measured, INSPECTION, Load(8192, 9)) == 3000 * MIB
+    load = Load(8192, 9)
+    assert MEMORY.predict_peak_bytes(measured, INSPECTION, load) == 3000 * MIB
+    cache = MEMORY.kv_bytes(INSPECTION, load) - measured.kv_bytes
+    assert MEMORY.predict_device_bytes(measured, INSPECTION, load) == 900 * MIB + cache
 
 
 def test_the_estimate_holds_what_was_measured() -> None:

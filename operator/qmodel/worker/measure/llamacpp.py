@@ -99,13 +99,16 @@ class LlamaCpp:
                 stream.generated += not event.get("stop")
 
     def parts(self, peaks: Peaks) -> Parts:
-        """Return the printed buffers, and what the peak holds beyond those of the host."""
+        """Return the printed buffers, and what the peak holds beyond those of the host.
+
+        A GPU holds more than the printed buffers: the library's own context and its workspace.
+        """
         buffers = self._buffers
         return Parts(
             weights=buffers.weights,
             kv=buffers.kv,
             compute=buffers.compute,
             other=max(peaks.peak - buffers.host, 0),
-            device=buffers.device,
+            device=max(buffers.device, peaks.device),
             kv_per_token=buffers.kv_bytes_per_token(self._task.context_length),
         )
