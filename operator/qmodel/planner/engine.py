@@ -69,7 +69,7 @@ def gpu_count(ctx: Context) -> int:
 def serving_image(images: Images, engine: Engine, gpus: int) -> str:
     """Return the image that serves and measures."""
     if engine is Engine.LLAMA_CPP:
-        return images.llamacpp
+        return images.llamacpp_cuda if gpus else images.llamacpp
     return images.vllm_cuda if gpus else images.vllm
 
 

@@ -47,6 +47,8 @@ class Images:
     """Runs inspect and fetch."""
     llamacpp: str
     """Serves and measures GGUF."""
+    llamacpp_cuda: str
+    """The same on NVIDIA GPUs."""
     llamacpp_worker: str
     """Quantizes to GGUF and evaluates it; takes sources as they are."""
     quantizer: str

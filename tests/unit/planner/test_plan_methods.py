@@ -96,6 +96,15 @@ def test_a_gpu_goes_to_the_steps_that_compute_with_the_model() -> None:
     assert image == "vllm-cuda:1"
 
 
+def test_llama_cpp_on_a_gpu_has_the_image_that_can_use_it() -> None:
+    world = World(model(accelerator={"type": "GPU"}), (GPU,))
+    for step in ("inspect", "fetch", "quantize"):
+        world.settle()
+        world.complete(step)
+    world.settle()
+    assert world.wish("measure").containers[0].image == "llamacpp-cuda:1"
+
+
 @pytest.mark.parametrize(
     ("quantization", "serving", "reason", "told"),
     [
