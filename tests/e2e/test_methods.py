@@ -14,7 +14,17 @@ import yaml
 
 from demo.commands import Commands
 from e2e.kube import Object
-from e2e.models import CORE, LITTLE_CPU, SMOLLM2, Models, attempts, from_hub
+from e2e.models import (
+    CORE,
+    LITTLE_CPU,
+    READY_SECONDS,
+    SMOLLM2,
+    Models,
+    attempts,
+    container_of,
+    from_hub,
+    is_ready,
+)
 
 FEW_LAYERS = "test/smollm2-3-layers"
 SECONDS = 1500
@@ -28,6 +38,16 @@ TEXT = "\n\n".join(
 )
 """To judge on: short, because six methods are judged on two cores."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
+KILL_ENGINE = """
+import os, signal
+from pathlib import Path
+lines = Path("/proc").glob("[0-9]*/cmdline")
+engines = [line.parent.name for line in lines if line.read_bytes().startswith(b"VLLM::EngineCore")]
+for engine in engines:
+    os.kill(int(engine), signal.SIGKILL)
+print(len(engines))
+"""
+"""Kills the engine core; the API server, which is the container's process, lives on."""
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples" / "methods"
 
 
@@ -158,6 +178,28 @@ def test_a_report_shows_what_lies_on_the_volume(
     for title in ("Answers side by side", "Where the weights go", "Error of each layer"):
         assert title in text
     assert "<script" not in text
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_an_engine_that_dies_in_a_living_container_is_noticed(
+    models: Models, applied: dict[str, Object], commands: Commands
+) -> None:
+    name = "unquantized"
+    served(models, applied, name)
+    models.edit(name, serving={"replicas": 1})
+    models.wait_one_server(name, READY_SECONDS)
+    (pod,) = models.pods(name)
+    path = models.path(CORE, "pods", pod["metadata"]["name"])
+    words = ["exec", "-n", models.namespace, pod["metadata"]["name"], "-c", "server"]
+    assert commands.kubectl(*words, "--", "python", "-c", KILL_ENGINE).strip() == "1"
+    models.kube.wait(path, _was_restarted, READY_SECONDS, "restarted and ready")
+    models.wait_ready(name)
+    assert models.chat(name).strip()
+
+
+def _was_restarted(pod: Object | None) -> bool:
+    state = None if pod is None else container_of(pod, "server")
+    return pod is not None and state is not None and state["restartCount"] == 1 and is_ready(pod)
 
 
 def test_every_sample_of_a_method_is_served_here() -> None:
