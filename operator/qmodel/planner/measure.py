@@ -166,8 +166,12 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
 
 
 def _measured(found: FootprintStatus) -> StageResult:
+    on_gpu = (
+        f" and {found.device_bytes / 2**20:.0f} MiB of GPU memory" if found.device_bytes else ""
+    )
     message = (
-        f"{found.peak_bytes / 2**20:.0f} MiB at {found.concurrency} x {found.context_length} "
+        f"{found.peak_bytes / 2**20:.0f} MiB{on_gpu} at "
+        f"{found.concurrency} x {found.context_length} "
         f"tokens, {found.tokens_per_second:.0f} tokens/s; "
         f"{found.estimated_peak_bytes / 2**20:.0f} MiB were estimated"
     )

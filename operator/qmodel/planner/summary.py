@@ -45,7 +45,11 @@ def _stage(status: QuantizedModelStatus) -> str:
 
 
 def _footprint(status: QuantizedModelStatus) -> str | None:
-    return None if status.footprint is None else mebibytes(status.footprint.peak_bytes)
+    found = status.footprint
+    if found is None:
+        return None
+    on_gpu = f" + {mebibytes(found.device_bytes)} GPU" if found.device_bytes else ""
+    return mebibytes(found.peak_bytes) + on_gpu
 
 
 def _accelerator(status: QuantizedModelStatus) -> str | None:

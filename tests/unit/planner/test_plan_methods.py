@@ -11,6 +11,7 @@ from qmodel.planner.recipes import recipe
 from qmodel.worker.task import MeasureTask, QuantizeTask
 from unit.planner.values import model
 from unit.planner.world import World
+from unit.sizing.values import MIB, footprint
 
 METHODS = [
     ({"method": "GGUF"}, "llamacpp-worker:1", "llamacpp-worker:1", "LlamaCpp"),
@@ -103,6 +104,12 @@ def test_llama_cpp_on_a_gpu_has_the_image_that_can_use_it() -> None:
         world.complete(step)
     world.settle()
     assert world.wish("measure").containers[0].image == "llamacpp-cuda:1"
+    world.complete("measure", footprint=footprint(device_bytes=807 * MIB, peak_bytes=245 * MIB))
+    world.settle()
+    assert world.status.sizing is not None
+    assert world.status.sizing.device_bytes == 807 * MIB
+    assert world.status.footprint_summary == "245Mi + 807Mi GPU"
+    assert "807Mi of GPU memory" in world.message(ConditionType.SIZED)
 
 
 @pytest.mark.parametrize(
