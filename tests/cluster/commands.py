@@ -29,6 +29,7 @@ def run(
     stdin: str | None = None,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
+    heard: bool = False,
 ) -> str:
     """Run a program to its end.
 
@@ -38,6 +39,8 @@ def run(
         Seconds after which it is killed.
     environment
         Variables set beside those of this process.
+    heard
+        Whether what it says on stderr is said here, while it works.
 
     Returns
     -------
@@ -55,7 +58,8 @@ def run(
             words,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=None if heard else subprocess.PIPE,
             text=True,
             timeout=timeout,
             check=False,
@@ -69,7 +73,7 @@ def run(
         message = f"{words[0]}: no such program"
         raise ClusterError(message) from error
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-ERROR_LINES:])
+        tail = "\n".join((done.stdout + (done.stderr or "")).strip().splitlines()[-ERROR_LINES:])
         message = f"{shlex.join(words)}: exit status {done.returncode}\n{tail}"
         raise ClusterError(message)
     return done.stdout

@@ -12,7 +12,8 @@ from cluster import buildah, target
 from cluster.commands import ClusterError, run, say
 from cluster.settings import REPOSITORY
 
-CONTEXT_SECONDS = 900
+CONTEXT_SECONDS = 3600
+"""Two servers in Go are compiled the first time: minutes, but not on busy cores."""
 TAG_DIGITS = 12
 
 
@@ -32,7 +33,9 @@ class Image:
             return REPOSITORY
         command = [sys.executable, *self.context_script]
         path = {"PYTHONPATH": f"{REPOSITORY / 'operator'}:{REPOSITORY / 'tests'}"}
-        printed = run(command, timeout=CONTEXT_SECONDS, folder=REPOSITORY, environment=path)
+        printed = run(
+            command, timeout=CONTEXT_SECONDS, folder=REPOSITORY, environment=path, heard=True
+        )
         return Path(printed.splitlines()[-1])
 
     def reference(self, context: Path) -> str:
