@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from functools import lru_cache
 
 MODEL_UID_LABEL = "qmodel.dev/model-uid"
 STEP_LABEL = "qmodel.dev/step"
@@ -27,6 +28,7 @@ def short_hash(text: str, length: int = _HASH_LENGTH) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:length]
 
 
+@lru_cache(maxsize=4096)  # asked for in every pass
 def child_name(model: str, *suffixes: str) -> str:
     """Return a DNS label (RFC 1035) for a child of `model`.
 

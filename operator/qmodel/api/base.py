@@ -1,6 +1,7 @@
 """What every API model shares: camelCase on the wire, unknown fields refused, frozen values."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, alias_generators
 
@@ -31,6 +32,11 @@ class ApiModel(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON form: camelCase keys, nothing that is unset."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
+
+    def updated(self, values: Mapping[str, Any]) -> Self:
+        """Return this with other values; itself where it has them already."""
+        changed = {name: value for name, value in values.items() if getattr(self, name) != value}
+        return self.model_copy(update=changed) if changed else self
 
 
 def cel(rule: str, message: str) -> dict[str, str]:

@@ -25,6 +25,7 @@ _SUFFIXES = {
     "Pi": Decimal(1024) ** 5,
     "Ei": Decimal(1024) ** 6,
 }
+_SUFFIX_LETTERS = "".join(_SUFFIXES)
 
 QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
 DECIMAL_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"
@@ -38,7 +39,7 @@ def parse_quantity(text: str) -> Decimal:
     ValueError
         If the suffix is none of Kubernetes' own, or what precedes it is no number.
     """
-    digits = text.rstrip("".join(set("".join(_SUFFIXES))))
+    digits = text.rstrip(_SUFFIX_LETTERS)
     suffix = text[len(digits) :]
     if suffix not in _SUFFIXES or not digits:
         message = f"{text!r} is not a quantity: allowed are a number and one of {list(_SUFFIXES)}"

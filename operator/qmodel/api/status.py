@@ -217,7 +217,10 @@ class QuantizedModelStatus(ApiModel):
 
     def condition(self, kind: ConditionType) -> Condition | None:
         """Return the condition of that type, if it was ever set."""
-        return next((c for c in self.conditions if c.type == kind), None)
+        for condition in self.conditions:
+            if condition.type is kind:
+                return condition
+        return None
 
     def is_true(self, kind: ConditionType) -> bool:
         """Whether that condition is True."""

@@ -17,7 +17,7 @@ def plan(ctx: Context) -> StageResult:
     if source is None or serving_fit.problem(ctx.model, source) is not None:
         return StageResult()
     wanted = ctx.model.spec.accelerator
-    key = keys.digest(wanted.to_wire(), source.source_digest)
+    key = keys.accelerator_key(wanted, source.source_digest)
     if ctx.status.accelerator is not None and ctx.status.accelerator.key == key:
         return StageResult()
     need_bytes = serve_bytes(ctx.model, source, artifact_bytes(ctx.model.spec, source))

@@ -24,6 +24,8 @@ def between(before: QuantizedModelStatus, after: QuantizedModelStatus) -> tuple[
 
 def _announcement(before: Condition | None, now: Condition) -> Announcement | None:
     """Return the event of one condition's change, if people want to see it."""
+    if before is now:
+        return None
     if before is not None and (before.status, before.reason) == (now.status, now.reason):
         return None
     if now.status is ConditionStatus.TRUE:

@@ -48,6 +48,10 @@ class Context:
     source_key: str
     """`keys.source_key` of spec."""
 
+    def with_status(self, status: QuantizedModelStatus) -> "Context":
+        """Return this pass with the status as a further stage left it."""
+        return Context(self.model, self.observed, status, self.now, self.source_key)
+
     @property
     def source(self) -> SourceStatus | None:
         """The resolved source, if it was resolved from the source that spec names now."""

@@ -3,8 +3,10 @@
 import json
 from typing import Any
 
+from qmodel.api.serving import Accelerator, Engine, Serving
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.naming import short_hash
+from qmodel.planner.once import once
 from qmodel.planner.recipes import recipe
 
 REVISION_LENGTH = 10
@@ -21,6 +23,7 @@ def digest(*parts: Any) -> str:
     return short_hash(json.dumps(parts, sort_keys=True, separators=(",", ":")))
 
 
+@once
 def source_key(spec: QuantizedModelSpec) -> str:
     """Return what a resolved source depends on: where it is, not who may read it."""
     source = spec.source.to_wire()
@@ -41,12 +44,14 @@ def recipe_identity(spec: QuantizedModelSpec) -> dict[str, Any]:
     return found
 
 
+@once
 def revision(spec: QuantizedModelSpec, source_digest: str) -> str:
     """Return the name of an artifact: hash of the resolved source and the recipe."""
     text = json.dumps([source_digest, recipe_identity(spec)], sort_keys=True)
     return short_hash(text, REVISION_LENGTH)
 
 
+@once
 def evaluation_key(spec: QuantizedModelSpec) -> str:
     """Return what an evaluation depends on besides the artifact; the gate is not in it.
 
@@ -54,3 +59,33 @@ def evaluation_key(spec: QuantizedModelSpec) -> str:
     """
     text = None if spec.quantization.method == "None" else spec.quality_gate.text
     return digest(None if text is None else text.to_wire())
+
+
+@once
+def accelerator_key(wanted: Accelerator, source_digest: str) -> str:
+    """Return what the choice of an accelerator depends on."""
+    return digest(wanted.to_wire(), source_digest)
+
+
+@once
+def serving_key(
+    serving: Serving, engine: Engine, resource_name: str | None, count: int | None
+) -> str:
+    """Return what of spec changes memory in ways that only a measurement tells.
+
+    What a release of the operator chooses is not in it: an upgrade measures nothing anew.
+
+    Parameters
+    ----------
+    resource_name, count
+        The accelerator; without a count none is chosen yet.
+    """
+    return digest(
+        engine,
+        serving.kv_cache_type,
+        serving.dtype,
+        serving.tensor_parallel_size,
+        serving.extra_args or [],
+        [variable.to_wire() for variable in serving.env or []],
+        [] if count is None else [resource_name, count],
+    )

@@ -47,21 +47,13 @@ def current_footprint(ctx: Context) -> FootprintStatus | None:
 
 
 def serving_key(ctx: Context) -> str:
-    """Return what of spec changes memory in ways that only a measurement tells.
-
-    What a release of the operator chooses is not in it: an upgrade measures nothing anew.
-    """
-    serving = ctx.model.spec.serving
+    """Return what a measurement depends on besides the artifact."""
     chosen = ctx.status.accelerator
-    device = [] if chosen is None else [chosen.resource_name, chosen.count]
-    return keys.digest(
+    return keys.serving_key(
+        ctx.model.spec.serving,
         engine_of(ctx.model, ctx.source),
-        serving.kv_cache_type,
-        serving.dtype,
-        serving.tensor_parallel_size,
-        serving.extra_args or [],
-        [variable.to_wire() for variable in serving.env or []],
-        device,
+        None if chosen is None else chosen.resource_name,
+        None if chosen is None else chosen.count,
     )
 
 

@@ -20,13 +20,12 @@ def placement(ctx: Context) -> tuple[NodeSelector, tuple[Toleration, ...]]:
         **((template.node_selector if template else None) or {}),
         **(chosen.node_selector if chosen else {}),
     }
-    tolerations = [
+    tolerations = (
         *(spec.quantization.tolerations or []),
         *((template.tolerations if template else None) or []),
         *(chosen.tolerations if chosen else []),
-    ]
-    unique = dict.fromkeys(t.model_dump_json() for t in tolerations)
-    return selector, tuple(Toleration.model_validate_json(text) for text in unique)
+    )
+    return selector, tuple(t for i, t in enumerate(tolerations) if t not in tolerations[:i])
 
 
 def carried(ctx: Context, step: Step) -> PodTemplate | None:

@@ -7,7 +7,6 @@ asks now; if not, it says what it needs. A stage sees the status as the stages b
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
@@ -68,14 +67,15 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
     now
         The time, aware of its zone.
     """
-    status = model.status.model_copy(update={"progress": None})
+    status = model.status.updated({"progress": None})
     wishes: list[Wish] = []
     requeue: list[timedelta] = []
     ctx = Context(model, observed, status, now, keys.source_key(model.spec))
     for stage in STAGES:
         result = stage(ctx)
         status = _merge(status, result, model.generation, now)
-        ctx = replace(ctx, status=status)
+        if status is not ctx.status:
+            ctx = ctx.with_status(status)
         wishes.extend(result.wishes)
         if result.requeue_after is not None:
             requeue.append(result.requeue_after)
@@ -96,27 +96,37 @@ def _merge(
     """Return the status with a stage's blocks and condition."""
     updates = dict(result.updates)
     if result.verdict is not None:
-        condition = _condition(status, result.verdict, generation, now)
-        others = {c.type: c for c in status.conditions} | {condition.type: condition}
-        updates["conditions"] = [others[kind] for kind in ConditionType if kind in others]
-    return status.model_copy(update=updates)
+        before = status.condition(result.verdict.type)
+        condition = _condition(before, result.verdict, generation, now)
+        if condition is not before:
+            others = {c.type: c for c in status.conditions} | {condition.type: condition}
+            updates["conditions"] = [others[kind] for kind in ConditionType if kind in others]
+    return status.updated(updates)
 
 
 def _condition(
-    status: QuantizedModelStatus, verdict: Verdict, generation: int, now: datetime
+    before: Condition | None, verdict: Verdict, generation: int, now: datetime
 ) -> Condition:
     """Return the verdict as a condition; its time moves only with its status."""
-    before = status.condition(verdict.type)
+    reason = verdict.reason if _REASON.match(verdict.reason) else "Unknown"
+    told = (verdict.status, reason, verdict.message[:4096], generation)
+    if before is not None and told == _told(before):
+        return before
     same = before is not None and before.status is verdict.status
     since = before.last_transition_time if before is not None and same else _timestamp(now)
     return Condition(
         type=verdict.type,
         status=verdict.status,
-        reason=verdict.reason if _REASON.match(verdict.reason) else "Unknown",
+        reason=reason,
         message=verdict.message[:4096],
         observed_generation=generation,
         last_transition_time=since,
     )
+
+
+def _told(condition: Condition) -> tuple[object, ...]:
+    """Return what a condition says, its time aside."""
+    return (condition.status, condition.reason, condition.message, condition.observed_generation)
 
 
 def _timestamp(now: datetime) -> str:

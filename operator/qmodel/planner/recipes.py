@@ -3,12 +3,14 @@
 from qmodel.api.methods import AWQOptions, Backend, BitsAndBytesOptions, GPTQOptions, Method
 from qmodel.api.quantities import bytes_of
 from qmodel.api.quantization import Quantization
+from qmodel.planner.once import once
 from qmodel.worker.task import CALIBRATION_FILE, CalibrationTask, Recipe
 
 DEFAULT_IGNORE = ("lm_head",)
 """The head makes logits of everything before it: quantizing it costs most and saves little."""
 
 
+@once
 def recipe(spec: Quantization) -> Recipe:
     """Return how the artifact is made."""
     method = spec.method

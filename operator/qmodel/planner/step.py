@@ -70,7 +70,7 @@ def observed_record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatu
     elif known.attempts != job.attempt:
         known = following_record(ctx, plan, known, job.attempt)
     finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
-    return known.model_copy(update={"image": job.image, "finished": finished})
+    return known.updated({"image": job.image, "finished": finished})
 
 
 def following_record(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:

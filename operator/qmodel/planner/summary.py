@@ -20,8 +20,8 @@ _STAGES = {
 
 def summarise(ctx: Context, status: QuantizedModelStatus) -> QuantizedModelStatus:
     """Return the status with the fields that are derived from the rest."""
-    return status.model_copy(
-        update={
+    return status.updated(
+        {
             "observed_generation": ctx.model.generation,
             "revision": ctx.revision,
             "stage": _stage(status),
