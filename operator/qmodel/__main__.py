@@ -1,5 +1,6 @@
 """`python -m qmodel`: the operator's process."""
 
+import gc
 import logging
 import sys
 
@@ -9,6 +10,11 @@ from kubernetes.aio.config import ConfigException
 
 from qmodel.handlers import operate
 from qmodel.settings import SettingsError, parse
+
+
+YOUNG_OBJECTS = 20_000
+"""New containers until a collection looks for cycles. Events and answers are trees of some hundred
+dictionaries without one: at Python's 700 every third event pays for a look."""
 
 
 def main() -> int:
@@ -22,6 +28,8 @@ def main() -> int:
     kopf.configure(debug=settings.verbose, log_format=log_format)
     # One line an event and handler says nothing that a pass does not say better.
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)
+    gc.freeze()  # what the imports made stays for good: no collection need look at it
+    gc.set_threshold(YOUNG_OBJECTS)
     try:
         return 0 if uvloop.run(operate(settings)) else 1
     except ConfigException as error:

@@ -6,7 +6,7 @@ a Job, that is several times the cost of parsing its JSON, and a model's way to 
 answers and events. Bodies come typed from `qmodel.resources`; `qmodel.cluster.parse` reads answers.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 import aiohttp
@@ -112,20 +112,21 @@ class ApiClient:
             "resourceVersion": version,
         }
         path = scope.kind.path(scope.namespace)
-        async for line in self._stream("watch", scope.kind, path, params):
-            event = orjson.loads(line)
-            if event["type"] == "ERROR":
-                code = event["object"]["code"]
-                request = f"watch {path}"
-                raise from_status(request, code, orjson.dumps(event["object"]))
-            yield event
+        async for lines in self._stream("watch", scope.kind, path, params):
+            for event in map(orjson.loads, lines):
+                if event["type"] == "ERROR":
+                    code = event["object"]["code"]
+                    request = f"watch {path}"
+                    raise from_status(request, code, orjson.dumps(event["object"]))
+                yield event
 
     async def log(self, namespace: str, pod: str, container: str) -> AsyncIterator[bytes]:
         """Yield the lines of a container's log as they are written."""
         params = {"container": container, "follow": "true"}
         path = POD.path(namespace, pod, "log")
-        async for line in self._stream("get", POD, path, params, silence_seconds=None):
-            yield line
+        async for lines in self._stream("get", POD, path, params, silence_seconds=None):
+            for line in lines:
+                yield line
 
     async def _json(
         self,
@@ -161,8 +162,11 @@ class ApiClient:
         path: str,
         params: Mapping[str, str],
         silence_seconds: float | None = SILENCE_SECONDS,
-    ) -> AsyncIterator[bytes]:
-        """Send one request and yield its answer's lines as they come."""
+    ) -> AsyncIterator[Sequence[bytes]]:
+        """Send one request and yield its answer's lines as they come, those of one read together.
+
+        Lines may be of any length: aiohttp's own iteration fails on those above 128 KiB.
+        """
         API_CALLS.labels(verb, kind.plural).inc()
         request = f"{verb} {path}"
         timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=silence_seconds)
@@ -173,8 +177,13 @@ class ApiClient:
             if answer.status >= _OK:
                 content = await answer.read()
                 raise from_status(request, answer.status, content, _retry_after(answer))
-            async for line in _lines(answer.content):
-                yield line
+            rest = b""
+            async for chunk in answer.content.iter_any():
+                *lines, rest = (rest + chunk).split(b"\n")
+                if len(rest) > MAX_LINE_BYTES:
+                    message = f"a line of more than {MAX_LINE_BYTES} bytes"
+                    raise aiohttp.ClientPayloadError(message)
+                yield [line for line in lines if line]
 
 
 def session(
@@ -202,19 +211,6 @@ def session(
         headers={"User-Agent": MANAGER, "Accept": _JSON},
         middlewares=(*middlewares, authenticate),
     )
-
-
-async def _lines(content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Yield lines of any length (aiohttp's own iteration fails on those above 128 KiB)."""
-    rest = b""
-    async for chunk in content.iter_any():
-        *lines, rest = (rest + chunk).split(b"\n")
-        for line in lines:
-            if line:
-                yield line
-        if len(rest) > MAX_LINE_BYTES:
-            message = f"a line of more than {MAX_LINE_BYTES} bytes"
-            raise aiohttp.ClientPayloadError(message)
 
 
 def _retry_after(answer: aiohttp.ClientResponse) -> float:

@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from pydantic import ValidationError
@@ -38,6 +39,8 @@ MAX_MESSAGE_CHARACTERS = 1024
 
 MAX_NUMBER = 2**53
 """Largest number of a report: exact in every reader of JSON, and as many bytes are 8 PiB."""
+
+_STEPS = frozenset(Step)
 
 _STARTING = ("PodInitializing", "ContainerCreating", "ErrImagePull")
 """Reasons to wait that pass by themselves. ErrImagePull alternates with ImagePullBackOff, whose
@@ -100,7 +103,7 @@ def job(body: Object) -> ObservedJob | None:
     meta, status = body["metadata"], body.get("status", {})
     labels = meta.get("labels", {})
     step, attempt = labels.get(STEP_LABEL), labels.get(ATTEMPT_LABEL, "")
-    if step not in set(Step) or not attempt.isdigit():
+    if step not in _STEPS or not attempt.isdigit():
         return None
     state, end = _job_end(status)
     return ObservedJob(
@@ -187,6 +190,7 @@ def _results(containers: list[Object]) -> Iterator[ContainerResult]:
             )
 
 
+@lru_cache(maxsize=512)  # a pod that ended is heard of several times more
 def read_report(message: str) -> Report | None:
     """Return the report that a container left, or None if its message is something else."""
     try:
@@ -264,12 +268,11 @@ def service(body: Object) -> ObservedService:
 
 def claim(body: Object) -> ObservedClaim:
     """Return a volume's claim with the size that was asked for; what it got may be more."""
-    meta, status = body["metadata"], body.get("status", {})
+    meta = body["metadata"]
     return ObservedClaim(
         name=meta["name"],
         uid=meta["uid"],
         size_bytes=bytes_of(body["spec"]["resources"]["requests"]["storage"]),
-        phase=status.get("phase", "Pending"),
     )
 
 

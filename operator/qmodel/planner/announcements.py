@@ -17,15 +17,15 @@ _GOOD_NEWS = (
 def between(before: QuantizedModelStatus, after: QuantizedModelStatus) -> tuple[Announcement, ...]:
     """Return what happened between two statuses."""
     found = (
-        _announcement(before.condition(condition.type), condition) for condition in after.conditions
+        _announcement(before.condition(condition.type), condition)
+        for condition in after.conditions
+        if condition not in before.conditions
     )
     return tuple(a for a in found if a is not None)
 
 
 def _announcement(before: Condition | None, now: Condition) -> Announcement | None:
     """Return the event of one condition's change, if people want to see it."""
-    if before is now:
-        return None
     if before is not None and (before.status, before.reason) == (now.status, now.reason):
         return None
     if now.status is ConditionStatus.TRUE:
