@@ -7,7 +7,8 @@ the label that the operator gave it names whom it was made for.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from typing import Any
 
 from qmodel.cluster import parse
@@ -49,7 +50,10 @@ class Entry:
 
     def looks_like(self, other: "Entry") -> bool:
         """Whether neither planner nor drift detection sees a difference."""
-        return replace(self, version=other.version) == other
+        return _LOOKS(self) == _LOOKS(other)
+
+
+_LOOKS = attrgetter(*(field.name for field in fields(Entry) if field.name != "version"))
 
 
 def read(kind: Kind, body: Object) -> Entry | None:
@@ -70,10 +74,18 @@ def read(kind: Kind, body: Object) -> Entry | None:
         value=value,
         desired_hash=annotations.get(DESIRED_ANNOTATION, ""),
         operator_version=annotations.get(VERSION_ANNOTATION, ""),
-        spec=body["spec"] if kind in _APPLIED_AGAIN else None,
+        spec=_applied_again(kind, body),
         deleting=kind.name in WRITTEN and "deletionTimestamp" in meta,
         running=parse.running_container(body) if kind is POD else "",
     )
+
+
+def _applied_again(kind: Kind, body: Object) -> Object | None:
+    """Return where drift is sought; which volume a claim was given is not ours to want."""
+    if kind not in _APPLIED_AGAIN:
+        return None
+    spec: Object = body["spec"]
+    return {name: spec[name] for name in spec if name != "volumeName"} if kind is CLAIM else spec
 
 
 def server_group(deployment: Entry) -> Group:

@@ -176,9 +176,10 @@ class Reconciler:
             return
         body = _status_body(observed, status)
         try:
-            answer = await self._client.apply(
-                MODEL, model.namespace, model.name, body, sub="status"
-            )
+            with self._store.writing_status(model.uid, status):
+                answer = await self._client.apply(
+                    MODEL, model.namespace, model.name, body, sub="status"
+                )
         except NotFound:
             self._store.forget(model.uid)
             return

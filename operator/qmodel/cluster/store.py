@@ -9,6 +9,8 @@ would see no difference.
 """
 
 from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from qmodel.api.conditions import ConditionType
@@ -56,6 +58,8 @@ class Store:
         """Version at which an object was deleted, or left the watch by losing its label."""
         self._progress: dict[str, int] = {}
         self._nodes: tuple[Node, ...] | None = None
+        self._writing: dict[str, QuantizedModelStatus] = {}
+        """Statuses that are on their way to the API server, by model."""
 
     def put(self, kind: Kind, body: Object) -> Keys:
         """Take in an object as it now is."""
@@ -94,6 +98,15 @@ class Store:
             and entry.uid not in uids
         ]
         return set[str]().union(*(self.drop(uid, version) for uid in gone))
+
+    @contextmanager
+    def writing_status(self, uid: str, status: QuantizedModelStatus) -> Iterator[None]:
+        """Know our own status if its event comes before the answer: it is no news to anybody."""
+        self._writing[uid] = status
+        try:
+            yield
+        finally:
+            del self._writing[uid]
 
     def wrote_status(self, uid: str, status: QuantizedModelStatus, answer: Object) -> None:
         """Take in the answer to our own status write, so that nothing is planned on the old one."""
@@ -184,7 +197,7 @@ class Store:
             self._forget(known)
         self._entries[entry.uid] = entry
         self._groups[entry.kind.name, entry.group][entry.uid] = entry
-        if known is not None and known.looks_like(entry):
+        if known is not None and (known.looks_like(entry) or self._is_our_write(entry, known)):
             return set()
         if entry.kind is POD and not self._is_news(entry, known):
             return set()
@@ -201,6 +214,11 @@ class Store:
         if entry.kind is NODE:
             self._nodes = None
         return concerned
+
+    def _is_our_write(self, entry: Entry, known: Entry) -> bool:
+        """Whether all that changed of a model is the status that is being written."""
+        status = self._writing.get(entry.uid)
+        return status is not None and bool(_with_status(known.value, status) == entry.value)
 
     def _is_news(self, pod: Entry, known: Entry | None) -> bool:
         """Whether a pod got into trouble or out of it, or its end was waited for.

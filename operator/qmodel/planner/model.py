@@ -197,7 +197,6 @@ class ObservedClaim:
     name: str
     uid: str
     size_bytes: int
-    phase: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,34 @@ def test_an_event_that_changes_nothing_for_the_planner_wakes_nobody() -> None:
     assert store.put(JOB, job(active=1, startTime="2026-01-01T00:00:01Z")) == set()
 
 
+def test_that_a_claim_was_given_its_volume_wakes_nobody() -> None:
+    store = store_with_model()
+    store.put(CLAIM, claim())
+    bound = claim(phase="Bound")
+    bound["spec"] = {**bound["spec"], "volumeName": "volume"}
+    assert store.put(CLAIM, bound) == set()
+
+
+def test_our_own_status_that_is_heard_of_before_its_answer_wakes_nobody() -> None:
+    store = store_with_model()
+    status = QuantizedModelStatus(stage="Inspecting")
+    with store.writing_status(MODEL_UID, status):
+        assert store.put(MODEL, {**model(), "status": status.to_wire()}) == set()
+    found = store.model(MODEL_UID)
+    assert found is not None
+    assert found.status == status
+
+
+def test_what_another_changed_while_a_status_is_written_wakes_the_model() -> None:
+    store = store_with_model()
+    status = QuantizedModelStatus(stage="Inspecting")
+    edited = model()
+    edited["metadata"]["generation"] += 1
+    with store.writing_status(MODEL_UID, status):
+        assert store.put(MODEL, {**edited, "status": status.to_wire()}) == {MODEL_UID}
+        assert store.put(MODEL, {**model(), "status": {"stage": "Failed"}}) == {MODEL_UID}
+
+
 def test_older_news_is_ignored() -> None:
     store = store_with_model()
     older, newer = job(), job(done="Complete")

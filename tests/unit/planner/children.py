@@ -70,7 +70,7 @@ class Children:
                 self.service = ObservedService(wish.name, uid, wish.revision)
             case WantClaim():
                 uid = self.claim.uid if self.claim else self.new_uid()
-                self.claim = ObservedClaim(wish.name, uid, wish.size_bytes, "Pending")
+                self.claim = ObservedClaim(wish.name, uid, wish.size_bytes)
                 self.claim_wish = wish
             case Remove():
                 self._remove(wish)
