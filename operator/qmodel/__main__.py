@@ -11,7 +11,6 @@ from kubernetes.aio.config import ConfigException
 from qmodel.handlers import operate
 from qmodel.settings import SettingsError, parse
 
-
 YOUNG_OBJECTS = 20_000
 """New containers until a collection looks for cycles. Events and answers are trees of some hundred
 dictionaries without one: at Python's 700 every third event pays for a look."""

@@ -79,6 +79,7 @@ class Machinery:
             *(informer.listed.wait() for informer in self._others),
             *(informer.list_patiently() for informer in self._models),
         )
+        self._queue.put_last(self._store.is_ready)  # a restart must not keep a new model waiting
         logger.info("Serving %d models", len(self._store.models()))
         self._spawn(self._list_models_with_kopf())
         self._spawn(self._reconciler.run())

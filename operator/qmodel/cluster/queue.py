@@ -6,7 +6,7 @@ pass. A key whose pass failed comes back after a delay that doubles each time.
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from qmodel.metrics import QUEUE_DEPTH
 
@@ -79,6 +79,12 @@ class WorkQueue:
     def forget(self, key: str) -> None:
         """Drop what is remembered of a key that will not come again."""
         self._failures.pop(key, None)
+
+    def put_last(self, is_last: Callable[[str], bool]) -> None:
+        """Have the keys in line of which this is true worked on after the others."""
+        line = [self._ready.get_nowait() for _ in range(self._ready.qsize())]
+        for key in sorted(line, key=is_last):
+            self._ready.put_nowait(key)
 
     async def take(self) -> str:
         """Wait for a key; the caller must give it back with `done`."""

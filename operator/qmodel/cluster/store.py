@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from qmodel.api.conditions import ConditionType
+from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.cluster import entries
@@ -130,6 +130,17 @@ class Store:
         """Return a model by its uid."""
         entry = self._entries.get(uid)
         return entry.value if entry is not None and entry.kind is MODEL else None
+
+    def is_ready(self, uid: str) -> bool:
+        """Whether a model serves what its spec asks for now, as far as its status says."""
+        model = self.model(uid)
+        ready = None if model is None else model.status.condition(ConditionType.READY)
+        return (
+            model is not None
+            and ready is not None
+            and ready.status is ConditionStatus.TRUE
+            and ready.observed_generation == model.generation
+        )
 
     def models(self) -> list[Model]:
         """Return all models."""

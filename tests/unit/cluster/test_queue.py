@@ -122,3 +122,12 @@ async def test_nothing_is_kept_of_keys_that_do_not_come_again() -> None:
     queue.done(key)
     await asyncio.sleep(2 * work_queue.PAUSE_SECONDS)
     assert queue._rested == {}
+
+
+async def test_some_keys_in_line_can_be_put_behind_the_others() -> None:
+    queue = WorkQueue()
+    queue.wake(["ready 1", "new 1", "ready 2", "new 2"])
+    queue.put_last(lambda key: key.startswith("ready"))
+    queue.wake(["later", "new 1"])
+    order = [await take(queue) for _ in range(5)]
+    assert order == ["new 1", "new 2", "ready 1", "ready 2", "later"]

@@ -1,3 +1,4 @@
+import pytest
 from objects import (
     INSTALLATION,
     MODEL_UID,
@@ -248,3 +249,28 @@ def test_progress_is_observed_with_its_job() -> None:
     assert store.progress("uid-of-job", 35) == {MODEL_UID}
     assert observed(store).jobs[0].progress_percent == 35
     assert store.progress("uid-of-nothing", 35) == set()
+
+
+@pytest.mark.parametrize(
+    ("status", "generation", "is_ready"),
+    [("True", 1, True), ("Unknown", 1, False), ("False", 1, False), ("True", 0, False)],
+)
+def test_a_model_is_ready_if_that_was_said_of_its_present_spec(
+    status: str, generation: int, *, is_ready: bool
+) -> None:
+    ready = {
+        "type": "Ready",
+        "status": status,
+        "reason": "Serving",
+        "observedGeneration": generation,
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    }
+    store = Store(INSTALLATION)
+    store.put(MODEL, model(status={"conditions": [ready]}))
+    assert store.is_ready(MODEL_UID) is is_ready
+
+
+def test_a_model_of_which_nothing_is_known_is_not_ready() -> None:
+    store = store_with_model()
+    assert not store.is_ready(MODEL_UID)
+    assert not store.is_ready("another")
