@@ -3,7 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, alias_generators
+from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, alias_generators
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from qmodel.api.docstrings import attribute_docstrings
 
 GROUP = "qmodel.dev"
 VERSION = "v1alpha1"
@@ -25,9 +29,20 @@ class ApiModel(BaseModel):
         validate_by_alias=True,
         extra="forbid",
         frozen=True,
-        use_attribute_docstrings=True,
         protected_namespaces=(),
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        """Describe each field by the text below it."""
+        schema = handler(core_schema)
+        properties = handler.resolve_ref_schema(schema).get("properties", {})
+        for field, text in attribute_docstrings(cls).items():
+            if wire_name(field) in properties:
+                properties[wire_name(field)].setdefault("description", text)
+        return schema
 
     def to_wire(self) -> dict[str, Any]:
         """Return the JSON form: camelCase keys, nothing that is unset."""
