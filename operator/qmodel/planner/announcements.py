@@ -16,11 +16,8 @@ _GOOD_NEWS = (
 
 def between(before: QuantizedModelStatus, after: QuantizedModelStatus) -> tuple[Announcement, ...]:
     """Return what happened between two statuses."""
-    found = (
-        _announcement(before.condition(condition.type), condition)
-        for condition in after.conditions
-        if condition not in before.conditions
-    )
+    pairs = ((before.condition(condition.type), condition) for condition in after.conditions)
+    found = (_announcement(known, now) for known, now in pairs if known is not now)
     return tuple(a for a in found if a is not None)
 
 

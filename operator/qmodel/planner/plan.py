@@ -43,6 +43,9 @@ STAGES: tuple[Stage, ...] = (
     serve.plan,
 )
 
+_CONDITIONS = tuple(ConditionType)
+_PARTS = tuple(kind for kind in ConditionType if kind is not ConditionType.READY)
+
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}$")
 """What a condition takes; kubelets and API servers need not keep to it."""
 
@@ -70,16 +73,17 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
     status = model.status.updated({"progress": None})
     wishes: list[Wish] = []
     requeue: list[timedelta] = []
+    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     ctx = Context(model, observed, status, now, keys.source_key(model.spec))
     for stage in STAGES:
         result = stage(ctx)
-        status = _merge(status, result, model.generation, now)
+        status = _merge(status, result, model.generation, stamp)
         if status is not ctx.status:
             ctx = ctx.with_status(status)
         wishes.extend(result.wishes)
         if result.requeue_after is not None:
             requeue.append(result.requeue_after)
-    status = _merge(status, _ready(status), model.generation, now)
+    status = _merge(status, _ready(status), model.generation, stamp)
     status = summary.summarise(ctx, status)
     wishes.extend(_needless_jobs(ctx))
     return Plan(
@@ -91,52 +95,49 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
 
 
 def _merge(
-    status: QuantizedModelStatus, result: StageResult, generation: int, now: datetime
+    status: QuantizedModelStatus, result: StageResult, generation: int, stamp: str
 ) -> QuantizedModelStatus:
     """Return the status with a stage's blocks and condition."""
-    updates = dict(result.updates)
-    if result.verdict is not None:
-        before = status.condition(result.verdict.type)
-        condition = _condition(before, result.verdict, generation, now)
-        if condition is not before:
-            others = {c.type: c for c in status.conditions} | {condition.type: condition}
-            updates["conditions"] = [others[kind] for kind in ConditionType if kind in others]
-    return status.updated(updates)
+    status = status.updated(result.updates)
+    if result.verdict is None:
+        return status
+    before = status.condition(result.verdict.type)
+    condition = _condition(before, result.verdict, generation, stamp)
+    if condition is before:
+        return status
+    others = {c.type: c for c in status.conditions} | {condition.type: condition}
+    conditions = [others[kind] for kind in _CONDITIONS if kind in others]
+    return status.model_copy(update={"conditions": conditions})
 
 
 def _condition(
-    before: Condition | None, verdict: Verdict, generation: int, now: datetime
+    before: Condition | None, verdict: Verdict, generation: int, stamp: str
 ) -> Condition:
     """Return the verdict as a condition; its time moves only with its status."""
     reason = verdict.reason if _REASON.match(verdict.reason) else "Unknown"
-    told = (verdict.status, reason, verdict.message[:4096], generation)
-    if before is not None and told == _told(before):
-        return before
-    same = before is not None and before.status is verdict.status
-    since = before.last_transition_time if before is not None and same else _timestamp(now)
+    message, since = verdict.message[:4096], stamp
+    if before is not None and before.status is verdict.status:
+        if _told(before) == (reason, message, generation):
+            return before
+        since = before.last_transition_time
     return Condition(
         type=verdict.type,
         status=verdict.status,
         reason=reason,
-        message=verdict.message[:4096],
+        message=message,
         observed_generation=generation,
         last_transition_time=since,
     )
 
 
 def _told(condition: Condition) -> tuple[object, ...]:
-    """Return what a condition says, its time aside."""
-    return (condition.status, condition.reason, condition.message, condition.observed_generation)
-
-
-def _timestamp(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    """Return what a condition says besides its status."""
+    return (condition.reason, condition.message, condition.observed_generation)
 
 
 def _ready(status: QuantizedModelStatus) -> StageResult:
     """Sum the conditions up: the first that is not True speaks for all."""
-    parts = [kind for kind in ConditionType if kind is not ConditionType.READY]
-    for kind in parts:
+    for kind in _PARTS:
         found = status.condition(kind)
         if found is not None and found.status is not ConditionStatus.TRUE:
             return StageResult(
