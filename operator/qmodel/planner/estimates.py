@@ -20,13 +20,20 @@ def serve_bytes(model: QuantizedModel, source: SourceStatus, weight_bytes: int) 
     return arithmetic.estimate_peak_bytes(source, weight_bytes, load_of(model, source))
 
 
-def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus) -> int:
+def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int) -> int:
     """Return the memory of the quantize Job, whose containers run one after another."""
     wanted = recipe(spec.quantization)
-    making = steps.quantize_bytes(wanted, source)
+    making = steps.quantize_bytes(wanted, source, accelerator_count)
     if wanted.backend is None:
         return making
     return max(making, steps.evaluate_bytes(wanted, source, artifact_bytes(spec, source)))
+
+
+def quantize_shared_bytes(
+    spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int
+) -> int:
+    """Return what of that memory is shared among the Job's processes."""
+    return steps.quantize_shared_bytes(recipe(spec.quantization), source, accelerator_count)
 
 
 def measure_bytes(model: QuantizedModel, source: SourceStatus, weight_bytes: int) -> int:

@@ -295,7 +295,7 @@ class WantJob:
     engine_env: dict[str, str] = field(default_factory=dict)
     """What the operator gives the engine."""
     shared_memory_bytes: int = 0
-    """What /dev/shm must hold, where the step runs an engine that needs it."""
+    """What /dev/shm must hold, where processes of the step share memory; it counts as memory."""
     pod_template: PodTemplate | None = None
     """What else of the user's the pod carries, besides the node selector and tolerations."""
 

@@ -18,7 +18,7 @@ from qmodel.planner.accelerator import accelerators
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import evaluating_image, quantizing_image
-from qmodel.planner.estimates import quantize_bytes
+from qmodel.planner.estimates import quantize_bytes, quantize_shared_bytes
 from qmodel.planner.fetch import source_directory
 from qmodel.planner.model import Accelerators, Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
@@ -133,7 +133,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
     memory_bytes = (
         bytes_of(asked.memory)
         if asked is not None and asked.memory is not None
-        else quantize_bytes(spec, source)
+        else quantize_bytes(spec, source, _accelerator_count(ctx))
     )
     return StepPlan(
         step=Step.QUANTIZE,
@@ -192,6 +192,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
         calibration=_calibration_text(ctx),
         evaluation=spec.quality_gate.text,
         accelerators=_accelerators(ctx),
+        shared_memory_bytes=quantize_shared_bytes(spec, source, _accelerator_count(ctx)),
         node_selector=node_selector,
         tolerations=tolerations,
         pod_template=carried(ctx, Step.QUANTIZE),
@@ -210,6 +211,11 @@ def _accelerators(ctx: Context) -> Accelerators | None:
         return None
     chosen = ctx.status.accelerator
     return None if chosen is None else accelerators(chosen)
+
+
+def _accelerator_count(ctx: Context) -> int:
+    found = _accelerators(ctx)
+    return 0 if found is None else found.count
 
 
 def _quantize_task(ctx: Context, source: SourceStatus, thread_count: int) -> QuantizeTask:

@@ -38,17 +38,36 @@ EVALUATION_BATCH_TOKENS = 128
 """What the worker evaluates with: positions whose logits are held and compared at once."""
 LOGIT_BYTES = 40
 """One logit of both models: as computed and as output (16), and compared in double precision."""
+RANK_BYTES = TORCH_BYTES + 1024 * MIB
+"""One of several processes: the libraries, and room for an accelerator's driver."""
+EXCHANGE_BYTES = 1024 * MIB
+"""What ranks exchange through shared memory, besides weights."""
 _FLOAT_BYTES = 4
 
 
-def quantize_bytes(recipe: Recipe, inspection: Inspection) -> int:
-    """Return what making the artifact takes."""
+def quantize_bytes(recipe: Recipe, inspection: Inspection, accelerator_count: int) -> int:
+    """Return what making the artifact takes, shared memory included."""
     if recipe.backend is None:
         return LINK_BYTES
     if recipe.backend is Backend.LLAMA_CPP:
         return _convert_bytes(inspection)
-    weights = inspection.parameters * BASE_WEIGHT_BYTES
-    return TORCH_BYTES + 2 * weights + _calibration_bytes(recipe.calibration, inspection)
+    work = _weights_at_work_bytes(inspection) + _calibration_bytes(recipe.calibration, inspection)
+    ranks = rank_count(recipe, accelerator_count)
+    several = ranks * RANK_BYTES + EXCHANGE_BYTES if ranks > 1 else 0
+    return TORCH_BYTES + work + several
+
+
+def rank_count(recipe: Recipe, accelerator_count: int) -> int:
+    """Return how many processes at most share the calibration, one for each accelerator."""
+    calibrates = recipe.backend is Backend.LLM_COMPRESSOR and recipe.calibration is not None
+    return max(1, accelerator_count) if calibrates else 1
+
+
+def quantize_shared_bytes(recipe: Recipe, inspection: Inspection, accelerator_count: int) -> int:
+    """Return what of its memory the Job shares among its processes; 0 where there is but one."""
+    if rank_count(recipe, accelerator_count) == 1:
+        return 0
+    return _weights_at_work_bytes(inspection) + EXCHANGE_BYTES
 
 
 def evaluate_bytes(recipe: Recipe, inspection: Inspection, artifact_bytes: int) -> int:
@@ -78,6 +97,11 @@ def _convert_bytes(inspection: Inspection) -> int:
     """
     largest = inspection.vocabulary_size * inspection.hidden_size * _FLOAT_BYTES
     return CONVERTER_BYTES + TENSOR_COPIES * largest + vocabulary_bytes(inspection)
+
+
+def _weights_at_work_bytes(inspection: Inspection) -> int:
+    """Return the weights as they are read and, beside them, as they become."""
+    return 2 * inspection.parameters * BASE_WEIGHT_BYTES
 
 
 def _calibration_bytes(calibration: CalibrationTask | None, inspection: Inspection) -> int:

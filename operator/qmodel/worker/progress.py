@@ -1,6 +1,5 @@
 """Progress of a step: JSON lines on stdout that the operator tails and the CLI draws."""
 
-import sys
 from typing import TextIO
 
 from qmodel.worker.report import ProgressLine
@@ -14,10 +13,10 @@ class Progress:
     step
         The step's name, as in its task.
     stream
-        Where the lines go; stdout unless a test looks.
+        Where the lines go; None: the process's stdout, so that another process may go on telling.
     """
 
-    def __init__(self, step: str, stream: TextIO = sys.stdout) -> None:
+    def __init__(self, step: str, stream: TextIO | None = None) -> None:
         self._step = step
         self._stream = stream
         self._percent = -1

@@ -51,6 +51,13 @@ def test_memory_is_reserved_in_full(name: str) -> None:
         assert resources["requests"]["memory"] == resources["limits"]["memory"]
 
 
+def test_memory_that_ranks_share_is_counted_in_what_the_pod_reserves() -> None:
+    pod = pod_of("quantize-job-on-gpus")
+    (shared,) = (volume["emptyDir"] for volume in pod["volumes"] if volume["name"] == "shm")
+    assert shared == {"medium": "Memory", "sizeLimit": "1536Mi"}
+    assert pod["containers"][0]["resources"]["limits"]["memory"] == "8Gi"
+
+
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_every_mount_has_its_volume(name: str) -> None:
     pod = pod_of(name)
@@ -67,7 +74,11 @@ def test_only_what_computes_with_the_model_holds_a_gpu(name: str) -> None:
         for container in containers_of(pod_of(name))
         if "nvidia.com/gpu" in container["resources"]["limits"]
     ]
-    expected = {"measure-job-on-gpu": ["measure"], "deployment-on-gpu": ["server"]}
+    expected = {
+        "quantize-job-on-gpus": ["quantize"],
+        "measure-job-on-gpu": ["measure"],
+        "deployment-on-gpu": ["server"],
+    }
     assert holders == expected.get(name, [])
 
 

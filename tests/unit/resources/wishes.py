@@ -3,13 +3,14 @@
 The objects that follow are read by people in `data/`, so that a change to them is seen in review.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from qmodel.api.gguf import GGUFOptions, GGUFType
-from qmodel.api.methods import Backend, Method
+from qmodel.api.methods import AWQOptions, Backend, Method
 from qmodel.api.placement import Toleration
 from qmodel.api.quantization import Quantization
 from qmodel.api.resource import QuantizedModel
@@ -177,6 +178,36 @@ QUANTIZE = WantJob(
     node_selector={"pool": "models"},
     tolerations=(Toleration(key="models", operator="Exists", effect="NoSchedule"),),
 )
+QUANTIZE_ON_GPUS = replace(
+    QUANTIZE,
+    containers=(
+        WantContainer(
+            Container.QUANTIZE,
+            "qmodel/quantizer:0.1.0",
+            QuantizeTask(
+                source_directory=f"/artifacts/sources/{DIGEST}",
+                directory=f"/artifacts/{REVISION}",
+                revision=REVISION,
+                recipe=Recipe(
+                    method=Method.AWQ,
+                    backend=Backend.LLM_COMPRESSOR,
+                    awq=AWQOptions(),
+                    ignore=["lm_head"],
+                    calibration=CalibrationTask(),
+                ),
+                source_repository="example/smollm2",
+                source_revision="c" * 40,
+                threads=2,
+            ),
+            8192 * MIB,
+            "1",
+        ),
+    ),
+    calibration=None,
+    evaluation=None,
+    accelerators=Accelerators("nvidia.com/gpu", 2),
+    shared_memory_bytes=1536 * MIB,
+)
 MEASURE_ON_GPU = WantJob(
     name="smollm2-measure-0a1b2c3d-1",
     step=Step.MEASURE,
@@ -262,6 +293,7 @@ WISHES: dict[str, Child] = {
     "inspect-job": INSPECT,
     "fetch-job": FETCH,
     "quantize-job": QUANTIZE,
+    "quantize-job-on-gpus": QUANTIZE_ON_GPUS,
     "measure-job-on-gpu": MEASURE_ON_GPU,
     "deployment": WantDeployment("smollm2-0a1b2c3d4e", ROLLOUT, 1),
     "deployment-on-gpu": WantDeployment("smollm2-0a1b2c3d4e", GPU_ROLLOUT, 3),

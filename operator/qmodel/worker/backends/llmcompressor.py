@@ -1,13 +1,19 @@
 """llm-compressor: AWQ, GPTQ, FP8, INT8, NVFP4 and MXFP4 in the compressed-tensors format.
 
 The model lies in memory; where there is an accelerator, the library brings one layer at a time to
-it, so that a model larger than the accelerator can be quantized.
+it, so that a model larger than the accelerator can be quantized. Where there are several, each
+takes a layer of its own copy and its part of the samples, in a process of its own; the processes
+share the model in memory, sum what they observed, and quantize each its part of the layer.
 """
 
+import gc
+import io
 import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,23 +23,31 @@ os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DIS
 os.environ.update({"LLM_COMPRESSOR_LOG_LEVEL": "CRITICAL", "TOKENIZERS_PARALLELISM": "false"})
 
 import torch
+from compressed_tensors.offload import load_offloaded_model
 from compressed_tensors.utils import patch_attr
 from llmcompressor import oneshot
 from llmcompressor.core import LifecycleCallbacks
+from llmcompressor.entrypoints import utils as entrypoint
 from llmcompressor.pipelines.cache import IntermediatesCache
 from loguru import logger
 from pydantic import JsonValue
+from torch import distributed
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
-from qmodel.worker.backends import CalibrationSet, group_sizes
+from qmodel.worker.backends import CalibrationSet, group_sizes, ranks
 from qmodel.worker.backends.library_errors import library_errors
 from qmodel.worker.backends.llmcompressor_recipes import modifiers
+from qmodel.worker.backends.ranks import Place
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
 SEED = 0
 """What the library draws, it draws from torch's generator."""
+LONGEST_WAIT = timedelta(days=7)
+"""Of a rank for the others, such as while the first reads the model: the Job's own limit counts."""
+Rows = list[list[int]]
+"""Token ids of each sequence that the library is given."""
 _log = logging.getLogger(__name__)
 _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
@@ -61,19 +75,13 @@ class LLMCompressor:
         EngineFailed
             If the library fails.
         """
-        torch.set_num_threads(threads)
-        torch.manual_seed(SEED)
-        with library_errors("llm-compressor", out):
-            model = AutoModelForCausalLM.from_pretrained(
-                source, dtype="auto", use_safetensors=True, **_LOCAL
-            )
-            group_sizes.check(recipe, _linear_widths(model))
-            progress.at(0.05, "the model is loaded")
-            _quantize(model, source, recipe, calibration, progress)
-            progress.at(0.95, "writing")
-            # The source's own is copied; some are refused when they are saved again.
-            model.generation_config = GenerationConfig()
-            model.save_pretrained(out, save_compressed=True, max_shard_size=recipe.max_shard_bytes)
+        rows = _rows(calibration, recipe)
+        count = _rank_count(rows)
+        if count > 1:
+            # What drew the samples is gone, but this process still holds its memory.
+            gc.collect()
+            torch.accelerator.empty_cache()
+        ranks.run(partial(_make, recipe, source, out, rows, progress), count, threads)
 
     def versions(self) -> dict[str, JsonValue]:
         """Return what the manifest should tell about the libraries."""
@@ -81,32 +89,105 @@ class LLMCompressor:
         return {name: version(name) for name in names}
 
 
+def _rows(calibration: CalibrationSet | None, recipe: Recipe) -> Rows:
+    """Return the samples, end to end, in rows of one length.
+
+    Rows need no padding, whose activations would be observed too, and a few long rows take a
+    fraction of the time of many short ones. AutoAWQ does the same.
+    """
+    if calibration is None or recipe.calibration is None:
+        return []
+    length = recipe.calibration.max_sequence_length
+    tokens = [token for sample in calibration.sequences for token in sample]
+    return [tokens[start : start + length] for start in range(0, len(tokens), length)]
+
+
+def _rank_count(rows: Rows) -> int:
+    """Return how many accelerators share the work: each needs something to observe."""
+    devices: int = torch.accelerator.device_count()
+    return max(1, min(devices, len(rows)))
+
+
+def _make(
+    recipe: Recipe,
+    source: Path,
+    out: Path,
+    rows: Rows,
+    progress: Progress | ProgressPart,
+    place: Place,
+) -> None:
+    """Write the artifact, alone or together with the other ranks, of which the first tells."""
+    torch.set_num_threads(place.threads)
+    torch.manual_seed(SEED)
+    told = progress if place.rank == 0 else Progress("quantize", io.StringIO())
+    with library_errors("llm-compressor", out), _joined(place):
+        model = _loaded(source, place)
+        group_sizes.check(recipe, _linear_widths(model))
+        told.at(0.05, "the model is loaded")
+        _quantize(model, source, recipe, rows[place.rank :: place.count], told)
+        told.at(0.95, "writing")
+        # The source's own is copied; some are refused when they are saved again.
+        model.generation_config = GenerationConfig()
+        model.save_pretrained(out, save_compressed=True, max_shard_size=recipe.max_shard_bytes)
+
+
+@contextmanager
+def _joined(place: Place) -> Iterator[None]:
+    """Let the ranks compute together; one that fails takes no leave, as it is killed."""
+    if place.count == 1:
+        yield
+        return
+    # All are in one pod: nobody else is to reach them.
+    os.environ.update({"GLOO_SOCKET_IFNAME": "lo", "NCCL_SOCKET_IFNAME": "lo"})
+    device = torch.accelerator.current_accelerator()
+    if device is not None:
+        torch.accelerator.set_device_index(place.rank)
+        device = torch.device(device.type, place.rank)
+    distributed.init_process_group(
+        distributed.get_default_backend_for_device(device or "cpu"),
+        init_method=place.meeting.as_uri(),
+        rank=place.rank,
+        world_size=place.count,
+        timeout=LONGEST_WAIT,
+        device_id=device,
+    )
+    yield
+    distributed.destroy_process_group()
+
+
+def _loaded(source: Path, place: Place) -> PreTrainedModel:
+    """Return the model in memory; the first rank reads it, and the others share its memory."""
+    options: dict[str, Any] = {"dtype": "auto", "use_safetensors": True, **_LOCAL}
+    if place.count == 1:
+        return AutoModelForCausalLM.from_pretrained(source, **options)
+    with load_offloaded_model():
+        # Memory is what the Job was given: the library need not guess what to leave on the disk.
+        return AutoModelForCausalLM.from_pretrained(
+            source, device_map="cpu", max_memory={}, **options
+        )
+
+
 def _quantize(
     model: PreTrainedModel,
     source: Path,
     recipe: Recipe,
-    calibration: CalibrationSet | None,
+    rows: Rows,
     progress: Progress | ProgressPart,
 ) -> None:
     """Quantize a model in place."""
     data: dict[str, Any] = {}
-    if calibration is not None and recipe.calibration is not None:
-        data["dataset"] = _loader(calibration, recipe.calibration.max_sequence_length)
+    if rows:
+        data["dataset"] = _loader(rows)
         data["tokenizer"] = AutoTokenizer.from_pretrained(source, **_LOCAL)
     layers = model.config.get_text_config().num_hidden_layers
     with _logged_once(), _told_of_layers(layers, progress), _unpinned_memory():
         oneshot(model=model, recipe=modifiers(recipe, type(model).__name__), **data)
 
 
-def _loader(calibration: CalibrationSet, length: int) -> "DataLoader[dict[str, torch.Tensor]]":
-    """Return the samples, end to end, in rows of one length.
-
-    Rows need no padding, whose activations would be observed too, and a few long rows take a
-    fraction of the time of many short ones. AutoAWQ does the same.
-    """
-    tokens = torch.tensor([token for sample in calibration.sequences for token in sample])
-    rows = [row.unsqueeze(0) for row in tokens.split(length)]
-    batches = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in rows]
+def _loader(rows: Rows) -> "DataLoader[dict[str, torch.Tensor]]":
+    """Return rows as the library reads them, one at a time."""
+    tensors = [torch.tensor([row]) for row in rows]
+    batches = [{"input_ids": row, "attention_mask": torch.ones_like(row)} for row in tensors]
     return DataLoader(batches, batch_size=None)
 
 
@@ -148,7 +229,9 @@ def _logged_once() -> Iterator[None]:
     logger.remove()
     sink = logger.add(tell, level="WARNING")
     try:
-        yield
+        # Where there are several ranks, the library would set up its own log anew.
+        with patch_attr(entrypoint, "configure_distributed_logger", lambda: None):
+            yield
     finally:
         logger.remove(sink)
 
