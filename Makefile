@@ -109,8 +109,9 @@ bench-gpu: ## The worker's steps on a GPU: MODEL and GGUF are folders; PYTHON ha
 	$(PYTHON) tests/bench gpu $(MODEL) $(if $(GGUF),--gguf $(GGUF)) $(BENCH_ARGUMENTS)
 
 .PHONY: bench-methods
-bench-methods: cluster images ## Every method on a whole model: time, memory, size, quality, speed
+bench-methods: cluster images ## Every method on a whole model, and the worker against plain scripts
 	$(BIN)/python tests/bench methods
+	$(BIN)/python tests/bench plain
 
 .PHONY: bench-overhead
 bench-overhead: cluster images ## Apply to Ready against the same tools by hand

@@ -1,4 +1,4 @@
-"""What the benchmarks on real pods start from: cluster, images, hub, operator, a namespace."""
+"""What the benchmarks on real pods start from: cluster, images, a namespace; hub and operator."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,19 +20,32 @@ def prepared(folder: Path) -> Iterator[tuple[Models, Commands]]:
     folder
         Where the kubeconfig is kept meanwhile.
     """
+    with namespace(folder) as (models, commands):
+        references = images.ensure([])
+        endpoint = install_hub(commands, references["test-hub"])
+        install_operator(commands, references, endpoint)
+        yield models, commands
+
+
+@contextmanager
+def namespace(folder: Path) -> Iterator[tuple[Models, Commands]]:
+    """Give a namespace, which goes in the end.
+
+    Parameters
+    ----------
+    folder
+        Where the kubeconfig is kept meanwhile.
+    """
     kubeconfig = folder / "kubeconfig"
     kubeconfig.touch(mode=0o600)
     kubeconfig.write_text(target.kubeconfig())
-    commands = Commands({"KUBECONFIG": str(kubeconfig), "PATH": binaries.search_path()})
-    references = images.ensure([])
-    endpoint = install_hub(commands, references["test-hub"])
-    install_operator(commands, references, endpoint)
     kube = Kube(str(kubeconfig))
-    namespace = fresh_name("qmodel-bench")
-    path = f"{CORE}/namespaces/{namespace}"
+    name = fresh_name("qmodel-bench")
+    path = f"{CORE}/namespaces/{name}"
     kube.apply(path, {"apiVersion": "v1", "kind": "Namespace"})
     try:
-        yield Models(kube, namespace), commands
+        variables = {"KUBECONFIG": str(kubeconfig), "PATH": binaries.search_path()}
+        yield Models(kube, name), Commands(variables)
     finally:
         kube.delete(path)
         kube.close()
