@@ -45,8 +45,8 @@ ROUNDS = 2
 SECONDS = 3600
 """All runs of one method."""
 MEMORY_BYTES = 4 << 30
-SAMPLES = 8
-"""Of calibration: what is compared is one run with another, so a few do."""
+SAMPLES = 16
+"""Of calibration: what is compared is one run with another, so the fewest do."""
 FEW_LAYERS = "test/smollm2-3-layers"
 SLOW = ("autoawq",)
 """Compared on three layers of the model."""
