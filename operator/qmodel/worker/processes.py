@@ -21,12 +21,20 @@ def tree(pid: int) -> set[int]:
 def children(pid: int) -> set[int]:
     """Return the children of a process; none once it ended."""
     found: set[int] = set()
-    for thread in (PROC / str(pid) / "task").glob("*/children"):
+    for thread in _threads(pid):
         try:
-            found.update(map(int, thread.read_text().split()))
+            found.update(map(int, (thread / "children").read_text().split()))
         except OSError:  # the thread ended
             continue
     return found
+
+
+def _threads(pid: int) -> list[Path]:
+    """Return the folders of a process's threads; none once it ended, even while it is asked."""
+    try:
+        return list((PROC / str(pid) / "task").iterdir())
+    except OSError:
+        return []
 
 
 def name(pid: int) -> str:

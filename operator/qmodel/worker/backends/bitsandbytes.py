@@ -4,6 +4,7 @@ NF4 and FP4 are those of QLoRA (arXiv:2305.14314), INT8 is LLM.int8() (arXiv:220
 them observes the model. One weight is in memory unquantized at a time.
 """
 
+import ctypes
 import json
 from importlib.metadata import version
 from pathlib import Path
@@ -23,6 +24,9 @@ from qmodel.worker.task import Recipe
 
 _READABLE = 0o644
 """transformers makes files that only their owner may read; a server has another user."""
+_M_MMAP_THRESHOLD = -3
+"""glibc's name for the size from which a block is mapped by itself."""
+_MAPPED_BYTES = 64 << 10
 
 
 class BitsAndBytes:
@@ -48,6 +52,7 @@ class BitsAndBytes:
         """
         del calibration
         torch.set_num_threads(threads)
+        _give_back_what_is_freed()
         options = recipe.bits_and_bytes or BitsAndBytesOptions()
         progress.at(0.0, f"quantizing to {options.type}")
         with library_errors("bitsandbytes", out):
@@ -60,6 +65,16 @@ class BitsAndBytes:
     def versions(self) -> dict[str, JsonValue]:
         """Return what the manifest should tell about the libraries."""
         return {name: version(name) for name in ("bitsandbytes", "torch", "transformers")}
+
+
+def _give_back_what_is_freed() -> None:
+    """Have every weight that is dropped go back to the system at once.
+
+    Left alone, glibc learns from the first large block that is freed to take such blocks from its
+    heap. There the dropped weights stay between the quantized ones: up to 290 MiB of a model of
+    257, more or less as the order of its modules, which is random, has it.
+    """
+    ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _MAPPED_BYTES)
 
 
 def settings(options: BitsAndBytesOptions, skipped: list[str]) -> BitsAndBytesConfig:
