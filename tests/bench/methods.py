@@ -52,11 +52,15 @@ def main() -> int:
         table.add_column(title, justify="right")
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder)) as (models, _):
         for name in wanted:
-            row = _row(name, _made(models, name))
+            try:
+                row = _row(name, _made(models, name))
+            except AssertionError as error:
+                console.print(f"{name}: {error}", markup=False)
+                continue
             table.add_row(*row)
             console.print(f"done: {', '.join(row)}")
     console.print(table)
-    return 0
+    return 0 if table.row_count == len(wanted) else 1
 
 
 def asked(names: list[str]) -> list[str]:
@@ -77,9 +81,10 @@ def _made(models: Models, name: str) -> Object:
         "accelerator": {"type": "CPU"},
     }
     models.apply(name, spec)
-    status = models.wait_ready(name, SECONDS)
-    models.delete(name)
-    return status
+    try:
+        return models.wait_ready(name, SECONDS)
+    finally:
+        models.delete(name)
 
 
 def _row(name: str, status: Object) -> list[str]:
