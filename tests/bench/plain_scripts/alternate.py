@@ -21,15 +21,28 @@ INTERVAL_SECONDS = 0.02
 FIGURES = Path("/tmp/figures.json")
 LOG = Path("/tmp/log.txt")
 LOG_CHARACTERS = 4000
-PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
-def resident_bytes(pid: int) -> int:
-    """Return what a process holds; 0 once it ended."""
+def memory(pid: int) -> tuple[int, int]:
+    """Return the memory of a process's own, and the pages of files that it has mapped, in bytes."""
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * PAGE_BYTES
-    except OSError:
-        return 0
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:  # it ended
+        return 0, 0
+    kib = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
+    if not kib:  # it ended, but was not waited for
+        return 0, 0
+    return (kib["RssAnon"] + kib["RssShmem"]) * 1024, kib["RssFile"] * 1024
+
+
+def tree_bytes(pid: int) -> int:
+    """Return what a process and its descendants hold.
+
+    The files that they map are mostly the same, Python's and its libraries': they are in memory
+    once, and count as much as one of them has mapped.
+    """
+    found = [memory(each) for each in tree(pid)]
+    return sum(own for own, _ in found) + max(mapped for _, mapped in found)
 
 
 class Peak:
@@ -49,7 +62,7 @@ class Peak:
 
     def _look(self) -> None:
         while not self._done.wait(INTERVAL_SECONDS):
-            self.bytes = max(self.bytes, sum(map(resident_bytes, tree(self._pid))))
+            self.bytes = max(self.bytes, tree_bytes(self._pid))
 
 
 def run(command: list[str]) -> dict[str, float]:
