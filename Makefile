@@ -121,6 +121,11 @@ bench-overhead: cluster images ## Apply to Ready against the same tools by hand
 bench-sizing: cluster images ## Memory limits against real peaks, three settings
 	$(BIN)/python tests/bench sizing
 
+.PHONY: bench-ranks
+bench-ranks: ## llm-compressor in two processes, on a CPU: MODEL is a folder; PYTHON as of bench-gpu
+	TQDM_DISABLE=1 LLM_COMPRESSOR_LOG_LEVEL=CRITICAL \
+		$(PYTHON) tests/bench ranks $(MODEL) $(BENCH_ARGUMENTS)
+
 .PHONY: bench-scale
 bench-scale: cluster ## 300 models at once on kwok nodes
 	$(BIN)/python tests/bench scale

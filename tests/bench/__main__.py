@@ -7,7 +7,7 @@ from pathlib import Path
 # A folder that is run puts itself on the path; its modules are to be found as `bench.NAME`.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-NAMES = ("footprint", "gpu", "methods", "overhead", "plain", "scale", "sizing")
+NAMES = ("footprint", "gpu", "methods", "overhead", "plain", "ranks", "scale", "sizing")
 
 
 def main() -> int:
