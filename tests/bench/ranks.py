@@ -1,10 +1,11 @@
 """Two ranks against one, with llm-compressor itself, on a machine that has no accelerator.
 
 Run by an interpreter that has the libraries of images/quantizer; the argument is a checkpoint's
-folder, and names of methods after it run these alone. The ranks talk over gloo. The library's code for several
-ranks takes it that each computes on a device of its own: here that is the processor by another
-name (`cpu:0` instead of `cpu`), to which weights are copied from the memory that ranks share, as
-they would be to a GPU. What this cannot show is NCCL, and how much faster several GPUs are.
+folder, and names of methods after it run these alone. The ranks talk over gloo. The library's code
+for several ranks takes it that each computes on a device of its own: here that is the processor by
+another name (`cpu:0` instead of `cpu`), to which weights are copied from the memory that ranks
+share, as they would be to a GPU. What this cannot show is NCCL, and how much faster several GPUs
+are.
 """
 
 import io
@@ -41,7 +42,7 @@ from qmodel.worker.texts import passages
 
 GROUPS = {"bits": 4, "groupSize": 64}
 METHODS: dict[str, dict[str, Any]] = {"GPTQ": {"gptq": GROUPS}, "AWQ": {"awq": GROUPS}, "INT8": {}}
-ROWS, ROW_TOKENS = 15, 64
+ROWS, ROW_TOKENS = 9, 64
 """An odd number: one rank has more to observe than the other."""
 JUDGED_TOKENS = 256
 RANKS = 2
