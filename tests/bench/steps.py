@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.gpu_memory import ProcessPeak
+from bench.gpu_memory import gpu_peak
 from qmodel.worker.task import EvaluateTask, MeasureTask, QuantizeTask
 
 STEP_SECONDS = 1800
@@ -50,11 +50,11 @@ def run(interpreter: str, task: QuantizeTask | EvaluateTask | MeasureTask, scrat
     with (
         log.open("wb") as output,
         subprocess.Popen(command, stdout=output, stderr=output) as process,
-        ProcessPeak(process.pid) as peak,
+        gpu_peak(process.pid) as peak,
     ):
         process.wait(STEP_SECONDS)
     if process.returncode or not answer.exists():
         last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
         message = f"{task.step} ended with status {process.returncode}:\n{last}"
         raise StepFailedError(message)
-    return Step(json.loads(answer.read_text()), peak.bytes())
+    return Step(json.loads(answer.read_text()), peak.bytes)
