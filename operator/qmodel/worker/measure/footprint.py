@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from qmodel.api.serving import Engine
@@ -36,6 +37,8 @@ def run(task: MeasureTask, progress: Progress) -> Footprint:
     evict(Path(task.directory))
     loading = progress.part(0.0, 0.3)
     with (
+        # Left last: a request that hangs ends with the server.
+        ThreadPoolExecutor(task.concurrency + 1, "stream") as pool,
         PeakDevice() as device,
         Server(engine.argv, task.port, engine) as server,
         PeakMemory(server.pid) as memory,
@@ -46,7 +49,7 @@ def run(task: MeasureTask, progress: Progress) -> Footprint:
         )
         start, ready, processes = memory.bytes(), memory.now(), memory.processes()
         first_token = first_token_seconds(server, engine.model_name())
-        speeds = fill(server, engine, task, progress.part(0.3, 1.0))
+        speeds = fill(server, engine, task, pool, progress.part(0.3, 1.0))
         peaks = Peaks(start, ready, memory.bytes(), device.bytes(), processes)
     times = (load_seconds, first_token, time.monotonic() - started)
     return _footprint(task, engine, peaks, speeds, times, version)

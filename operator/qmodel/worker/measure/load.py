@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from dataclasses import dataclass
 from itertools import cycle, islice
 
@@ -55,9 +55,15 @@ def first_token_seconds(server: Server, model: str) -> float:
 
 
 def fill(
-    server: Server, engine: MeasuredEngine, task: MeasureTask, progress: ProgressPart
+    server: Server,
+    engine: MeasuredEngine,
+    task: MeasureTask,
+    pool: Executor,
+    progress: ProgressPart,
 ) -> Speeds:
     """Fill every slot to its last token at once, then take the speed of generation.
+
+    Requests of a load that failed run on in the pool, until the server ends.
 
     Raises
     ------
@@ -70,10 +76,11 @@ def fill(
     full = [Stream(_rotated(tokens, slot * 101, length), GENERATED_TOKENS) for slot in slots]
     started = time.monotonic()
     ahead = engine.ahead(tokens)
-    _run(server, engine, full, lambda s: progress.at(0.8 * s, "filling every context"), ahead)
+    load = _Load(server, engine, pool)
+    load.run(full, lambda s: progress.at(0.8 * s, "filling every context"), ahead)
     prompt_seconds = max(stream.first_token for stream in full) - started
     short = [Stream(_rotated(tokens, slot * 37, 16), SPEED_TOKENS) for slot in slots]
-    _run(server, engine, short, lambda s: progress.at(0.8 + 0.2 * s, "taking the speed"))
+    load.run(short, lambda s: progress.at(0.8 + 0.2 * s, "taking the speed"))
     seconds = max(s.last_token for s in short) - min(s.first_token for s in short)
     return Speeds(
         prompt_tokens_per_second=sum(len(s.prompt) for s in full) / max(prompt_seconds, 1e-6),
@@ -81,48 +88,54 @@ def fill(
     )
 
 
-def _run(
-    server: Server,
-    engine: MeasuredEngine,
-    streams: list[Stream],
-    on_share: Callable[[float], None],
-    ahead: Stream | None = None,
-) -> None:
-    """Run all streams at once, behind the one ahead; they end with the server at the latest."""
-    pool = ThreadPoolExecutor(len(streams) + 1, thread_name_prefix="stream")
-    futures: list[Future[None]] = []
-    try:
+@dataclass(frozen=True)
+class _Load:
+    """Runs streams against one server."""
+
+    server: Server
+    engine: MeasuredEngine
+    pool: Executor
+    """With a thread for each stream, and one for that ahead."""
+
+    def run(
+        self,
+        streams: list[Stream],
+        on_share: Callable[[float], None],
+        ahead: Stream | None = None,
+    ) -> None:
+        """Run all streams at once, behind the one ahead."""
+        futures = []
         if ahead is not None:
-            futures.append(pool.submit(engine.follow, server, ahead))
+            futures.append(self._follow(ahead))
             time.sleep(LEAD_SECONDS)
-        futures += [pool.submit(engine.follow, server, stream) for stream in streams]
-        _wait(server, engine, streams, futures, on_share)
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        futures += [self._follow(stream) for stream in streams]
+        self._wait(streams, futures, on_share)
 
+    def _follow(self, stream: Stream) -> Future[None]:
+        return self.pool.submit(self.engine.follow, self.server, stream)
 
-def _wait(
-    server: Server,
-    engine: MeasuredEngine,
-    streams: list[Stream],
-    futures: list[Future[None]],
-    on_share: Callable[[float], None],
-) -> None:
-    """Wait for all, reporting the share that is done; raise the first error or a stall."""
-    total, moved, since = sum(stream.tokens for stream in streams), -1, time.monotonic()
-    pending = set(futures)
-    while pending:
-        done, pending = wait(pending, CHECK_SECONDS, FIRST_EXCEPTION)
-        for future in done:
-            future.result()
-        server.require_alive()
-        now = sum(stream.moved for stream in streams)
-        on_share(now / total)
-        if now != moved:
-            moved, since = now, time.monotonic()
-        elif time.monotonic() - since > engine.stall_seconds:
-            message = f"the server stalled for {engine.stall_seconds:.0f} s:\n{server.log()}"
-            raise EngineFailed(message)
+    def _wait(
+        self,
+        streams: list[Stream],
+        futures: list[Future[None]],
+        on_share: Callable[[float], None],
+    ) -> None:
+        """Wait for all, reporting the share that is done; raise the first error or a stall."""
+        total, moved, since = sum(stream.tokens for stream in streams), -1, time.monotonic()
+        pending = set(futures)
+        while pending:
+            done, pending = wait(pending, CHECK_SECONDS, FIRST_EXCEPTION)
+            for future in done:
+                future.result()
+            self.server.require_alive()
+            now = sum(stream.moved for stream in streams)
+            on_share(now / total)
+            if now != moved:
+                moved, since = now, time.monotonic()
+            elif time.monotonic() - since > self.engine.stall_seconds:
+                limit = self.engine.stall_seconds
+                message = f"the server stalled for {limit:.0f} s:\n{self.server.log()}"
+                raise EngineFailed(message)
 
 
 def _rotated(tokens: list[int], offset: int, length: int) -> list[int]:
