@@ -12,6 +12,7 @@ from typing import Any
 from vllm.v1.worker.cpu_worker import CPUWorker
 
 from qmodel.worker.processes import own_bytes
+from qmodel.worker.vllm_unpacked import unpack_where_no_kernel_is
 
 _log = logging.getLogger("vllm.qmodel")
 """Below vLLM's own logger, which has the handler."""
@@ -22,6 +23,7 @@ class Worker(CPUWorker):  # type: ignore[misc]  # its library is untyped here
 
     def load_model(self, *arguments: Any, **options: Any) -> None:
         """Load the weights and log what they hold: packed for the kernels, not as in the file."""
+        unpack_where_no_kernel_is()
         before = own_bytes()
         super().load_model(*arguments, **options)
         _log.info("Weights hold %d bytes", max(0, own_bytes() - before))

@@ -125,8 +125,7 @@ class Server:
         try:
             with self.client(None) as client, client.stream("POST", path, json=body) as response:
                 if response.is_error:
-                    message = f"the server refused {path}: {response.read().decode()[:500]}"
-                    raise EngineFailed(message)
+                    raise self._refusal(response, path)
                 for line in response.iter_lines():
                     if line.startswith("data: {"):
                         yield json.loads(line.removeprefix("data: "))
@@ -170,13 +169,20 @@ class Server:
         if self._process.poll() is not None:
             raise self._cause_of_death()
 
-    def reason_of_silence(self) -> StepError:
+    def reason_of_silence(self, otherwise: str = "the server does not answer") -> StepError:
         """Return why a request failed; the process may be about to be gone."""
         try:
             self._process.wait(self._reader.exit_seconds)
         except subprocess.TimeoutExpired:
-            return EngineFailed(f"the server does not answer:\n{self.log()}")
+            return EngineFailed(f"{otherwise}:\n{self.log()}")
         return self._cause_of_death()
+
+    def _refusal(self, response: httpx.Response, path: str) -> StepError:
+        """Return why a request was answered with an error; a server may die of what it says."""
+        message = f"the server refused {path}: {response.read().decode()[:500]}"
+        if response.is_server_error:
+            return self.reason_of_silence(message)
+        return EngineFailed(message)
 
     def _cause_of_death(self) -> StepError:
         self._kill_group()
