@@ -32,7 +32,7 @@ def _unpack(kernel: CPUWNA16LinearKernel, layer: torch.nn.Module) -> None:
 
     Scales are (groups, outputs), zero points (groups, outputs / 8) where there are any.
     """
-    packed, scales, zero_points, _ = kernel._get_weight_params(layer)  # noqa: SLF001  as itself does
+    packed, scales, zero_points = kernel._get_weight_params(layer)  # noqa: SLF001  as itself does
     kind = kernel.config.weight_type
     steps = unpack_quantized_values_into_int32(packed, kind, 0)
     grouped = steps.view(scales.size(0), -1, steps.size(1))

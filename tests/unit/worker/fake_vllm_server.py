@@ -50,6 +50,12 @@ class Handler(BaseHTTPRequestHandler):
         prompt, generate = len(body["prompt"]), body["max_tokens"]
         with LOG.open("a") as log:
             log.write(f"{prompt}+{generate}\n")
+        if MODE == "engine-dies-first":
+            self.send_response(500)
+            self.end_headers()
+            self.wfile.write(b"EngineCore encountered an issue")
+            threading.Thread(target=_leave).start()
+            return
         if MODE == "engine-dies":
             self._stream([{"error": {"message": "EngineCore encountered an issue"}}])
             threading.Thread(target=_leave).start()

@@ -82,10 +82,11 @@ def test_a_server_that_lost_its_engine_exits_with_0_and_is_no_success(tmp_path: 
         run(task, Progress("measure", StringIO()))
 
 
+@pytest.mark.parametrize("how", ["engine-dies", "engine-dies-first"])
 def test_an_engine_that_was_killed_for_memory_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    _, task = measure(tmp_path, "engine-dies")
+    _, task = measure(tmp_path, how)
     kills = chain([4], repeat(5))
     monkeypatch.setattr(server, "out_of_memory_kills", lambda: next(kills))
     with pytest.raises(OutOfMemory, match="memory limit"):
