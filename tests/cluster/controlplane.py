@@ -97,6 +97,9 @@ def _controller_manager(binaries: Path) -> list[str | Path]:
         f"--cert-dir={STATE / 'controller-manager'}",
         f"--flex-volume-plugin-dir={STATE / 'volume-plugins'}",
         "--leader-elect=false",
+        # 20 requests a second otherwise, which would hide what an operator adds to many models.
+        "--kube-api-qps=500",
+        "--kube-api-burst=1000",
         "--use-service-account-credentials",
         f"--service-account-private-key-file={key('service-account')}",
         f"--root-ca-file={certificate('authority')}",

@@ -236,6 +236,14 @@ class Models:
         content: str = answer["choices"][0]["message"]["content"]
         return content
 
+    def log_probabilities(self, name: str, text: str) -> list[float]:
+        """Return those of every token of a text but the first, by the model that is served."""
+        service = self.path(CORE, "services", f"{child_name(name)}:http")
+        body = {"prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1}
+        answer = self.kube.call("POST", f"{service}/proxy/v1/completions", body)
+        found: list[float] = answer["choices"][0]["logprobs"]["token_logprobs"]
+        return found[1:-1]
+
 
 def condition(model: Object | None, kind: str) -> Object:
     """Return a condition if it speaks of the present spec, else one that says nothing."""

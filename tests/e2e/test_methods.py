@@ -4,9 +4,11 @@ SmolLM2 cut to three layers, because vLLM takes its time on two cores: what it s
 it says it through its own chat template. The whole model's figures are `make bench-methods`.
 """
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -36,7 +38,7 @@ TEXT = "\n\n".join(
     "and the people who live beside it have built their houses well above the water."
     for number in range(12)
 )
-"""To judge on: short, because six methods are judged on two cores."""
+"""To judge on, 456 tokens: short, because six methods are judged on two cores."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
 KILL_ENGINE = """
 import os, signal
@@ -75,7 +77,7 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
             "onFailure": "Warn",
             "text": {"configMapRef": {"name": "texts", "key": "evaluation.txt"}},
         },
-        "serving": {"contextLength": 256, "concurrency": 2},
+        "serving": {"contextLength": 512, "concurrency": 2},
         "accelerator": {"type": "CPU"},
         **more,
     }
@@ -98,10 +100,19 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
     if name not in applied:
         status = models.wait_ready(name, SECONDS)
         answer = models.chat(name)
+        log_probabilities = models.log_probabilities(name, TEXT)
+        (pod,) = models.pods(name)
+        assert container_of(pod, "server")["restartCount"] == 0, "asked for log probabilities"
         (deployment,) = models.deployments(name)
         jobs = attempts(models.jobs(name))
         models.edit(name, serving={"replicas": 0})
-        applied[name] = {**status, "answer": answer, "deployment": deployment, "jobs": jobs}
+        applied[name] = {
+            **status,
+            "answer": answer,
+            "deployment": deployment,
+            "jobs": jobs,
+            "logProbabilities": log_probabilities,
+        }
     return applied[name]
 
 
@@ -125,6 +136,7 @@ def test_the_limit_lies_above_what_was_measured(
     assert footprint["kvBytes"] == sizing["kvBytes"]
     assert footprint["peakBytes"] > footprint["kvBytes"] + 500 * 2**20, "all processes count"
     assert sizing["memoryBytes"] > footprint["peakBytes"]
+    assert status["deployment"]["metadata"]["generation"] == 1, "nothing rolled out twice"
     (server,) = status["deployment"]["spec"]["template"]["spec"]["containers"]
     argv = server["command"]
     assert argv[argv.index("--kv-cache-memory-bytes") + 1] == str(sizing["kvBytes"])
@@ -142,6 +154,20 @@ def test_a_method_is_judged_and_makes_the_weights_smaller(
     assert status["artifact"]["weightBytes"] < status["source"]["weightBytes"]
     calibrated = "calibration" in METHODS[name]
     assert status["artifact"].get("calibration") == ("SelfDrawn" if calibrated else None)
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("name", EVALUATED)
+def test_the_server_computes_what_was_judged(
+    models: Models, applied: dict[str, Object], name: str
+) -> None:
+    """The engine has kernels of its own; what they say of a text is what the judge's said."""
+    before = served(models, applied, "unquantized")["logProbabilities"]
+    status = served(models, applied, name)
+    assert len(status["logProbabilities"]) == len(before) > 400
+    by_engine = fmean(before) - fmean(status["logProbabilities"])
+    judged = math.log(float(status["evaluation"]["perplexityRatio"]))
+    assert by_engine == pytest.approx(judged, abs=0.1), "nats a token"
 
 
 @pytest.mark.parametrize(

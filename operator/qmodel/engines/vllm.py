@@ -82,11 +82,13 @@ class VLLM:
         if settings.gpus:
             return dict(_ENVIRONMENT)
         # Servers share a node's cores: bound to some of them, two would meet on the same ones.
-        # Threads that spin while they wait slow down whatever else runs there.
+        # Threads that spin while they wait slow down whatever else runs there. Log probabilities
+        # would be compiled by the first request for them, with a compiler that no image has.
         return {
             **_ENVIRONMENT,
             "OMP_NUM_THREADS": str(settings.threads),
             "OMP_WAIT_POLICY": "passive",
+            "TORCHDYNAMO_DISABLE": "1",
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
 

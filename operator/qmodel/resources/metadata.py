@@ -1,5 +1,6 @@
 """Labels, annotations and owners: how a child is found, recognised and deleted."""
 
+import json
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -29,9 +30,10 @@ def desired_hash(want: Child) -> str:
 
     It is made of the wish and not of the object, and leaves out what has its default: another
     version of the operator, whose objects differ or whose wishes have more fields, changes nothing
-    that nobody asked to change.
+    that nobody asked to change. Nor does another order of names, which the API server sorts.
     """
-    return short_hash(f"{want.name}:{_CHILD.dump_json(want, exclude_defaults=True).decode()}")
+    wish = _CHILD.dump_python(want, mode="json", exclude_defaults=True)
+    return short_hash(f"{want.name}:{json.dumps(wish, sort_keys=True)}")
 
 
 def child_labels(model: QuantizedModel, component: str, **more: str) -> Labels:

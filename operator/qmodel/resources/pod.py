@@ -99,8 +99,12 @@ def resources(memory_bytes: int, cpu: str, accelerators: Accelerators | None = N
 
 
 def environment(engine_env: Mapping[str, str], variables: Iterable[EnvVar]) -> list[types.EnvVar]:
-    """Return the engine's variables and the user's, which never replace them."""
-    own = [types.EnvVar(name=name, value=value) for name, value in engine_env.items()]
+    """Return the engine's variables by name, and the user's, which never replace them.
+
+    A status comes back from the API server with its names in order: another order of the same
+    variables would be another template, and restart the servers.
+    """
+    own = [types.EnvVar(name=name, value=value) for name, value in sorted(engine_env.items())]
     return own + [
         {"name": variable.name, "value": variable.value}
         for variable in variables

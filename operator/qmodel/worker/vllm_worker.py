@@ -12,6 +12,7 @@ from typing import Any
 from vllm.v1.worker.cpu_worker import CPUWorker
 
 from qmodel.worker.processes import own_bytes
+from qmodel.worker.vllm_prompt_logprobs import compute_in_pieces
 from qmodel.worker.vllm_unpacked import unpack_where_no_kernel_is
 
 _log = logging.getLogger("vllm.qmodel")
@@ -26,6 +27,7 @@ class Worker(CPUWorker):  # type: ignore[misc]  # its library is untyped here
         unpack_where_no_kernel_is()
         before = own_bytes()
         super().load_model(*arguments, **options)
+        compute_in_pieces(self.model_runner)
         _log.info("Weights hold %d bytes", max(0, own_bytes() - before))
 
     def determine_available_memory(self) -> int:

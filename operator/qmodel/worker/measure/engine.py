@@ -13,6 +13,8 @@ class Stream:
 
     prompt: list[int]
     generate: int
+    sampled: bool = False
+    """Drawn with all the options that take memory; else by the engine's cheapest."""
     first_token: float = 0.0
     """When the first token came, on the monotonic clock."""
     last_token: float = 0.0

@@ -73,7 +73,10 @@ def fill(
     tokens = engine.tokens(server, "\n\n".join(passages("evaluation")))
     length = task.context_length - GENERATED_TOKENS
     slots = range(task.concurrency)
-    full = [Stream(_rotated(tokens, slot * 101, length), GENERATED_TOKENS) for slot in slots]
+    full = [
+        Stream(_rotated(tokens, slot * 101, length), GENERATED_TOKENS, sampled=True)
+        for slot in slots
+    ]
     started = time.monotonic()
     ahead = engine.ahead(tokens)
     load = _Load(server, engine, pool)

