@@ -73,6 +73,24 @@ def test_a_batch_that_was_not_filled_adds_its_activations() -> None:
     assert fewer == 2000 * MIB - 2 * BLOCK
 
 
+def test_many_sequences_take_more_to_draw_from_than_to_compute() -> None:
+    """SmolLM2 of 3 layers, 256 tokens each: 66 MiB with 16 sequences, 183 MiB with 64."""
+    layout = INSPECTION.kv.model_copy(update={"full_layers": 3})
+    three_layers = INSPECTION.model_copy(update={"kv": layout})
+    load = Load(256, 64)
+    measured = footprint(
+        context_length=256,
+        concurrency=16,
+        kv_bytes=MEMORY.kv_bytes(three_layers, Load(256, 16)),
+        compute_bytes=66 * MIB,
+        peak_bytes=1572 * MIB,
+    )
+    predicted = MEMORY.predict_peak_bytes(measured, three_layers, load)
+    assert 1717 * MIB < predicted < 1.02 * 1717 * MIB
+    at_least = MEMORY.kv_bytes(three_layers, load) + 183 * MIB
+    assert MEMORY.estimate_peak_bytes(three_layers, 0, load) > at_least
+
+
 def test_on_a_gpu_the_hosts_share_stays() -> None:
     measured = footprint(device_bytes=900 * MIB, peak_bytes=3000 * MIB)
     load = Load(8192, 9)
