@@ -17,6 +17,9 @@ from cluster.settings import (
 READY_SECONDS = 90
 ETCD_URL = f"https://127.0.0.1:{ETCD_PORT}"
 ISSUER = "https://kubernetes.default.svc"
+UNTHROTTLED = ("--kube-api-qps=500", "--kube-api-burst=1000")
+"""20 and 50 requests a second otherwise: many models would wait for these, and what an operator adds
+would not be seen."""
 
 
 def start(binaries: Path) -> None:
@@ -97,9 +100,7 @@ def _controller_manager(binaries: Path) -> list[str | Path]:
         f"--cert-dir={STATE / 'controller-manager'}",
         f"--flex-volume-plugin-dir={STATE / 'volume-plugins'}",
         "--leader-elect=false",
-        # 20 requests a second otherwise, which would hide what an operator adds to many models.
-        "--kube-api-qps=500",
-        "--kube-api-burst=1000",
+        *UNTHROTTLED,
         "--use-service-account-credentials",
         f"--service-account-private-key-file={key('service-account')}",
         f"--root-ca-file={certificate('authority')}",
@@ -115,4 +116,5 @@ def _scheduler(binaries: Path) -> list[str | Path]:
         "--bind-address=127.0.0.1",
         f"--cert-dir={STATE / 'scheduler'}",
         "--leader-elect=false",
+        *UNTHROTTLED,
     ]

@@ -87,6 +87,9 @@ class Reconciler:
             finally:
                 self._queue.done(key)
             RECONCILES.labels(outcome).inc()
+            # A pass that writes nothing never waits, nor does taking the next key: after a start,
+            # what a new model waits for would come after the passes of all others.
+            await asyncio.sleep(0)
 
     async def _pass(self, key: str) -> str:
         """Reconcile one model and decide when it comes again; return how it went."""
