@@ -1,5 +1,6 @@
 """`python tests/bench NAME`: runs one benchmark and prints its figures."""
 
+import signal
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,8 @@ def main() -> int:
     if len(sys.argv) < 2 or sys.argv[1] not in NAMES:
         print(f"usage: python tests/bench {'|'.join(NAMES)}", file=sys.stderr)
         return 2
+    # What a benchmark started has to end with it, also when `timeout` ends it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     name = sys.argv.pop(1)
     status: int = import_module(f"bench.{name}").main()
     return status

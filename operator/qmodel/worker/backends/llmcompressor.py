@@ -39,6 +39,7 @@ from qmodel.worker.backends import CalibrationSet, group_sizes, ranks
 from qmodel.worker.backends.library_errors import library_errors
 from qmodel.worker.backends.llmcompressor_recipes import modifiers
 from qmodel.worker.backends.ranks import Place
+from qmodel.worker.backends.wide_products import WideProducts
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
@@ -120,7 +121,7 @@ def _make(
     torch.set_num_threads(place.threads)
     torch.manual_seed(SEED)
     told = progress if place.rank == 0 else Progress("quantize", io.StringIO())
-    with library_errors("llm-compressor", out), _joined(place):
+    with library_errors("llm-compressor", out), _joined(place), WideProducts():
         model = _loaded(source, place)
         group_sizes.check(recipe, _linear_widths(model))
         told.at(0.05, "the model is loaded")

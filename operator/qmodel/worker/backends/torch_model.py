@@ -10,6 +10,7 @@ import torch
 from transformers import AutoTokenizer, DynamicCache, PreTrainedModel
 
 from qmodel.worker.backends import sampling, torch_loading
+from qmodel.worker.backends.wide_products import WideProducts
 from qmodel.worker.errors import EngineFailed
 
 BATCH_TOKENS = 128
@@ -133,7 +134,7 @@ class TorchModel:
             for name, value in inputs.items()
         }
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), WideProducts():
                 output = self.model(**placed, past_key_values=cache, use_cache=True)
         except RuntimeError as error:
             message = f"{self._folder.name}: the model cannot compute: {error}"
