@@ -18,8 +18,8 @@ READY_SECONDS = 90
 ETCD_URL = f"https://127.0.0.1:{ETCD_PORT}"
 ISSUER = "https://kubernetes.default.svc"
 UNTHROTTLED = ("--kube-api-qps=500", "--kube-api-burst=1000")
-"""20 and 50 requests a second otherwise: many models would wait for these, and what an operator adds
-would not be seen."""
+"""20 and 50 requests a second otherwise: many models would wait for these, and what an operator
+adds would not be seen."""
 
 
 def start(binaries: Path) -> None:
