@@ -115,13 +115,14 @@ def test_a_new_operator_changes_nothing_but_its_note() -> None:
 def test_variables_in_another_order_restart_no_server() -> None:
     """The API server gives a status back with its names in order."""
 
-    def template(variables: dict[str, str]) -> dict[str, Any]:
+    def deployment(variables: dict[str, str]) -> dict[str, Any]:
         rollout = ROLLOUT.model_copy(update={"engine_env": variables})
         want = WantDeployment("smollm2-0123456789", rollout, 1)
         made: dict[str, Any] = build(MODEL, want, VERSION)
         return made
 
-    assert template({"TMPDIR": "/tmp", "HOME": "/"}) == template({"HOME": "/", "TMPDIR": "/tmp"})
+    variables = {"TMPDIR": "/tmp", "HOME": "/"}
+    assert deployment(variables) == deployment(dict(sorted(variables.items())))
 
 
 def test_another_wish_has_another_hash() -> None:

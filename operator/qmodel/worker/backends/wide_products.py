@@ -35,7 +35,7 @@ class WideProducts(TorchFunctionMode):  # type: ignore[misc]  # its library is u
         return func(*args, **(kwargs or {}))
 
 
-def _is_slow(rows: Any, weight: Any = None, *_: Any) -> bool:
+def _is_slow(rows: Any, weight: Any = None) -> bool:
     """Tell whether a product of these is better widened."""
     return (
         isinstance(rows, torch.Tensor)
