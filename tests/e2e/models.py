@@ -3,7 +3,8 @@
 import json
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from typing import Any
 
 import yaml
@@ -236,13 +237,13 @@ class Models:
         content: str = answer["choices"][0]["message"]["content"]
         return content
 
-    def log_probabilities(self, name: str, text: str) -> list[float]:
-        """Return those of every token of a text but the first, by the model that is served."""
+    def log_probabilities(self, name: str, passages: Sequence[str]) -> list[float]:
+        """Return those of every token but each passage's first, by the model that is served."""
         service = self.path(CORE, "services", f"{child_name(name)}:http")
-        body = {"prompt": text, "max_tokens": 1, "echo": True, "logprobs": 1}
+        body = {"prompt": list(passages), "max_tokens": 1, "echo": True, "logprobs": 1}
         answer = self.kube.call("POST", f"{service}/proxy/v1/completions", body)
-        found: list[float] = answer["choices"][0]["logprobs"]["token_logprobs"]
-        return found[1:-1]
+        choices = sorted(answer["choices"], key=itemgetter("index"))
+        return [value for one in choices for value in one["logprobs"]["token_logprobs"][1:-1]]
 
 
 def condition(model: Object | None, kind: str) -> Object:
