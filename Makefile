@@ -111,6 +111,7 @@ bench-gpu: ## The worker's steps on a GPU: MODEL and GGUF are folders; PYTHON ha
 .PHONY: bench-methods
 bench-methods: cluster images ## Every method on a whole model, and the worker against plain scripts
 	$(BIN)/python tests/bench methods
+	$(BIN)/python tests/bench rounding
 	$(BIN)/python tests/bench plain
 
 .PHONY: bench-overhead

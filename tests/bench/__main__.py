@@ -8,7 +8,9 @@ from pathlib import Path
 # A folder that is run puts itself on the path; its modules are to be found as `bench.NAME`.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-NAMES = ("footprint", "gpu", "methods", "overhead", "plain", "ranks", "scale", "sizing")
+NAMES = (
+    "footprint", "gpu", "methods", "overhead", "plain", "ranks", "rounding", "scale", "sizing",
+)  # fmt: skip
 
 
 def main() -> int:

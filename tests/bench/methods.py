@@ -20,21 +20,22 @@ SECONDS = 3600
 """One method on two cores; AutoAWQ takes longest."""
 GROUPS = {"groupSize": 64}
 """SmolLM2 is 576 wide, which 128 does not divide."""
-SAMPLES = {"calibration": {"samples": 16, "maxSequenceLength": 256}}
+SAMPLES = 16
 """The fewest that are allowed: with the default of 128, AWQ would take hours on two cores."""
+CALIBRATED = {"calibration": {"samples": SAMPLES, "maxSequenceLength": 256}}
 MATRIX = {"type": "Q4_K_M", "importanceMatrix": True}
 METHODS: dict[str, Object] = {
     "q8-0": {"method": "GGUF", "gguf": {"type": "Q8_0"}},
     "q4-k-m": {"method": "GGUF", "gguf": {"type": "Q4_K_M"}},
     "q4-k-m-matrix": {"method": "GGUF", "gguf": MATRIX},
-    "awq": {"method": "AWQ", "awq": GROUPS, **SAMPLES},
-    "gptq": {"method": "GPTQ", "gptq": GROUPS, **SAMPLES},
+    "awq": {"method": "AWQ", "awq": GROUPS, **CALIBRATED},
+    "gptq": {"method": "GPTQ", "gptq": GROUPS, **CALIBRATED},
     "fp8": {"method": "FP8"},
-    "int8": {"method": "INT8", **SAMPLES},
+    "int8": {"method": "INT8", **CALIBRATED},
     "nf4": {"method": "BitsAndBytes"},
     "fp4": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "FP4"}},
     "bnb-int8": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}},
-    "autoawq": {"method": "AWQ", "backend": "AutoAWQ", "awq": GROUPS, **SAMPLES},
+    "autoawq": {"method": "AWQ", "backend": "AutoAWQ", "awq": GROUPS, **CALIBRATED},
     "unquantized": {"method": "None"},
 }
 COLUMNS = (

@@ -14,39 +14,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from bench.methods import METHODS, MIB, asked
+from bench import pods
+from bench.methods import METHODS, MIB, SAMPLES, asked
 from bench.setting import namespace
 from cluster import images
 from e2e.kube import Object
-from e2e.models import CORE, SMOLLM2, Models
-from e2e.volumes import make_claim, seed
+from e2e.models import SMOLLM2, Models
 from qmodel.api.methods import Backend
 from qmodel.api.quantization import Quantization
 from qmodel.planner.recipes import recipe
-from qmodel.resources.pod import (
-    ARTIFACTS_VOLUME,
-    claim_volume,
-    container,
-    pod_spec,
-    resources,
-)
 from qmodel.sizing.processors import LEAST_THREADS
 from qmodel.worker.task import ARTIFACTS, CalibrationTask, QuantizeTask
 
-SCRIPTS = Path(__file__).parent / "plain_scripts"
 MOST_RATIO = 1.05
 ROUNDS = 2
 """The better of each side's runs counts: what disturbs a run only adds to it."""
-SECONDS = 3600
-"""All runs of one method."""
-MEMORY_BYTES = 4 << 30
-SAMPLES = 16
-"""Of calibration: what is compared is one run with another, so the fewest do."""
 FEW_LAYERS = "test/smollm2-3-layers"
 SLOW = ("autoawq",)
 """Compared on three layers of the model."""
@@ -58,9 +44,7 @@ IMAGES = {
     Backend.LLM_COMPRESSOR: ("quantizer", "llmcompressor"),
 }
 """Image and script of each library."""
-CLAIM = "volume"
 DRAWN = f"{ARTIFACTS}/drawn"
-CONFIG_MAP = "scripts"
 COLUMNS = (
     "method", "CPU s", "by script", "ratio", "after", "s", "by script", "MiB", "by script", "ratio",
     "same bytes", "verdict",
@@ -119,15 +103,11 @@ def _ready(folder: Path) -> Iterator[tuple[Models, dict[str, str]]]:
     needed = {image for image, _ in IMAGES.values()}
     references = images.ensure(["test-hub", *sorted(needed)])
     with namespace(folder) as (models, _):
-        scripts = {path.name: path.read_text() for path in SCRIPTS.glob("*.py")}
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "data": scripts}
-        models.kube.apply(models.path(CORE, "configmaps", CONFIG_MAP), body)
-        make_claim(models, CLAIM, "6Gi")
         sources = {"sources/whole": SMOLLM2, "sources/few-layers": FEW_LAYERS}
-        seed(models, references["test-hub"], CLAIM, sources)
+        pods.prepare(models, references["test-hub"], sources)
         quantization = {"method": "INT8", "calibration": {"samples": SAMPLES}}
         task = _task(Quantization.model_validate(quantization), "whole", DRAWN, None)
-        _run(models, "draw", references["quantizer"], ["python", "-m", "qmodel.worker", *task])
+        pods.run(models, "draw", references["quantizer"], ["python", "-m", "qmodel.worker", *task])
         yield models, references
 
 
@@ -145,14 +125,16 @@ def _compared(models: Models, references: dict[str, str], name: str) -> Pair:
         "worker": _side(by_worker, "made", ["worker_step.py", *task]),
     }
     told = json.dumps({"rounds": ROUNDS, "sides": sides})
-    log = _run(models, name, references[image], ["python", "/scripts/alternate.py", told])
+    command = ["python", f"{pods.SCRIPTS}/alternate.py", told]
+    log = pods.run(models, name, references[image], command)
     runs = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return Pair(_best(runs, "worker"), _best(runs, "script"))
 
 
 def _side(folder: str, made: str, command: list[str]) -> Object:
     script, *words = command
-    return {"folder": folder, "made": made, "command": ["python", f"/scripts/{script}", *words]}
+    words = ["python", f"{pods.SCRIPTS}/{script}", *words]
+    return {"folder": folder, "made": made, "command": words}
 
 
 def _task(wanted: Quantization, source: str, directory: str, samples: str | None) -> list[str]:
@@ -172,43 +154,6 @@ def _task(wanted: Quantization, source: str, directory: str, samples: str | None
     )
     text = task.model_dump_json(by_alias=True, exclude_none=True)
     return ["--task", text, "--termination-log", "/tmp/report.json"]
-
-
-def _run(models: Models, name: str, image: str, command: list[str]) -> str:
-    """Run a command in a pod like those of our Jobs; return its log."""
-    path = models.path(CORE, "pods", name)
-    models.kube.apply(path, {"apiVersion": "v1", "kind": "Pod", "spec": _pod(image, command)})
-    ended = {"Succeeded", "Failed"}
-    pod = models.kube.wait(
-        path, lambda found: found and found["status"]["phase"] in ended, SECONDS, "ended"
-    )
-    log = str(models.kube.call("GET", f"{path}/log"))
-    models.kube.delete(path)
-    if pod["status"]["phase"] == "Failed":
-        message = f"{name} failed: {log}"
-        raise RuntimeError(message)
-    return log
-
-
-def _pod(image: str, command: list[str]) -> Any:
-    """Return a pod that has the volume and the scripts."""
-    mounts: list[Any] = [
-        {"name": ARTIFACTS_VOLUME, "mountPath": ARTIFACTS},
-        {"name": CONFIG_MAP, "mountPath": "/scripts"},
-    ]
-    built = container("main", image, resources(MEMORY_BYTES, "1"), mounts)
-    threads = [{"name": "OMP_NUM_THREADS", "value": str(LEAST_THREADS)}]
-    spec = pod_spec(
-        containers=[{**built, "command": command, "env": threads}],
-        init_containers=[],
-        volumes=[
-            claim_volume(ARTIFACTS_VOLUME, CLAIM, read_only=False),
-            {"name": CONFIG_MAP, "configMap": {"name": CONFIG_MAP}},
-        ],
-        node_selector={},
-        tolerations=[],
-    )
-    return {**spec, "restartPolicy": "Never"}
 
 
 def _best(runs: list[Object], side: str) -> Best:

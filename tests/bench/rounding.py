@@ -1,0 +1,47 @@
+"""4 bits by rounding to nearest, for what AWQ and GPTQ gain over it.
+
+The same model, groups and text of evaluation as in `methods`, whose rows stand beside these.
+"""
+
+import json
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import pods
+from bench.setting import namespace
+from cluster import images
+from e2e.models import SMOLLM2
+from qmodel.worker.task import ARTIFACTS
+
+SOURCE = "sources/whole"
+GRIDS = ("symmetric", "asymmetric")
+"""GPTQ's default is the first, AWQ's the second."""
+COLUMNS = {
+    "ratio": "perplexityRatio",
+    "KL": "meanKLDivergence",
+    "agreement": "topTokenAgreement",
+}
+
+
+def main() -> int:
+    """Print one line a grid."""
+    table = Table(title="SmolLM2-135M-Instruct, 4 bits in groups of 64, rounded to nearest")
+    table.add_column("grid")
+    for title in COLUMNS:
+        table.add_column(title, justify="right")
+    references = images.ensure(["test-hub", "quantizer"])
+    with tempfile.TemporaryDirectory() as folder, namespace(Path(folder)) as (models, _):
+        pods.prepare(models, references["test-hub"], {SOURCE: SMOLLM2})
+        for grid in GRIDS:
+            words = [f"{ARTIFACTS}/{SOURCE}", f"{ARTIFACTS}/{grid}", grid]
+            command = ["python", f"{pods.SCRIPTS}/round_to_nearest.py", *words]
+            log = pods.run(models, f"round-{grid}", references["quantizer"], command)
+            found = json.loads(log.splitlines()[-1])
+            table.add_row(
+                grid, *(f"{found[key]} ± {found[key + 'Error']}" for key in COLUMNS.values())
+            )
+    Console().print(table)
+    return 0
