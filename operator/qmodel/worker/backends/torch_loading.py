@@ -28,7 +28,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from qmodel.worker.backends import packed
+from qmodel.worker.backends import packed, wide_products
 from qmodel.worker.errors import EngineFailed, OutOfMemory, StepError, UnsupportedModel
 
 logging.disable_progress_bar()
@@ -37,8 +37,6 @@ getLogger("bitsandbytes").setLevel(ERROR)
 
 LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 """What every call that reads a folder is told."""
-HEAD_ROWS = 8192
-"""Rows of the output layer that are widened to float32 at once."""
 
 
 def load(folder: Path) -> PreTrainedModel:
@@ -129,7 +127,4 @@ def _compute_logits_in_single_precision(model: PreTrainedModel) -> None:
 
 def _single_precision(head: torch.nn.Linear, hidden: torch.Tensor) -> torch.Tensor:
     """Return float32 logits (..., vocabulary) of hidden states (..., hidden size)."""
-    wide = hidden.float()
-    parts = [wide @ rows.float().T for rows in head.weight.split(HEAD_ROWS)]
-    logits = torch.cat(parts, dim=-1)
-    return logits if head.bias is None else logits + head.bias.float()
+    return wide_products.product(hidden, head.weight, head.bias, torch.float32)

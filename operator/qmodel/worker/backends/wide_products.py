@@ -35,6 +35,25 @@ class WideProducts(TorchFunctionMode):  # type: ignore[misc]  # its library is u
         return func(*args, **(kwargs or {}))
 
 
+def product(
+    rows: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    dtype: torch.dtype,
+) -> torch.Tensor:
+    """Return rows (..., inputs) times a weight (outputs, inputs), plus a bias (outputs).
+
+    Computed in float32, of which a part of the weight is widened at a time.
+    """
+    wide = rows.float()
+    made = rows.new_empty(*rows.shape[:-1], len(weight), dtype=dtype)
+    count = max(1, PART_BYTES // (4 * weight.shape[1]))
+    for start in range(0, len(weight), count):
+        part = weight[start : start + count].float()
+        made[..., start : start + count] = wide @ part.T
+    return made if bias is None else made + bias.to(dtype)
+
+
 def _is_slow(rows: Any, weight: Any = None) -> bool:
     """Tell whether a product of these is better widened."""
     return (
@@ -58,11 +77,5 @@ def _has_instruction(dtype: torch.dtype) -> bool:
 def _wide(
     rows: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Return rows (..., inputs) times a weight (outputs, inputs), in the type of the rows."""
-    wide = rows.float()
-    made = rows.new_empty(*rows.shape[:-1], len(weight))
-    count = max(1, PART_BYTES // (4 * weight.shape[1]))
-    for start in range(0, len(weight), count):
-        part = weight[start : start + count].float()
-        made[..., start : start + count] = wide @ part.T
-    return made if bias is None else made + bias
+    """Take linear's arguments, and return what it would: the type of the rows."""
+    return product(rows, weight, bias, rows.dtype)
