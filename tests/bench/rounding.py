@@ -13,6 +13,7 @@ from rich.table import Table
 from bench import pods
 from bench.setting import namespace
 from cluster import images
+from e2e.kube import Object
 from e2e.models import SMOLLM2
 from qmodel.worker.task import ARTIFACTS
 
@@ -39,9 +40,12 @@ def main() -> int:
             words = [f"{ARTIFACTS}/{SOURCE}", f"{ARTIFACTS}/{grid}", grid]
             command = ["python", f"{pods.SCRIPTS}/round_to_nearest.py", *words]
             log = pods.run(models, f"round-{grid}", references["quantizer"], command)
-            found = json.loads(log.splitlines()[-1])
-            table.add_row(
-                grid, *(f"{found[key]} ± {found[key + 'Error']}" for key in COLUMNS.values())
-            )
+            table.add_row(grid, *_cells(json.loads(log.splitlines()[-1])))
     Console().print(table)
     return 0
+
+
+def _cells(evaluation: Object) -> list[str]:
+    """Return each figure with its uncertainty."""
+    pairs = [(evaluation[key], evaluation[f"{key}Error"]) for key in COLUMNS.values()]
+    return [f"{value:.4f} ± {error:.4f}" for value, error in pairs]

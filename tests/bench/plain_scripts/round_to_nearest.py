@@ -3,6 +3,7 @@
 What is made is judged by the worker's own step.
 """
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,11 +11,12 @@ from llmcompressor import oneshot
 from llmcompressor.modifiers.quantization import QuantizationModifier
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from qmodel.sizing.processors import LEAST_THREADS
 from qmodel.worker import evaluate
 from qmodel.worker.manifest import write_manifest
 from qmodel.worker.progress import Progress
 from qmodel.worker.task import EvaluateTask
+
+THREADS = int(os.environ["OMP_NUM_THREADS"])
 
 source, out, symmetric = sys.argv[1:]
 weights = {
@@ -31,5 +33,5 @@ model.save_pretrained(out, save_compressed=True)
 AutoTokenizer.from_pretrained(source).save_pretrained(out)
 del model
 write_manifest(Path(out), {})
-task = EvaluateTask(source_directory=source, directory=out, threads=LEAST_THREADS)
+task = EvaluateTask(source_directory=source, directory=out, threads=THREADS)
 print(evaluate.run(task, Progress("evaluate", sys.stderr)).model_dump_json(by_alias=True))
