@@ -81,7 +81,7 @@ kubeconfig: venv ## Print the kubeconfig of the cluster that demo and tests use
 
 .PHONY: test
 test: check test-sources test-pages cluster images ## All that CI runs
-	$(BIN)/pytest tests/integration tests/e2e --timeout 900
+	$(BIN)/pytest tests/integration tests/e2e --timeout 900 --durations 25
 
 .PHONY: demo
 demo: venv ## From nothing to a chat answer of a quantized model
