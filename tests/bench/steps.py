@@ -57,4 +57,4 @@ def run(interpreter: str, task: QuantizeTask | EvaluateTask | MeasureTask, scrat
         last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
         message = f"{task.step} ended with status {process.returncode}:\n{last}"
         raise StepFailedError(message)
-    return Step(json.loads(answer.read_text()), peak.bytes)
+    return Step(json.loads(answer.read_text()), peak.highest)

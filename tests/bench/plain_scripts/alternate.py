@@ -10,11 +10,10 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
-from typing import Self
 
+from qmodel.worker.peak import Peak
 from qmodel.worker.processes import tree
 
 INTERVAL_SECONDS = 0.02
@@ -45,33 +44,13 @@ def tree_bytes(pid: int) -> int:
     return sum(own for own, _ in found) + max(mapped for _, mapped in found)
 
 
-class Peak:
-    """The most that a process and its descendants hold together, looked at while a block runs."""
-
-    def __init__(self, pid: int) -> None:
-        self._pid, self.bytes, self._done = pid, 0, threading.Event()
-        self._thread = threading.Thread(target=self._look)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._done.wait(INTERVAL_SECONDS):
-            self.bytes = max(self.bytes, tree_bytes(self._pid))
-
-
 def run(command: list[str]) -> dict[str, float]:
     """Run one command to its end; return its figures."""
     FIGURES.unlink(missing_ok=True)
     started = time.monotonic()
     with LOG.open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
-        with Peak(process.pid) as peak:
+        with Peak(lambda: tree_bytes(process.pid), INTERVAL_SECONDS) as peak:
             _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
     if status != 0:
@@ -83,7 +62,7 @@ def run(command: list[str]) -> dict[str, float]:
         "cpuSeconds": seconds,
         "backendSeconds": seconds,
         # The kernel knows the peak of the largest process exactly, but not that of all together.
-        "peakBytes": max(peak.bytes, used.ru_maxrss * 1024),
+        "peakBytes": max(peak.highest, used.ru_maxrss * 1024),
         **told,
     }
 

@@ -3,33 +3,33 @@
 vLLM's image brings the Python binding; where there is no GPU, nothing is asked and the answer is 0.
 """
 
-import threading
 from importlib import import_module
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from qmodel.worker.peak import Peak
 
 CONTROL_DEVICE = Path("/dev/nvidiactl")
 """There in each container that was given a GPU."""
 INTERVAL_SECONDS = 0.1
 
 
-class PeakDevice:
+class PeakDevice(Peak):
     """Samples the memory in use of all GPUs of this container while a block runs."""
 
     def __init__(self) -> None:
+        super().__init__(self._used, INTERVAL_SECONDS)
         self._library: Any = import_module("pynvml") if CONTROL_DEVICE.exists() else None
-        self._before = self._peak = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="device", daemon=True)
+        self._before = 0
 
     def __enter__(self) -> Self:
-        """Start to sample."""
-        if self._library is not None:
-            self._library.nvmlInit()
-            self._before = self._peak = self._used()
-            self._thread.start()
-        return self
+        """Start to sample, if there is a GPU."""
+        if self._library is None:
+            return self
+        self._library.nvmlInit()
+        self._before = self.highest = self._used()
+        return super().__enter__()
 
     def __exit__(
         self,
@@ -38,18 +38,13 @@ class PeakDevice:
         trace: TracebackType | None,
     ) -> None:
         """Stop to sample."""
-        self._done.set()
         if self._library is not None:
-            self._thread.join()
+            super().__exit__(kind, error, trace)
             self._library.nvmlShutdown()
 
     def bytes(self) -> int:
         """Return the peak of all GPUs together, beyond what they held before."""
-        return self._peak - self._before
-
-    def _sample(self) -> None:
-        while not self._done.wait(INTERVAL_SECONDS):
-            self._peak = max(self._peak, self._used())
+        return self.highest - self._before
 
     def _used(self) -> int:
         """Return the memory in use on all GPUs."""

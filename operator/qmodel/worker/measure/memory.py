@@ -5,12 +5,10 @@ mark, which counts them: it says up to half as much again as a limit has to be.
 """
 
 import os
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
+from qmodel.worker.peak import Peak
 from qmodel.worker.processes import (
     high_water_bytes,
     name,
@@ -30,7 +28,7 @@ MOST_PROCESSES = 16
 Reader = Callable[[], int]
 
 
-class PeakMemory:
+class PeakMemory(Peak):
     """Samples the memory of a server, all its processes, while a block runs.
 
     Parameters
@@ -40,30 +38,13 @@ class PeakMemory:
     """
 
     def __init__(self, pid: int) -> None:
+        super().__init__(self.now, INTERVAL_SECONDS)
         self._pid = pid
-        self._read = cgroup_reader(pid)
-        self._peak = 0
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._sample, name="memory", daemon=True)
-
-    def __enter__(self) -> Self:
-        """Start to sample."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop to sample."""
-        self._done.set()
-        self._thread.join()
+        self._of_container = cgroup_reader(pid)
 
     def now(self) -> int:
         """Return what the server holds."""
-        return tree_bytes(self._pid) if self._read is None else self._read()
+        return tree_bytes(self._pid) if self._of_container is None else self._of_container()
 
     def bytes(self) -> int:
         """Return the peak; the server must still be alive.
@@ -73,17 +54,13 @@ class PeakMemory:
         """
         processes = tree(self._pid)
         if len(processes) > 1:
-            return self._peak
-        return max(self._peak, high_water_bytes(self._pid))
+            return self.highest
+        return max(self.highest, high_water_bytes(self._pid))
 
     def processes(self) -> list[ProcessMemory]:
         """Return what each process holds, the largest first."""
         found = [ProcessMemory(name=name(pid), bytes=private_bytes(pid)) for pid in tree(self._pid)]
         return sorted(found, key=lambda each: -each.bytes)[:MOST_PROCESSES]
-
-    def _sample(self) -> None:
-        while not self._done.wait(INTERVAL_SECONDS):
-            self._peak = max(self._peak, self.now())
 
 
 def tree_bytes(pid: int) -> int:
