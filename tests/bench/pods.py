@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from e2e import pods
 from e2e.models import CORE, Models
 from e2e.volumes import make_claim, seed
 from qmodel.resources.pod import ARTIFACTS_VOLUME, claim_volume, container, pod_spec, resources
@@ -30,18 +31,7 @@ def prepare(models: Models, hub: str, sources: Mapping[str, str]) -> None:
 
 def run(models: Models, name: str, image: str, command: list[str]) -> str:
     """Run a command; return its log."""
-    path = models.path(CORE, "pods", name)
-    models.kube.apply(path, {"apiVersion": "v1", "kind": "Pod", "spec": _spec(image, command)})
-    ended = {"Succeeded", "Failed"}
-    pod = models.kube.wait(
-        path, lambda found: found and found["status"]["phase"] in ended, SECONDS, "ended"
-    )
-    log = str(models.kube.call("GET", f"{path}/log"))
-    models.kube.delete(path)
-    if pod["status"]["phase"] == "Failed":
-        message = f"{name} failed: {log}"
-        raise RuntimeError(message)
-    return log
+    return pods.run(models, name, _spec(image, command), SECONDS)
 
 
 def _spec(image: str, command: list[str]) -> Any:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from e2e import pods
 from e2e.kube import Object
 from e2e.models import CORE, Models
 
@@ -43,37 +44,23 @@ def seed(models: Models, image: str, name: str, folders: dict[str, str]) -> None
 def run_on(models: Models, image: str, claim: str, script: str) -> str:
     """Run a shell script in a pod that has a claim at /volume; return what it printed."""
     name = f"{claim[:40]}-{abs(hash(script)) % 10**6}"
-    path = models.path(CORE, "pods", name)
-    models.kube.apply(path, _pod(name, image, claim, script))
-    ended = {"Succeeded", "Failed"}
-    pod = models.kube.wait(
-        path, lambda found: found and found["status"]["phase"] in ended, POD_SECONDS, "ended"
-    )
-    log = str(models.kube.call("GET", f"{path}/log"))
-    models.kube.delete(path)
-    assert pod["status"]["phase"] == "Succeeded", log
-    return log
+    return pods.run(models, name, _spec(image, claim, script), POD_SECONDS)
 
 
-def _pod(name: str, image: str, claim: str, script: str) -> Object:
+def _spec(image: str, claim: str, script: str) -> Object:
     volume: dict[str, Any] = {"name": "volume", "persistentVolumeClaim": {"claimName": claim}}
     return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"name": name},
-        "spec": {
-            "restartPolicy": "Never",
-            "automountServiceAccountToken": False,
-            "securityContext": {"runAsUser": USER_ID, "fsGroup": USER_ID},
-            "containers": [
-                {
-                    "name": "main",
-                    "image": image,
-                    "imagePullPolicy": "IfNotPresent",
-                    "command": ["sh", "-ec", script],
-                    "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
-                }
-            ],
-            "volumes": [volume],
-        },
+        "restartPolicy": "Never",
+        "automountServiceAccountToken": False,
+        "securityContext": {"runAsUser": USER_ID, "fsGroup": USER_ID},
+        "containers": [
+            {
+                "name": "main",
+                "image": image,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["sh", "-ec", script],
+                "volumeMounts": [{"name": "volume", "mountPath": "/volume"}],
+            }
+        ],
+        "volumes": [volume],
     }
