@@ -102,7 +102,7 @@ def _quantize(
 
 
 class _Quantizer(AwqQuantizer):  # type: ignore[misc]  # untyped
-    """The library's search, made right on a CPU."""
+    """The library's search, made right on a CPU, and quick."""
 
     packed = 0
 
@@ -129,6 +129,38 @@ class _Quantizer(AwqQuantizer):  # type: ignore[misc]  # untyped
             return super()._compute_best_scale(x, w_mean, x_mean, module2inspect, *arguments)
         finally:
             hook.remove()
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]  # its library is untyped here
+    def _compute_best_clip(
+        self,
+        w: torch.Tensor,
+        input_feat: torch.Tensor,
+        n_grid: int = 20,
+        max_shrink: float = 0.5,
+        n_sample_token: int = 512,
+    ) -> torch.Tensor:
+        """Return the bound (outputs, groups, 1) to clip each group of a weight to.
+
+        The library's own choice, of the candidates that it tries: the least mean squared error of a
+        group's outputs. It computes these outputs, element by element, for every token; but with
+        the error d of a group's weights and the mean G of its inputs' outer products the same is
+        d G d, which needs the tokens once.
+        """
+        rows = input_feat.reshape(-1, input_feat.shape[-1]).to(w.device, torch.float32)
+        rows = rows[:: max(1, len(rows) // n_sample_token)]
+        inputs = rows.unflatten(1, (-1, self.group_size)).transpose(0, 1)
+        products = inputs.transpose(1, 2) @ inputs / len(rows)
+        groups = w.unflatten(1, (-1, self.group_size)).transpose(0, 1)
+        largest = groups.abs().amax(dim=-1, keepdim=True)
+        best, least = largest.clone(), torch.full_like(largest, torch.inf, dtype=torch.float32)
+        for step in range(int(max_shrink * n_grid)):
+            bound = largest * (1 - step / n_grid)
+            kept, _, _ = self.pseudo_quantize_tensor(groups.clamp(-bound, bound))
+            lost = (kept - groups).float()
+            error = (lost @ products * lost).sum(dim=-1, keepdim=True)
+            best = torch.where(error < least, bound, best)
+            least = torch.minimum(error, least)
+        return best.transpose(0, 1)
 
 
 def _copy(_module: Any, state: dict[str, torch.Tensor], _prefix: str, _metadata: Any) -> None:
