@@ -34,7 +34,7 @@ MOST_RATIO = 1.05
 ROUNDS = 2
 """The better of each side's runs counts: what disturbs a run only adds to it."""
 FEW_LAYERS = "test/smollm2-3-layers"
-SLOW = ("awq", "autoawq")
+SLOW = ("awq", "gptq", "autoawq")
 """Compared on three layers of the model."""
 COMPARED = [name for name, wanted in METHODS.items() if wanted["method"] != "None"]
 IMAGES = {

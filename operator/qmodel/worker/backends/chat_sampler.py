@@ -13,6 +13,7 @@ import torch
 from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
+from qmodel.worker.backends.wide_products import WideProducts
 from qmodel.worker.calibration import OnProgress, Sample
 from qmodel.worker.errors import EngineFailed, TextInvalid
 
@@ -124,12 +125,13 @@ class ChatSampler:
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
             max_new_tokens=length - longest, eos_token_id=sorted(ends) or None, pad_token_id=0,
         )  # fmt: skip
-        output = model.generate(
-            input_ids=torch.tensor(ids, device=model.device),
-            attention_mask=torch.tensor(mask, device=model.device),
-            generation_config=pure,
-            stopping_criteria=[told],
-        )
+        with WideProducts():
+            output = model.generate(
+                input_ids=torch.tensor(ids, device=model.device),
+                attention_mask=torch.tensor(mask, device=model.device),
+                generation_config=pure,
+                stopping_criteria=[told],
+            )
         added = output[:, longest:].tolist()
         return [[*tokens, *_ended(more, ends)] for tokens, more in zip(begun, added, strict=True)]
 

@@ -12,8 +12,9 @@ import torch
 from torch.nn.functional import linear
 from torch.overrides import TorchFunctionMode
 
-LEAST_ROWS = 64
-"""Widening the weights costs more than it saves for fewer: a token drawn for a few sequences."""
+LEAST_ROWS = 16
+"""Widening the weights costs more than it saves for fewer: tokens drawn for 8 sequences of SmolLM2
+took 1.2 times as long, for 16 as long or less, for 32 less than half."""
 PART_BYTES = 2**22
 """Of weights that are widened at once."""
 _SIXTEEN_BITS = (torch.bfloat16, torch.float16)
