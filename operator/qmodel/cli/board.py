@@ -24,6 +24,8 @@ STEP_CONDITIONS = {
 
 _WORK = frozenset({"Inspecting", "Fetching", "Quantizing", "Evaluating", "Measuring", "Deploying"})
 """Reasons of an Unknown condition that is simply being worked on."""
+_MADE = "the artifact is complete, its quality is being judged"
+"""Of an artifact while its condition waits for the Job's end."""
 
 
 class State(StrEnum):
@@ -154,12 +156,12 @@ class Board:
         for kind, row in self.rows.items():
             condition = self._condition(kind)
             state = _state(condition, is_next=settled)
+            row.message = condition.message if condition else ""
             if kind is ConditionType.QUANTIZED and self.evaluating and state in _AT_WORK:
-                state = State.DONE
+                state, row.message = State.DONE, _MADE
             settled = settled and state is State.DONE
             row.move(state, self._began(kind, now), now)
             row.reason = condition.reason if condition else ""
-            row.message = condition.message if condition else ""
 
     def _condition(self, kind: ConditionType) -> Condition | None:
         """Return the condition, unless it speaks of an older spec."""

@@ -79,10 +79,11 @@ def test_the_log_is_finer_than_status() -> None:
 
 def test_evaluation_begins_before_the_job_that_also_quantizes_ends() -> None:
     board = Board()
-    making = model(status(2, reason="Quantizing"))
+    making = model(status(2, reason="Quantizing", message="making Q8_0"))
     board.see(making, now=0)
     board.hear(line("evaluate", 10), now=20)
     board.see(making, now=21)
+    assert "making" not in board.rows[QUANTIZED].text
     assert (states(board)["Quantized"], states(board)["Evaluated"]) == ("done", "working")
     assert board.rows[QUANTIZED].seconds(99) == 20
     assert board.rows[EVALUATED].percent == 10
