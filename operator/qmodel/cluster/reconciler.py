@@ -42,6 +42,9 @@ WORKERS = 8
 LONGEST_OUTAGE_RETRY_SECONDS = 10.0
 """Between tries while the API server does not answer: once it does, nothing else tells us."""
 
+LONGEST_REFUSAL_RETRY_SECONDS = 30.0
+"""Between tries of a child that is refused: that its name or a quota is free again tells nobody."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -106,7 +109,7 @@ class Reconciler:
             self._queue.fail(key)
             return "error"
         if refused:
-            self._queue.fail(key)
+            self._queue.fail(key, most_seconds=LONGEST_REFUSAL_RETRY_SECONDS)
             return "refused"
         self._queue.succeed(key)
         return "done"

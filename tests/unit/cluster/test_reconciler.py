@@ -99,6 +99,19 @@ async def test_a_refusal_is_forgotten_once_the_child_could_be_written() -> None:
     assert world.stage == "Serving"
 
 
+async def test_a_child_that_was_refused_for_long_is_still_tried_twice_a_minute() -> None:
+    world = World(serving)
+    world.server.fail["create Service/svc"] = FORBIDDEN
+    for _ in range(20):
+        world.queue.fail(MODEL_UID)
+    for timer in world.queue._timers.values():
+        timer.cancel()
+    world.queue._timers.clear()
+    assert await world.reconciler._pass(MODEL_UID) == "refused"
+    (timer,) = world.queue._timers.values()
+    assert timer.when() - asyncio.get_running_loop().time() <= 30
+
+
 async def test_the_status_is_written_though_the_api_server_failed() -> None:
     world = World(serving)
     world.server.fail["create Service/svc"] = UNAVAILABLE
