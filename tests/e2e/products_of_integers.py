@@ -1,7 +1,7 @@
 """Runs in vLLM's image: what takes the place of its INT8 product, beside double precision.
 
-One JSON line a case, with the error relative to the exact product. Activations are rounded to 8
-bits in both, but here they are not: so what 8 bits of them lose is in the error.
+One JSON line a case, with the error relative to the exact product. In that one activations are
+not rounded, so the error holds what 8 bits of them lose.
 """
 
 import json
