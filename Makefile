@@ -105,8 +105,8 @@ bench-footprint: venv ## A Llama-3-8B-shaped model in bf16, NF4 and GPTQ: memory
 	$(BIN)/python tests/bench footprint
 
 .PHONY: bench-gpu
-bench-gpu: ## The worker's steps on a GPU: MODEL and GGUF are folders; PYTHON has images/quantizer's libraries
-	$(PYTHON) tests/bench gpu $(MODEL) $(if $(GGUF),--gguf $(GGUF)) $(BENCH_ARGUMENTS)
+bench-gpu: ## The worker's steps on a GPU: MODEL and SERVE are folders; PYTHON has images/quantizer's libraries
+	$(PYTHON) tests/bench gpu $(MODEL) $(if $(SERVE),--serve $(SERVE)) $(BENCH_ARGUMENTS)
 
 .PHONY: bench-methods
 bench-methods: cluster images ## Every method on a whole model, and the worker against plain scripts

@@ -1,8 +1,9 @@
 """The worker's steps on a GPU, without a cluster: time, memory of host and GPU, quality.
 
 Runs the very steps that Jobs run, as processes of an interpreter that has the libraries of
-images/quantizer (for AutoAWQ and AutoGPTQ those of images/legacy) and a CUDA build of torch. With
-a GGUF file, llama-server is measured too; it has to be on the path, built with GGML_CUDA=ON.
+images/quantizer (for AutoAWQ and AutoGPTQ those of images/legacy) and a CUDA build of torch. What
+is to be served is a GGUF file, by llama-server, which has to be on the path, built with
+GGML_CUDA=ON, or a checkpoint, by vLLM, of which a Python has to be named.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from bench import gpu_server
+from bench import gpu_answers, gpu_server
 from bench.steps import StepFailedError, run
 from qmodel.api.methods import Backend
 from qmodel.api.quantization import Quantization
@@ -61,11 +62,18 @@ def main() -> int:
     chosen = _arguments()
     console = Console(width=140)
     with tempfile.TemporaryDirectory() as folder:
-        if chosen.gguf:
-            console.print(gpu_server.table(chosen.gguf, Path(folder)))
-        if chosen.model is None:
+        scratch = Path(folder)
+        for model in chosen.serve:
+            console.print(gpu_server.table(model, scratch, chosen.server_python))
+        if chosen.ask:
+            console.print(
+                gpu_answers.table(
+                    chosen.model, chosen.ask, scratch, chosen.server_python, chosen.parallel
+                )
+            )
+        if chosen.model is None or chosen.ask:
             return 0
-        failures = dict(_made(chosen, Path(folder), console))
+        failures = dict(_made(chosen, chosen.artifacts or scratch, console))
     for name, error in failures.items():
         console.print(f"{name} failed: {error}", soft_wrap=True, markup=False)
     return 1 if failures else 0
@@ -74,13 +82,16 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python tests/bench gpu", description=__doc__)
     parser.add_argument("model", nargs="?", type=Path, help="folder of an unquantized checkpoint")
-    parser.add_argument("--gguf", type=Path, help="folder of a GGUF model to serve")
+    parser.add_argument("--artifacts", type=Path, help="folder that keeps what is made")
+    parser.add_argument("--serve", nargs="+", type=Path, default=[], help="folders to measure")
+    parser.add_argument("--ask", nargs="+", type=Path, default=[], help="artifacts of the model")
     parser.add_argument("--only", nargs="+", default=None, help="methods")
     parser.add_argument("--group", type=int, default=64, help="weights of a group")
     parser.add_argument("--samples", type=int, default=128, help="calibration samples")
     parser.add_argument("--parallel", type=int, default=1, help="methods at once")
     parser.add_argument("--unjudged", action="store_true", help="do not evaluate")
     parser.add_argument("--legacy-python", default=sys.executable, help="with images/legacy")
+    parser.add_argument("--server-python", default=sys.executable, help="with vLLM")
     return parser.parse_args()
 
 

@@ -25,7 +25,12 @@ class StepFailedError(Exception):
     """A step reported an error, or nothing at all."""
 
 
-def run(interpreter: str, task: QuantizeTask | EvaluateTask | MeasureTask, scratch: Path) -> Step:
+def run(
+    interpreter: str,
+    task: QuantizeTask | EvaluateTask | MeasureTask,
+    scratch: Path,
+    environment: dict[str, str] | None = None,
+) -> Step:
     """Run a step with an interpreter that has its libraries.
 
     Parameters
@@ -36,6 +41,8 @@ def run(interpreter: str, task: QuantizeTask | EvaluateTask | MeasureTask, scrat
         What the step is told.
     scratch
         Folder for its log and its report.
+    environment
+        All variables of the process; by default those of this one.
 
     Raises
     ------
@@ -49,7 +56,7 @@ def run(interpreter: str, task: QuantizeTask | EvaluateTask | MeasureTask, scrat
     command = [interpreter, "-m", "qmodel.worker", "--task", told, "--termination-log", str(answer)]
     with (
         log.open("wb") as output,
-        subprocess.Popen(command, stdout=output, stderr=output) as process,
+        subprocess.Popen(command, stdout=output, stderr=output, env=environment) as process,
         gpu_peak(process.pid) as peak,
     ):
         process.wait(STEP_SECONDS)

@@ -27,20 +27,13 @@ from e2e.models import (
     from_hub,
     is_ready,
 )
+from e2e.passages import PASSAGES
 
 FEW_LAYERS = "test/smollm2-3-layers"
 SECONDS = 1500
 """All methods at once on two cores."""
 FEW_SAMPLES = {"samples": 16, "maxSequenceLength": 128}
 """Quality is not what is looked at here."""
-PASSAGES = [
-    f"Passage {number}. The river that runs through the valley rises in the hills to the north, "
-    "and the people who live beside it have built their houses well above the water."
-    for number in range(12)
-]
-"""To judge on, 434 tokens: few, because six methods are judged on two cores. Each is as long as
-the judge leaves a passage alone, so that a server can be asked for the same tokens after the same
-tokens."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
 KILL_ENGINE = """
 import os, signal

@@ -17,6 +17,9 @@ BLOCK_TOKENS = 128
 """Tokens of one block of the KV cache on a CPU; on a GPU it is 16, of which 128 is a multiple."""
 WORKER_CLASS = "qmodel.worker.vllm_worker.Worker"
 """CPU worker that takes the KV bytes as they are given."""
+DEVICE_SHARE = "0.01"
+"""What vLLM asks to be free of a GPU before it starts. The cache is given in bytes, so that nothing
+else follows from it; by default it refuses a GPU of which others hold a twelfth."""
 START_SECONDS = 3600
 """Longest time that the API server waits for its engine; 600 by default."""
 
@@ -122,5 +125,6 @@ def _kv_type_args(settings: ServerSettings) -> list[str]:
 def _device_args(settings: ServerSettings) -> list[str]:
     """Return the flags that differ between CPU and GPU."""
     if settings.gpus:
-        return [_PARALLEL, str(settings.tensor_parallel_size)]
+        parallel = str(settings.tensor_parallel_size)
+        return [_PARALLEL, parallel, "--gpu-memory-utilization", DEVICE_SHARE]
     return ["--enforce-eager", "--worker-cls", WORKER_CLASS]
