@@ -38,6 +38,8 @@ METHODS: dict[str, Object] = {
     "autoawq": {"method": "AWQ", "backend": "AutoAWQ", "awq": GROUPS, **CALIBRATED},
     "unquantized": {"method": "None"},
 }
+WIDTH = 120
+"""Columns of the terminal that the table needs; a narrower one would cut off figures."""
 COLUMNS = (
     "method", "seconds", "peak MiB", "weights MB", "ratio", "KL", "agreement", "server MiB",
     "tokens/s",
@@ -46,7 +48,7 @@ COLUMNS = (
 
 def main() -> int:
     """Print one line a method; return 1 if one does not become ready."""
-    console = Console()
+    console = Console(width=WIDTH)
     wanted = asked(list(METHODS))
     table = Table(title="SmolLM2-135M-Instruct by method", caption="two cores, no GPU")
     for title in COLUMNS:

@@ -37,9 +37,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, namespace(Path(folder)) as (models, _):
         pods.prepare(models, references["test-hub"], {SOURCE: SMOLLM2})
         for grid in GRIDS:
-            words = [f"{ARTIFACTS}/{SOURCE}", f"{ARTIFACTS}/{grid}", grid]
-            command = ["python", f"{pods.SCRIPTS}/round_to_nearest.py", *words]
-            log = pods.run(models, f"round-{grid}", references["quantizer"], command)
+            folders = [f"{ARTIFACTS}/{SOURCE}", f"{ARTIFACTS}/{grid}"]
+            made = ["python", f"{pods.SCRIPTS}/plain_llmcompressor.py", f"nearest-{grid}", *folders]
+            pods.run(models, f"round-{grid}", references["quantizer"], made)
+            judged = ["python", f"{pods.SCRIPTS}/judge.py", *folders]
+            log = pods.run(models, f"judge-{grid}", references["quantizer"], judged)
             table.add_row(grid, *_cells(json.loads(log.splitlines()[-1])))
     Console().print(table)
     return 0

@@ -1,4 +1,7 @@
-"""AWQ, GPTQ, INT8 and FP8 as llm-compressor's examples have it: METHOD SOURCE OUT SAMPLES."""
+"""Methods as llm-compressor's examples have them: METHOD SOURCE OUT, and SAMPLES to calibrate with.
+
+`nearest-symmetric` and `nearest-asymmetric` round every weight to the nearest of its 4-bit levels.
+"""
 
 import json
 import sys
@@ -15,6 +18,7 @@ from llmcompressor.pipelines.cache import IntermediatesCache
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 ROW_TOKENS = 512
+CALIBRATED = {"awq", "gptq", "int8"}
 
 # AWQ pins memory, which torch refuses where there is no accelerator: everybody has to do this.
 if not torch.accelerator.is_available():
@@ -32,28 +36,35 @@ def four_bits(*, symmetric: bool) -> dict:
     return {"group_0": {"targets": ["Linear"], "weights": weights}}
 
 
+def nearest(*, symmetric: bool) -> list[QuantizationModifier]:
+    groups = four_bits(symmetric=symmetric)
+    return [QuantizationModifier(config_groups=groups, ignore=["lm_head"])]
+
+
 def preset(scheme: str) -> QuantizationModifier:
     return QuantizationModifier(targets=["Linear"], scheme=scheme, ignore=["lm_head"])
 
 
-method, source, out, samples = sys.argv[1:]
+method, source, out, *samples = sys.argv[1:]
 recipe = {
     "awq": lambda: [
         AWQModifier(),
-        QuantizationModifier(config_groups=four_bits(symmetric=False), ignore=["lm_head"]),
+        *nearest(symmetric=False),
     ],
     "gptq": lambda: [
         GPTQModifier(config_groups=four_bits(symmetric=True), ignore=["lm_head"], actorder="static")
     ],
     "int8": lambda: [SmoothQuantModifier(), preset("W8A8")],
     "fp8": lambda: [preset("FP8_DYNAMIC")],
+    "nearest-symmetric": lambda: nearest(symmetric=True),
+    "nearest-asymmetric": lambda: nearest(symmetric=False),
 }[method]()
 
 model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
 tokenizer = AutoTokenizer.from_pretrained(source)
 data = {}
-if method != "fp8":
-    lines = Path(samples).read_text().splitlines()
+if method in CALIBRATED:
+    lines = Path(samples[0]).read_text().splitlines()
     tokens = [token for line in lines for token in tokenizer(json.loads(line)["text"])["input_ids"]]
     rows = [tokens[i : i + ROW_TOKENS] for i in range(0, len(tokens), ROW_TOKENS)]
     columns = {"input_ids": rows, "attention_mask": [[1] * len(row) for row in rows]}
