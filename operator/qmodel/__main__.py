@@ -6,8 +6,8 @@ import sys
 
 import kopf
 import uvloop
-from kubernetes.aio.config import ConfigException
 
+from qmodel.cluster.credentials import CredentialsError
 from qmodel.handlers import operate
 from qmodel.settings import SettingsError, parse
 
@@ -31,7 +31,7 @@ def main() -> int:
     gc.set_threshold(YOUNG_OBJECTS)
     try:
         return 0 if uvloop.run(operate(settings)) else 1
-    except ConfigException as error:
+    except CredentialsError as error:
         print(f"No cluster to work in: {error}", file=sys.stderr)  # noqa: T201
         return 2
 

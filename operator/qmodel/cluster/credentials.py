@@ -1,45 +1,81 @@
-"""Where the API server is and how to speak to it: a service account or a kubeconfig.
+"""Where the API server is and how to speak to it: a service account, or a kubeconfig.
 
-The official client's loader does the reading (exec plugins, inline certificates, rotation of a
-service account's token); the rest of that client is not used, see `qmodel.cluster.client`.
+What a pod is given are two files and two variables, read here: the official client, which would
+read them too, takes a third of the operator's start to import. It reads kubeconfigs, outside of
+pods.
 """
 
 import os
 import ssl
-from dataclasses import dataclass
+import time
+from importlib import import_module
 from pathlib import Path
+from typing import Protocol, cast
 
-from kubernetes.aio.client import Configuration
-from kubernetes.aio.config import load_incluster_config, load_kube_config
-from kubernetes.aio.config.incluster_config import SERVICE_TOKEN_FILENAME
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+TOKEN_SECONDS = 60.0
+"""A service account's token is read again after this time: the kubelet rotates it well before it
+expires."""
 
 
-@dataclass(frozen=True, slots=True)
-class Credentials:
+class CredentialsError(Exception):
+    """There is nothing to speak to a cluster with."""
+
+
+class Credentials(Protocol):
     """Address of the API server and a way to prove who asks."""
-
-    configuration: Configuration
 
     @property
     def server(self) -> str:
         """Base URL of the API server."""
-        return str(self.configuration.host).rstrip("/")
 
     def tls(self) -> ssl.SSLContext:
         """Return the TLS settings: who is trusted, and the client certificate if there is one."""
-        given = self.configuration
-        context = ssl.create_default_context(cafile=given.ssl_ca_cert, cadata=given.ca_cert_data)
-        if not given.verify_ssl:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if given.cert_file:
-            context.load_cert_chain(given.cert_file, keyfile=given.key_file)
-        return context
 
     async def headers(self) -> dict[str, str]:
-        """Return the headers that authenticate a request; a service account's token rotates."""
-        token = await self.configuration.get_api_key_with_prefix("BearerToken")
-        return {"Authorization": token} if token else {}
+        """Return the headers that authenticate a request."""
+
+
+class ServiceAccount:
+    """What the kubelet mounts into a pod.
+
+    Parameters
+    ----------
+    directory
+        Folder with `token` and `ca.crt`.
+    """
+
+    def __init__(self, directory: Path = SERVICE_ACCOUNT) -> None:
+        self._directory = directory
+        self._token = ""
+        self._read_at = -TOKEN_SECONDS
+
+    @property
+    def server(self) -> str:
+        """Base URL of the API server, by the address that every pod is told.
+
+        Raises
+        ------
+        CredentialsError
+            If the pod was told none.
+        """
+        try:
+            host, port = (os.environ[f"KUBERNETES_SERVICE_{part}"] for part in ("HOST", "PORT"))
+        except KeyError as error:
+            message = f"the variable {error.args[0]} is not set, though there is a service account"
+            raise CredentialsError(message) from error
+        return f"https://[{host}]:{port}" if ":" in host else f"https://{host}:{port}"
+
+    def tls(self) -> ssl.SSLContext:
+        """Trust the cluster's own authority."""
+        return ssl.create_default_context(cafile=str(self._directory / "ca.crt"))
+
+    async def headers(self) -> dict[str, str]:
+        """Return the token of now; it rotates."""
+        if time.monotonic() - self._read_at >= TOKEN_SECONDS:
+            self._token = (self._directory / "token").read_text().strip()
+            self._read_at = time.monotonic()
+        return {"Authorization": f"Bearer {self._token}"}
 
 
 async def load() -> Credentials:
@@ -47,19 +83,14 @@ async def load() -> Credentials:
 
     Raises
     ------
-    kubernetes.aio.config.ConfigException
+    CredentialsError
         If neither is there.
     """
-    configuration = Configuration()
-    if _is_in_pod():
-        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    else:
-        # Given by name: the library reads the variable only once, when it is imported.
-        path = os.environ.get("KUBECONFIG")
-        await load_kube_config(path, client_configuration=configuration)  # type: ignore[no-untyped-call]
-    return Credentials(configuration)
-
-
-def _is_in_pod() -> bool:
-    """Whether a service account's token is mounted."""
-    return Path(SERVICE_TOKEN_FILENAME).exists()
+    if (SERVICE_ACCOUNT / "token").exists():
+        return ServiceAccount()
+    try:
+        kubeconfig = import_module("qmodel.cluster.kubeconfig")
+    except ImportError as error:
+        message = f"no service account is mounted, and kubeconfigs need a package: {error}"
+        raise CredentialsError(message) from error
+    return cast("Credentials", await kubeconfig.load())
