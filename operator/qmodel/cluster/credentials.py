@@ -1,7 +1,7 @@
 """Where the API server is and how to speak to it: a service account, or a kubeconfig.
 
 What a pod is given are two files and two variables, read here: the official client, which would
-read them too, takes a third of the operator's start to import. It reads kubeconfigs, outside of
+read them too, is a quarter of what the operator imports. It reads kubeconfigs, outside of
 pods.
 """
 
