@@ -18,6 +18,7 @@ from typing import Self
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from bench.pod_view import PodView
 from qmodel.settings import IMAGE_VARIABLES
 
 PORT = 18080
@@ -53,13 +54,20 @@ class OperatorProcess:
         Further arguments.
     port
         Of its metrics; another for each that runs at once.
+    view
+        To run as in its pod; by default it runs as from a shell, by the kubeconfig.
     """
 
     def __init__(
-        self, namespaces: Sequence[str] = (), arguments: Sequence[str] = (), port: int = PORT
+        self,
+        namespaces: Sequence[str] = (),
+        arguments: Sequence[str] = (),
+        port: int = PORT,
+        view: PodView | None = None,
     ) -> None:
         self._arguments = [f"--namespace={name}" for name in namespaces] + list(arguments)
         self._port = port
+        self._view = view
         self.log = Path(tempfile.gettempdir()) / f"qmodel-operator-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -83,6 +91,9 @@ class OperatorProcess:
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={self._port}"]
         command += self._arguments
+        if self._view is not None:
+            environment |= self._view.environment(environment["PYTHONPATH"])
+            command = self._view.command(command)
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond
                 command, env=environment, stdout=log, stderr=log

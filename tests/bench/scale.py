@@ -18,6 +18,7 @@ from pathlib import Path
 
 from bench import fleet, installed
 from bench.operator_process import OperatorProcess
+from bench.pod_view import PodView, pod_view
 from bench.pretended import stage
 from cluster import kwok, target
 from qmodel.cluster.client import ApiClient
@@ -48,26 +49,28 @@ def main() -> int:
     target.up()
     with tempfile.TemporaryDirectory() as folder:
         pod_end, kubeconfig = Path(folder) / "stage.yaml", Path(folder) / "kubeconfig"
+        files = Path(folder) / "account"
+        files.mkdir()
         pod_end.write_text(stage())
         kubeconfig.write_text(target.kubeconfig())
         os.environ["KUBECONFIG"] = str(kubeconfig)
         installed.define()
         kwok.up(NODES, pod_end, None)
         try:
-            with installed.paused():
-                return asyncio.run(_run(chosen.models))
+            with installed.paused(), pod_view(files) as view:
+                return asyncio.run(_run(chosen.models, view))
         finally:
             kwok.down()
 
 
-async def _run(models: int) -> int:
+async def _run(models: int, view: PodView) -> int:
     """Measure, print, judge."""
     figures = Figures()
     async with _client() as client:
         await fleet.clean(client)
         await fleet.prepare(client, models)
         try:
-            async with OperatorProcess(fleet.NAMESPACES) as operator:
+            async with OperatorProcess(fleet.NAMESPACES, view=view) as operator:
                 await _rise(client, operator, models, figures)
                 await _idle(operator, figures)
                 await _lose_children(client, figures)
