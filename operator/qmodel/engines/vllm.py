@@ -17,6 +17,9 @@ BLOCK_TOKENS = 128
 """Tokens of one block of the KV cache on a CPU; on a GPU it is 16, of which 128 is a multiple."""
 WORKER_CLASS = "qmodel.worker.vllm_worker.Worker"
 """CPU worker that takes the KV bytes as they are given."""
+EXECUTOR_CLASS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""Lets the engine core compute by itself, as `uni` would, which vLLM turns into a worker process on a
+CPU: only for the sake of binding threads to cores, which we do not."""
 START_SECONDS = 3600
 """Longest time that the API server waits for its engine; 600 by default."""
 
@@ -123,4 +126,5 @@ def _device_args(settings: ServerSettings) -> list[str]:
     """Return the flags that differ between CPU and GPU."""
     if settings.gpus:
         return [_PARALLEL, str(settings.tensor_parallel_size)]
-    return ["--enforce-eager", "--worker-cls", WORKER_CLASS]
+    classes = ["--worker-cls", WORKER_CLASS, "--distributed-executor-backend", EXECUTOR_CLASS]
+    return ["--enforce-eager", *classes]
