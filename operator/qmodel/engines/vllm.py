@@ -18,8 +18,8 @@ BLOCK_TOKENS = 128
 WORKER_CLASS = "qmodel.worker.vllm_worker.Worker"
 """CPU worker that takes the KV bytes as they are given."""
 EXECUTOR_CLASS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
-"""Lets the engine core compute by itself, as `uni` would, which vLLM turns into a worker process on a
-CPU: only for the sake of binding threads to cores, which we do not."""
+"""Lets the engine core compute by itself, as `uni` would. On a CPU vLLM turns that into a worker
+process, only for the sake of binding threads to cores, which we do not."""
 START_SECONDS = 3600
 """Longest time that the API server waits for its engine; 600 by default."""
 
@@ -38,6 +38,8 @@ _ENVIRONMENT = {
     "VLLM_PLUGINS": "bitsandbytes",
 }
 """No request of its own, nothing written but scratch, no plugin but the one that we install."""
+_LOOKED_AT = {"VLLM_CACHE_ROOT": "/opt/vllm"}
+"""What its image for CPUs knows of every model class; nothing else is cached without a compiler."""
 
 
 class VLLM:
@@ -89,6 +91,7 @@ class VLLM:
         # would be compiled by the first request for them, with a compiler that no image has.
         return {
             **_ENVIRONMENT,
+            **_LOOKED_AT,
             "OMP_NUM_THREADS": str(settings.threads),
             "OMP_WAIT_POLICY": "passive",
             "TORCHDYNAMO_DISABLE": "1",
