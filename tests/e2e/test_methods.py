@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from demo.commands import Commands
+from e2e import texts
 from e2e.kube import Object
 from e2e.models import (
     CORE,
@@ -33,14 +34,6 @@ SECONDS = 1500
 """All methods at once on two cores."""
 FEW_SAMPLES = {"samples": 16, "maxSequenceLength": 128}
 """Quality is not what is looked at here."""
-PASSAGES = [
-    f"Passage {number}. The river that runs through the valley rises in the hills to the north, "
-    "and the people who live beside it have built their houses well above the water."
-    for number in range(12)
-]
-"""To judge on, 434 tokens: few, because six methods are judged on two cores. Each is as long as
-the judge leaves a passage alone, so that a server can be asked for the same tokens after the same
-tokens."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
 KILL_ENGINE = """
 import os, signal
@@ -76,10 +69,7 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
     return {
         "source": from_hub(source),
         "quantization": {**quantization, **resources},
-        "qualityGate": {
-            "onFailure": "Warn",
-            "text": {"configMapRef": {"name": "texts", "key": "evaluation.txt"}},
-        },
+        "qualityGate": texts.GATE,
         "serving": {"contextLength": 512, "concurrency": 2},
         "accelerator": {"type": "CPU"},
         **more,
@@ -89,12 +79,7 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
 @pytest.fixture(scope="module")
 def applied(models: Models) -> Iterator[dict[str, Object]]:
     """Apply every method at once; what the tests find of a model is kept, the model is not."""
-    texts = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "data": {"evaluation.txt": "\n\n".join(PASSAGES)},
-    }
-    models.kube.apply(models.path(CORE, "configmaps", "texts"), texts)
+    texts.bring(models)
     for name, quantization in METHODS.items():
         models.apply(name, wanted(quantization))
     yield {}
@@ -110,7 +95,7 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
     if name not in applied:
         status = models.wait_ready(name, SECONDS)
         answer = models.chat(name)
-        log_probabilities = models.log_probabilities(name, PASSAGES)
+        log_probabilities = models.log_probabilities(name, texts.PASSAGES)
         (pod,) = models.pods(name)
         assert container_of(pod, "server")["restartCount"] == 0, "asked for log probabilities"
         (deployment,) = models.deployments(name)
