@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from demo.commands import Commands
+from e2e import texts
 from e2e.kube import Object
 from e2e.models import (
     CORE,
@@ -58,6 +59,7 @@ QUICKEST_FIRST = ("unquantized", "nf4", "fp8", "int8", "gptq", "awq", "autoawq")
 """A server that answered makes room for the next: two cores hold five."""
 METHODS = {name: _recipe(SAMPLES / f"{name}.yaml") for name in QUICKEST_FIRST}
 """By name of the sample."""
+KILLED = QUICKEST_FIRST[0]
 EVALUATED = [name for name in METHODS if name != "unquantized"]
 
 
@@ -68,10 +70,7 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
     return {
         "source": from_hub(source),
         "quantization": {**quantization, **resources},
-        "qualityGate": {
-            "onFailure": "Warn",
-            "text": {"configMapRef": {"name": "texts", "key": "evaluation.txt"}},
-        },
+        "qualityGate": texts.GATE,
         "serving": {"contextLength": 512, "concurrency": 2},
         "accelerator": {"type": "CPU"},
         **more,
@@ -81,12 +80,7 @@ def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Objec
 @pytest.fixture(scope="module")
 def applied(models: Models) -> Iterator[dict[str, Object]]:
     """Apply every method at once; what the tests find of a model is kept, the model is not."""
-    texts = {
-        "apiVersion": "v1",
-        "kind": "ConfigMap",
-        "data": {"evaluation.txt": "\n\n".join(PASSAGES)},
-    }
-    models.kube.apply(models.path(CORE, "configmaps", "texts"), texts)
+    texts.bring(models)
     for name, quantization in METHODS.items():
         models.apply(name, wanted(quantization))
     yield {}
@@ -95,7 +89,10 @@ def applied(models: Models) -> Iterator[dict[str, Object]]:
 
 
 def served(models: Models, applied: dict[str, Object], name: str) -> Object:
-    """Return the status of a model that answered; its server then makes room for the next."""
+    """Return the status of a model that answered; its server then makes room for the next.
+
+    One is left, to be killed by a test.
+    """
     if name not in applied:
         status = models.wait_ready(name, SECONDS)
         answer = models.chat(name)
@@ -104,7 +101,8 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
         assert container_of(pod, "server")["restartCount"] == 0, "asked for log probabilities"
         (deployment,) = models.deployments(name)
         jobs = attempts(models.jobs(name))
-        models.edit(name, serving={"replicas": 0})
+        if name != KILLED:
+            _make_room(models, name)
         applied[name] = {
             **status,
             "answer": answer,
@@ -113,6 +111,32 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
             "logProbabilities": log_probabilities,
         }
     return applied[name]
+
+
+def _make_room(models: Models, name: str) -> None:
+    models.edit(name, serving={"replicas": 0})
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_an_engine_that_dies_in_a_living_container_is_noticed(
+    models: Models, applied: dict[str, Object], commands: Commands
+) -> None:
+    """Of the model that is ready first, while the others are made: it serves already."""
+    name = KILLED
+    served(models, applied, name)
+    (pod,) = models.pods(name)
+    path = models.path(CORE, "pods", pod["metadata"]["name"])
+    words = ["exec", "-n", models.namespace, pod["metadata"]["name"], "-c", "server"]
+    assert commands.kubectl(*words, "--", "python", "-c", KILL_ENGINE).strip() == "1"
+    models.kube.wait(path, _was_restarted, READY_SECONDS, "restarted and ready")
+    models.wait_ready(name)
+    assert models.chat(name).strip()
+    _make_room(models, name)
+
+
+def _was_restarted(pod: Object | None) -> bool:
+    state = None if pod is None else container_of(pod, "server")
+    return pod is not None and state is not None and state["restartCount"] == 1 and is_ready(pod)
 
 
 @pytest.mark.timeout(SECONDS + 60)
@@ -202,28 +226,6 @@ def test_a_report_shows_what_lies_on_the_volume(
     for title in ("Answers side by side", "Where the weights go", "Error of each layer"):
         assert title in text
     assert "<script" not in text
-
-
-@pytest.mark.timeout(SECONDS + 60)
-def test_an_engine_that_dies_in_a_living_container_is_noticed(
-    models: Models, applied: dict[str, Object], commands: Commands
-) -> None:
-    name = "unquantized"
-    served(models, applied, name)
-    models.edit(name, serving={"replicas": 1})
-    models.wait_one_server(name, READY_SECONDS)
-    (pod,) = models.pods(name)
-    path = models.path(CORE, "pods", pod["metadata"]["name"])
-    words = ["exec", "-n", models.namespace, pod["metadata"]["name"], "-c", "server"]
-    assert commands.kubectl(*words, "--", "python", "-c", KILL_ENGINE).strip() == "1"
-    models.kube.wait(path, _was_restarted, READY_SECONDS, "restarted and ready")
-    models.wait_ready(name)
-    assert models.chat(name).strip()
-
-
-def _was_restarted(pod: Object | None) -> bool:
-    state = None if pod is None else container_of(pod, "server")
-    return pod is not None and state is not None and state["restartCount"] == 1 and is_ready(pod)
 
 
 def test_every_sample_of_a_method_is_served_here() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from demo.commands import Commands
+from e2e import texts
 from e2e.load import outcome
 from e2e.models import SMOLLM2, Models, from_hub, spec
 
@@ -18,7 +19,8 @@ SETTINGS = (MEASURED, (4096, 1), (512, 8))
 def served(models: Models) -> Iterator[str]:
     length, count = MEASURED
     serving = {"contextLength": length, "concurrency": count}
-    models.apply(NAME, spec(from_hub(SMOLLM2), "Q8_0", serving=serving))
+    texts.bring(models)
+    models.apply(NAME, spec(from_hub(SMOLLM2), "Q8_0", serving=serving, qualityGate=texts.GATE))
     yield NAME
     models.delete(NAME)
 

@@ -17,6 +17,9 @@ BLOCK_TOKENS = 128
 """Tokens of one block of the KV cache on a CPU; on a GPU it is 16, of which 128 is a multiple."""
 WORKER_CLASS = "qmodel.worker.vllm_worker.Worker"
 """CPU worker that takes the KV bytes as they are given."""
+EXECUTOR_CLASS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""Lets the engine core compute by itself, as `uni` would. On a CPU vLLM turns that into a worker
+process, only for the sake of binding threads to cores, which we do not."""
 DEVICE_SHARE = "0.01"
 """What vLLM asks to be free of a GPU before it starts. The cache is given in bytes, so that nothing
 else follows from it; by default it refuses a GPU of which others hold a twelfth."""
@@ -38,6 +41,8 @@ _ENVIRONMENT = {
     "VLLM_PLUGINS": "bitsandbytes",
 }
 """No request of its own, nothing written but scratch, no plugin but the one that we install."""
+_LOOKED_AT = {"VLLM_CACHE_ROOT": "/opt/vllm"}
+"""What its image for CPUs knows of every model class; nothing else is cached without a compiler."""
 
 
 class VLLM:
@@ -89,6 +94,7 @@ class VLLM:
         # would be compiled by the first request for them, with a compiler that no image has.
         return {
             **_ENVIRONMENT,
+            **_LOOKED_AT,
             "OMP_NUM_THREADS": str(settings.threads),
             "OMP_WAIT_POLICY": "passive",
             "TORCHDYNAMO_DISABLE": "1",
@@ -127,4 +133,5 @@ def _device_args(settings: ServerSettings) -> list[str]:
     if settings.gpus:
         parallel = str(settings.tensor_parallel_size)
         return [_PARALLEL, parallel, "--gpu-memory-utilization", DEVICE_SHARE]
-    return ["--enforce-eager", "--worker-cls", WORKER_CLASS]
+    classes = ["--worker-cls", WORKER_CLASS, "--distributed-executor-backend", EXECUTOR_CLASS]
+    return ["--enforce-eager", *classes]

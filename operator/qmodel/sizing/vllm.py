@@ -13,8 +13,8 @@ from qmodel.worker.task import KVLayout
 
 MIB = 2**20
 
-PROCESSES_BYTES = 1500 * MIB
-"""API server (535 MiB), engine core (459), a worker without a model (459), kernel memory (20)."""
+PROCESSES_BYTES = 1100 * MIB
+"""API server (535 MiB), engine core without a model (505), kernel memory (20)."""
 WEIGHT_COPIES = 2
 """Weights are packed while they are loaded: 441 MiB in memory for a file of 257, measured."""
 ACTIVATION_WIDTHS = 60

@@ -58,6 +58,19 @@ def test_on_a_cpu_threads_are_told_and_bound_to_no_core() -> None:
     assert "OMP_NUM_THREADS" not in SERVER.environment(replace(SETTINGS, gpus=1))
 
 
+def test_on_a_cpu_the_engine_core_computes_by_itself() -> None:
+    executor = value(argv(), "--distributed-executor-backend")
+    assert executor.endswith(".UniProcExecutor")
+    assert "--distributed-executor-backend" not in argv(gpus=2, tensor_parallel_size=2)
+
+
+def test_on_a_cpu_the_image_tells_what_a_class_can_do() -> None:
+    dockerfile = Path(__file__).parents[3] / "images" / "vllm" / "Dockerfile"
+    root = SERVER.environment(SETTINGS)["VLLM_CACHE_ROOT"]
+    assert f"VLLM_CACHE_ROOT={root} " in dockerfile.read_text()
+    assert SERVER.environment(replace(SETTINGS, gpus=1))["VLLM_CACHE_ROOT"] == "/tmp/vllm"
+
+
 def test_a_measurement_holds_for_other_contexts_but_not_for_other_types() -> None:
     def hashed(image: str = "qmodel/vllm:1", **changes: Any) -> str:
         return SERVER.arguments_hash(image, replace(SETTINGS, **changes))

@@ -100,6 +100,6 @@ def test_on_a_gpu_the_hosts_share_stays() -> None:
 
 
 def test_the_estimate_holds_what_was_measured() -> None:
-    """SmolLM2-135M at 2 x 1024 tokens on a CPU: 1946 MiB."""
+    """SmolLM2-135M at 2 x 1024 tokens on a CPU: 1372 MiB, or 1552 with weights that are packed."""
     estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, Load(1024, 2))
-    assert 1946 * MIB < memory_limit_bytes(estimate) < 1.3 * 1946 * MIB
+    assert 1552 * MIB < memory_limit_bytes(estimate) < 1.3 * 1552 * MIB

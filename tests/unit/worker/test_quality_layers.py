@@ -51,8 +51,10 @@ class Says:
     ) -> list[list[int]]:
         return [list(random.integers(0, 4, size=length)) for _ in openers]
 
-    def answer(self, prompt: str, max_tokens: int) -> str | None:
-        return self.said and f"{self.said} to {prompt}"[: 10 * max_tokens]
+    def answers(self, prompts: Sequence[str], max_tokens: int) -> list[str] | None:
+        if self.said is None:
+            return None
+        return [f"{self.said} to {prompt}"[: 10 * max_tokens] for prompt in prompts]
 
 
 def normal(rows: int, columns: int) -> np.ndarray:

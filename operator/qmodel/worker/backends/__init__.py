@@ -72,5 +72,5 @@ class LanguageModel(Protocol):
     ) -> list[list[int]]:
         """Return one sequence for each opener, continued at temperature 1 up to `length`."""
 
-    def answer(self, prompt: str, max_tokens: int) -> str | None:
-        """Return the likeliest answer in the model's own chat template; None if it has none."""
+    def answers(self, prompts: Sequence[str], max_tokens: int) -> list[str] | None:
+        """Return the likeliest answers in the model's own chat template; None if it has none."""

@@ -1,7 +1,7 @@
 """One GGUF file, loaded through llama.cpp's C API for its logits."""
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +20,8 @@ BATCH_TOKENS = 128
 """Tokens worked on at once: the logits of a batch take BATCH_TOKENS x vocabulary x 4 bytes."""
 SEQUENCES = 8
 """Sequences drawn side by side."""
+Draw = Callable[[npt.NDArray[np.float32]], npt.NDArray[np.integer]]
+"""Chooses a token by the logits of each row."""
 
 
 class LlamaModel:
@@ -150,35 +152,47 @@ class LlamaModel:
 
         A sequence ends early where the model ends it.
         """
-        self._forget()
         sequences = [self.tokenize(opener) for opener in openers]
+        self._continue(
+            sequences, [length] * len(sequences), lambda logits: sampling.draw(logits, random)
+        )
+        return sequences
+
+    def answers(self, prompts: Sequence[str], max_tokens: int) -> list[str] | None:
+        """Return the likeliest answers in the model's own chat template; None if it has none.
+
+        They are drawn side by side, as many as the context holds: a token of all takes little
+        longer than a token of one.
+        """
+        if not self.chat_template:
+            return None
+        begun = [self._tokens(self._rendered(prompt), rendered=True) for prompt in prompts]
+        sequences = [[*tokens] for tokens in begun]
+        lengths = [len(tokens) + max_tokens for tokens in begun]
+        count = min(SEQUENCES, max(1, CONTEXT_TOKENS // max(lengths)))
+        for start in range(0, len(sequences), count):
+            some = slice(start, start + count)
+            self._continue(sequences[some], lengths[some], lambda logits: logits.argmax(axis=1))
+        return [
+            self.detokenize(sequence[len(tokens) :])
+            for sequence, tokens in zip(sequences, begun, strict=True)
+        ]
+
+    def _continue(self, sequences: Sequence[list[int]], lengths: Sequence[int], draw: Draw) -> None:
+        """Append tokens in place; a sequence ends at its length or where the model ends it."""
+        self._forget()
         last = [self._prompt(tokens, number) for number, tokens in enumerate(sequences)]
-        drawn = sampling.draw(np.concatenate(last), random)
+        drawn = draw(np.concatenate(last))
         alive = list(range(len(sequences)))
         while alive:
             for number, token in zip(alive, drawn, strict=True):
                 sequences[number].append(int(token))
             alive = [
-                n for n in alive if len(sequences[n]) < length and not self._ends(sequences[n])
+                n for n in alive if len(sequences[n]) < lengths[n] and not self._ends(sequences[n])
             ]
             if alive:
                 cells = [(sequences[n][-1], len(sequences[n]) - 1, n) for n in alive]
-                drawn = sampling.draw(self._decode(cells), random)
-        return sequences
-
-    def answer(self, prompt: str, max_tokens: int) -> str | None:
-        """Return the likeliest answer in the model's own chat template; None if it has none."""
-        if not self.chat_template:
-            return None
-        tokens = self._tokens(self._rendered(prompt), rendered=True)
-        self._forget()
-        logits, drawn = self._prompt(tokens, 0), list[int]()
-        while len(drawn) < max_tokens:
-            drawn.append(int(logits[-1].argmax()))
-            if self._ends(drawn):
-                break
-            logits = self._decode([(drawn[-1], len(tokens) + len(drawn) - 1, 0)])
-        return self.detokenize(drawn)
+                drawn = draw(self._decode(cells))
 
     def _rendered(self, prompt: str) -> str:
         """Return one question in the chat template, as a sandbox renders it."""
@@ -195,8 +209,12 @@ class LlamaModel:
         return bytes(text).decode(errors="replace")
 
     def _prompt(self, tokens: Sequence[int], sequence: int) -> npt.NDArray[np.float32]:
+        """Return the logits after a prompt, which may be longer than a batch."""
         cells = [(token, position, sequence) for position, token in enumerate(tokens)]
-        return self._decode(cells)[-1:].copy()
+        *before, last = range(0, len(cells), BATCH_TOKENS)
+        for start in before:
+            self._decode(cells[start : start + BATCH_TOKENS])
+        return self._decode(cells[last:])[-1:].copy()
 
     def _ends(self, tokens: Sequence[int]) -> bool:
         return bool(llama_cpp.llama_vocab_is_eog(self._vocabulary, tokens[-1]))

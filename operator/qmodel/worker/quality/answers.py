@@ -17,13 +17,13 @@ MAX_CHARACTERS = 2000
 
 def answers(pair: Pair, progress: ProgressPart) -> list[Answer]:
     """Return greedy answers side by side; none for a model without a chat template."""
-    found = []
-    for number, prompt in enumerate(PROMPTS):
-        base = pair.base.answer(prompt, MAX_TOKENS)
-        quantized = pair.quantized.answer(prompt, MAX_TOKENS)
-        if base is None or quantized is None:
-            break
-        said = (base[:MAX_CHARACTERS], quantized[:MAX_CHARACTERS])
-        found.append(Answer(prompt=prompt, base=said[0], quantized=said[1]))
-        progress.at((number + 1) / len(PROMPTS), f"{number + 1} of {len(PROMPTS)} prompts answered")
-    return found
+    base = pair.base.answers(PROMPTS, MAX_TOKENS)
+    progress.at(0.5, "the source answered the prompts")
+    quantized = pair.quantized.answers(PROMPTS, MAX_TOKENS)
+    progress.at(1.0, "the artifact answered the prompts")
+    if base is None or quantized is None:
+        return []
+    return [
+        Answer(prompt=prompt, base=said[:MAX_CHARACTERS], quantized=echoed[:MAX_CHARACTERS])
+        for prompt, said, echoed in zip(PROMPTS, base, quantized, strict=True)
+    ]

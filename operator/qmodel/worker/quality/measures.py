@@ -60,16 +60,18 @@ class PassageSums:
             self._add_rows(base_logits[rows], logits[rows], targets[rows])
 
     def _add_rows(self, base_logits: Logits, logits: Logits, targets: Tokens) -> None:
-        log_p, log_q = log_softmax(base_logits), log_softmax(logits)
-        if not (np.isfinite(log_p).all() and np.isfinite(log_q).all()):
+        (log_p, p), (log_q, _) = log_softmax(base_logits), log_softmax(logits)
+        positions = np.arange(len(targets))
+        base_losses, losses = log_p[positions, targets], log_q[positions, targets]
+        divergences = np.einsum("ij,ij->i", p, np.subtract(log_p, log_q, out=log_p))
+        if not np.isfinite(divergences).all():  # nor is one that has a logit that is none
             message = "a logit is not a finite number"
             raise ValueError(message)
-        positions = np.arange(len(targets))
         self.tokens += len(targets)
-        self.base_loss -= float(log_p[positions, targets].sum())
-        self.loss -= float(log_q[positions, targets].sum())
-        self.divergence += float(np.sum(np.exp(log_p) * (log_p - log_q)))
-        self.agreements += int((log_p.argmax(axis=1) == log_q.argmax(axis=1)).sum())
+        self.base_loss -= float(base_losses.sum())
+        self.loss -= float(losses.sum())
+        self.divergence += float(divergences.sum())
+        self.agreements += int((base_logits.argmax(axis=1) == logits.argmax(axis=1)).sum())
 
 
 @dataclass(frozen=True)
@@ -87,12 +89,15 @@ class Quality:
     top_token_agreement_error: float
 
 
-def log_softmax(logits: Logits) -> npt.NDArray[np.float64]:
-    """Return log-probabilities of each row, in double precision."""
+def log_softmax(logits: Logits) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return log-probabilities and probabilities of each row, in double precision."""
     shifted = logits.astype(np.float64)
     shifted -= shifted.max(axis=1, keepdims=True)
-    shifted -= np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    return shifted
+    exponentials = np.exp(shifted)
+    sums = exponentials.sum(axis=1, keepdims=True)
+    shifted -= np.log(sums)
+    exponentials /= sums
+    return shifted, exponentials
 
 
 def summarize(passages: Sequence[PassageSums]) -> Quality:
