@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
 from qmodel.api.serving import Engine
 from qmodel.api.status import AcceleratorStatus
+from qmodel.planner.cpu_architectures import NOT_ON_CPU
 from qmodel.planner.model import Node
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.worker.report import Inspection
@@ -113,6 +114,12 @@ def problem(recipe: Recipe, source: Inspection, engine: Engine, device: Hardware
     """
     if engine is Engine.LLAMA_CPP:
         return _gguf(recipe, source)
+    if device.gpus == 0 and source.architecture in NOT_ON_CPU:
+        return ENGINE_CANNOT_LOAD, (
+            f"vLLM serves {source.architecture} on GPUs only: its image for CPUs lacks libraries"
+            " that this family imports, such as torchvision. Use accelerator.type GPU, or method"
+            " GGUF"
+        )
     if source.quantization is not None:
         return _taken(source, device)
     return _maker(recipe, device) or _groups(recipe, source, device) or _runs(recipe.method, device)

@@ -71,7 +71,10 @@ def taken(format_name: str, description: str = "", **values: Any) -> Inspection:
 
 
 NONE = asked(Method.NONE)
+SEES = smollm2(architecture="Gemma3ForConditionalGeneration")
 REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
+    ("no CPU for what sees", asked(Method.FP8), SEES, CPU, "EngineCannotLoad", "method GGUF"),
+    ("nor as it is", NONE, SEES, CPU, "EngineCannotLoad", "accelerator.type GPU"),
     ("the default group", asked(Method.AWQ), smollm2(), UNKNOWN, "GroupSizeDoesNotFit",
      "awq.groupSize is 128, but the model's hidden size 576 is not divisible by 128: use 64 or 32"),
     ("an inner width", awq(256), smollm2(linear_widths=[2048, 5504], hidden_size=2048), UNKNOWN,
@@ -162,6 +165,18 @@ def test_refused(
 )
 def test_possible_anywhere(quantization: Quantization, device: Hardware) -> None:
     assert judged(quantization, device=device) is None
+
+
+@pytest.mark.parametrize(
+    ("quantization", "device"),
+    [
+        (asked(Method.FP8), H100),
+        (asked(Method.FP8), UNKNOWN),
+        (asked(Method.GGUF, gguf=GGUFOptions(type=GGUFType.Q8_0)), CPU),
+    ],
+)
+def test_what_sees_is_served_elsewhere(quantization: Quantization, device: Hardware) -> None:
+    assert judged(quantization, SEES, device) is None
 
 
 def test_modules_that_are_ignored_may_have_any_width() -> None:
