@@ -119,8 +119,9 @@ bench-overhead: cluster images ## Apply to Ready against the same tools by hand
 	$(BIN)/python tests/bench overhead
 
 .PHONY: bench-sizing
-bench-sizing: cluster images ## Memory limits against real peaks, three settings
+bench-sizing: cluster images ## Memory limits against real peaks, three settings of each engine
 	$(BIN)/python tests/bench sizing
+	$(BIN)/python tests/bench sizing_vllm
 
 .PHONY: bench-ranks
 bench-ranks: ## llm-compressor in two processes, on a CPU: MODEL is a folder; PYTHON as of bench-gpu

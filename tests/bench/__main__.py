@@ -10,6 +10,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 NAMES = (
     "footprint", "gpu", "methods", "overhead", "plain", "ranks", "rounding", "scale", "sizing",
+    "sizing_vllm",
 )  # fmt: skip
 
 
