@@ -14,7 +14,7 @@ from bench.setting import prepared
 from e2e.kube import Object
 from e2e.models import SMOLLM2, Models, from_hub
 from qmodel.api.serving import Engine
-from qmodel.api.status import SourceStatus
+from qmodel.api.status import FootprintStatus, SourceStatus
 from qmodel.sizing.load import Load
 from qmodel.sizing.margin import memory_limit_bytes
 from qmodel.sizing.memory import MEMORY
@@ -38,7 +38,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder)) as (models, _):
         for load in SETTINGS:
             status = _measured(models, load)
-            found = Footprint.model_validate(status["footprint"])
+            found = FootprintStatus.model_validate(status["footprint"])
             source = SourceStatus.model_validate(status["source"])
             first = first or found
             predicted = MEMORY[Engine.VLLM].predict_peak_bytes(first, source, load)
