@@ -1,5 +1,6 @@
 """Upgrading, uninstalling and reinstalling the chart under a model that serves."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,11 @@ from qmodel.api.crd import NAME as DEFINITION
 NAME = "served-through-it-all"
 WAIT = ["--wait", "--timeout", "120s"]
 IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
+OPERATOR = ["pods", "--selector=app.kubernetes.io/component=operator", *IN_NAMESPACE]
+STARTING_SECONDS = 0.8
+"""Later its process may hear already."""
+END_SECONDS = 15
+"""Half the grace period; it takes one or two."""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,17 @@ def test_an_upgrade_restarts_no_server(
     models.wait_ready(NAME, 120)
     assert before < identities(models)
     assert models.get(NAME)["status"]["artifact"] == served["artifact"]
+
+
+def test_an_operator_that_is_told_to_end_while_it_starts_ends(
+    commands: Commands, operator: None
+) -> None:
+    """Its process hears nothing yet: a first process that does not say so is not even killed."""
+    del operator  # it is installed
+    commands.kubectl("delete", *OPERATOR, "--wait=false")
+    time.sleep(STARTING_SECONDS)
+    commands.kubectl("delete", *OPERATOR, f"--timeout={END_SECONDS}s")
+    commands.kubectl("wait", *OPERATOR, "--for=condition=Ready", "--timeout=60s")
 
 
 def test_uninstalling_keeps_definition_and_servers_and_reinstalling_goes_on(
