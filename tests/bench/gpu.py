@@ -66,12 +66,9 @@ def main() -> int:
         for model in chosen.serve:
             console.print(gpu_server.table(model, scratch, chosen.server_python))
         if chosen.ask:
-            console.print(
-                gpu_answers.table(
-                    chosen.model, chosen.ask, scratch, chosen.server_python, chosen.parallel
-                )
-            )
-        if chosen.model is None or chosen.ask:
+            places = (chosen.model, chosen.ask, scratch, chosen.server_python, chosen.parallel)
+            return gpu_answers.show(*places, console)
+        if chosen.model is None:
             return 0
         failures = dict(_made(chosen, chosen.artifacts or scratch, console))
     for name, error in failures.items():
@@ -92,7 +89,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--unjudged", action="store_true", help="do not evaluate")
     parser.add_argument("--legacy-python", default=sys.executable, help="with images/legacy")
     parser.add_argument("--server-python", default=sys.executable, help="with vLLM")
-    return parser.parse_args()
+    chosen = parser.parse_args()
+    if chosen.ask and chosen.model is None:
+        parser.error("--ask needs the model that the artifacts were made of")
+    return chosen
 
 
 def _made(

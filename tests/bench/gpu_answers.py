@@ -5,19 +5,16 @@ judge scored, it has to say the same, in nats a token; and it has to answer a ch
 """
 
 import math
-import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import httpx
+from pydantic import JsonValue
+from rich.console import Console
 from rich.table import Table
 
 from bench.gpu_memory import gpu_peak
@@ -26,44 +23,51 @@ from bench.steps import StepFailedError, run
 from e2e.passages import PASSAGES
 from qmodel.engines import ENGINES
 from qmodel.sizing.load import Load
+from qmodel.worker.errors import StepError
+from qmodel.worker.measure.server import Server
+from qmodel.worker.measure.vllm import VLLM
 from qmodel.worker.report import Evaluation
-from qmodel.worker.task import EvaluateTask
+from qmodel.worker.task import EvaluateTask, MeasureTask
 
 LOAD = Load(2048, 4)
 FIRST_PORT = 8100
 """Servers run side by side."""
-START_SECONDS = 300
 ANSWER_TOKENS = 48
 QUESTION = "What is the capital of France?"
-LAST_LINES = 12
 COLUMNS = ("artifact", "started in s", "device MiB", "tokens", "served", "judged", "answer")
 
 
-def table(model: Path, folders: list[Path], scratch: Path, interpreter: str, side: int) -> Table:
-    """Serve and judge each artifact of a model, some side by side; return a line each."""
-    found = Table(title="Nats a token, by vLLM on a GPU and by the judge")
+def show(
+    model: Path, folders: list[Path], scratch: Path, interpreter: str, side: int, console: Console
+) -> int:
+    """Serve and judge each artifact of a model, some side by side; return 1 if one fails."""
+    table = Table(title="Nats a token, by vLLM on a GPU and by the judge")
     for title in COLUMNS:
-        found.add_column(title)
-
-    def row(port: int, folder: Path) -> tuple[str, ...]:
-        try:
-            return _row(model, folder, scratch, interpreter, port)
-        except (StepFailedError, httpx.HTTPError, OSError, subprocess.SubprocessError) as error:
-            return (folder.name, str(error))
-
+        table.add_column(title)
     with ThreadPoolExecutor(side) as pool:
-        for cells in pool.map(row, range(FIRST_PORT, FIRST_PORT + len(folders)), folders):
-            print(*cells, flush=True)
-            found.add_row(*cells)
-    return found
+        runs = {
+            folder: pool.submit(_row, model, folder, scratch, interpreter, FIRST_PORT + number)
+            for number, folder in enumerate(folders)
+        }
+        for folder, run_of in runs.items():
+            try:
+                cells = run_of.result()
+            except (StepFailedError, StepError, httpx.HTTPError) as error:
+                console.print(f"{folder.name} failed: {error}", soft_wrap=True, markup=False)
+                continue
+            console.print("done:", *cells, markup=False)
+            table.add_row(*cells)
+    console.print(table)
+    return 0 if table.row_count == len(folders) else 1
 
 
 def _row(model: Path, folder: Path, scratch: Path, interpreter: str, port: int) -> tuple[str, ...]:
     """Return the cells of one artifact."""
     chosen = served(folder, scratch, interpreter)
-    with _server(chosen, scratch / folder.name, port) as (client, peak, started):
-        log_probabilities = _log_probabilities(client)
-        answer = _answer(client)
+    with _server(chosen, port) as server, gpu_peak(server.pid) as peak:
+        started = server.wait_until_ready(lambda _: None)
+        log_probabilities = _log_probabilities(server)
+        answer = _answer(server)
     judged = _judged(model, chosen.directory, scratch / folder.name)
     return (
         folder.name,
@@ -76,64 +80,39 @@ def _row(model: Path, folder: Path, scratch: Path, interpreter: str, port: int) 
     )
 
 
-@contextmanager
-def _server(chosen: Served, scratch: Path, port: int) -> Iterator[tuple[httpx.Client, Any, float]]:
-    """Yield a client of a started server, its GPU memory and the seconds that it took to start."""
-    engine = ENGINES[chosen.engine]
-    argv = engine.server_argv(chosen.settings(LOAD))
+def _server(chosen: Served, port: int) -> Server:
+    """Return the server that would be deployed, at a port of its own and with its variables."""
+    engine, settings = ENGINES[chosen.engine], chosen.settings(LOAD)
+    argv = engine.server_argv(settings)
     argv[argv.index("--port") + 1] = str(port)
-    log = scratch / "server.log"
-    began = time.monotonic()
-    with (
-        log.open("wb") as output,
-        subprocess.Popen(
-            argv, stdout=output, stderr=output, env=chosen.environment(LOAD)
-        ) as process,
-        gpu_peak(process.pid) as peak,
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=START_SECONDS) as client,
-    ):
-        try:
-            _wait_until_ready(process, client, engine.health_path, log)
-            yield client, peak, time.monotonic() - began
-        finally:
-            process.terminate()
+    task = MeasureTask(
+        engine=chosen.engine,
+        directory=str(chosen.directory),
+        argv=argv,
+        port=port,
+        context_length=LOAD.context_length,
+        concurrency=LOAD.concurrency,
+        arguments_hash=engine.arguments_hash("bench", settings),
+    )
+    variables = (f"{name}={value}" for name, value in chosen.environment(LOAD).items())
+    return Server(["env", *variables, *argv], port, VLLM(task))
 
 
-def _wait_until_ready(
-    process: subprocess.Popen[bytes], client: httpx.Client, path: str, log: Path
-) -> None:
-    """Wait for a server's health, as long as it lives."""
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            if client.get(path).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.5)
-    last = "\n".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
-    message = f"the server did not start:\n{last}"
-    raise StepFailedError(message)
-
-
-def _log_probabilities(client: httpx.Client) -> list[float]:
+def _log_probabilities(server: Server) -> list[float]:
     """Return those of every token but each passage's first."""
-    body = {"model": "gpu", "prompt": PASSAGES, "max_tokens": 1, "echo": True, "logprobs": 1}
-    choices = _post(client, "/v1/completions", body)["choices"]
+    passages: list[JsonValue] = [*PASSAGES]
+    body = {"model": "gpu", "prompt": passages, "max_tokens": 1, "echo": True, "logprobs": 1}
+    choices = server.post("/v1/completions", body)["choices"]
     ordered = sorted(choices, key=itemgetter("index"))
     return list(chain.from_iterable(one["logprobs"]["token_logprobs"][1:-1] for one in ordered))
 
 
-def _answer(client: httpx.Client) -> str:
+def _answer(server: Server) -> str:
     """Return the likeliest answer to a question, as one line."""
-    messages = [{"role": "user", "content": QUESTION}]
+    messages: list[JsonValue] = [{"role": "user", "content": QUESTION}]
     body = {"model": "gpu", "messages": messages, "max_tokens": ANSWER_TOKENS, "temperature": 0}
-    answer = _post(client, "/v1/chat/completions", body)
+    answer = server.post("/v1/chat/completions", body)
     return " ".join(str(answer["choices"][0]["message"]["content"]).split())
-
-
-def _post(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any]:
-    answer: dict[str, Any] = client.post(path, json=body).raise_for_status().json()
-    return answer
 
 
 def _judged(model: Path, directory: Path, scratch: Path) -> Evaluation:
