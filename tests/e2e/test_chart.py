@@ -1,6 +1,5 @@
 """Upgrading, uninstalling and reinstalling the chart under a model that serves."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,9 +14,7 @@ from qmodel.api.crd import NAME as DEFINITION
 NAME = "served-through-it-all"
 WAIT = ["--wait", "--timeout", "120s"]
 IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
-OPERATOR = ["pods", "--selector=app.kubernetes.io/component=operator", *IN_NAMESPACE]
-STARTING_SECONDS = 0.8
-"""Later its process may hear already."""
+OPERATOR = ["--selector=app.kubernetes.io/component=operator", *IN_NAMESPACE]
 END_SECONDS = 15
 """Half the grace period; it takes one or two."""
 
@@ -54,10 +51,13 @@ def test_an_operator_that_is_told_to_end_while_it_starts_ends(
 ) -> None:
     """Its process hears nothing yet: a first process that does not say so is not even killed."""
     del operator  # it is installed
-    commands.kubectl("delete", *OPERATOR, "--wait=false")
-    time.sleep(STARTING_SECONDS)
-    commands.kubectl("delete", *OPERATOR, f"--timeout={END_SECONDS}s")
-    commands.kubectl("wait", *OPERATOR, "--for=condition=Ready", "--timeout=60s")
+    commands.kubectl("scale", "deployments", *OPERATOR, "--replicas=0")
+    commands.kubectl("wait", "pods", *OPERATOR, "--for=delete", "--timeout=60s")
+    commands.kubectl("scale", "deployments", *OPERATOR, "--replicas=1")
+    has_a_pod = "--for=jsonpath={.status.replicas}=1"
+    commands.kubectl("wait", "deployments", *OPERATOR, has_a_pod, "--timeout=60s")
+    commands.kubectl("delete", "pods", *OPERATOR, f"--timeout={END_SECONDS}s")
+    commands.kubectl("wait", "pods", *OPERATOR, "--for=condition=Ready", "--timeout=60s")
 
 
 def test_uninstalling_keeps_definition_and_servers_and_reinstalling_goes_on(
