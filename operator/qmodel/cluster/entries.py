@@ -2,8 +2,9 @@
 
 Ownership is proven, never guessed: a child by the controller reference to its model's uid, within
 the model's namespace (a reference across namespaces means nothing to Kubernetes either); a pod by
-the controller reference to its Job's uid. Only a volume that shall outlive its model has no owner;
-the label that the operator gave it names whom it was made for.
+the controller reference to its Job's uid, endpoints by that to their Service's. Only a volume that
+shall outlive its model has no owner; the label that the operator gave it names whom it was made
+for.
 """
 
 from collections.abc import Callable
@@ -12,7 +13,18 @@ from operator import attrgetter
 from typing import Any
 
 from qmodel.cluster import parse
-from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, WRITTEN, Kind
+from qmodel.cluster.kinds import (
+    CLAIM,
+    DEPLOYMENT,
+    ENDPOINTS,
+    JOB,
+    MODEL,
+    NODE,
+    POD,
+    SERVICE,
+    WRITTEN,
+    Kind,
+)
 from qmodel.cluster.parse import Object
 from qmodel.naming import DESIRED_ANNOTATION, MODEL_UID_LABEL, VERSION_ANNOTATION
 
@@ -148,6 +160,13 @@ def _pod_group(body: Object) -> Group | None:
     return None
 
 
+def _endpoints_group(body: Object) -> Group | None:
+    """Group endpoints by the Service that they are of."""
+    controller = _controller(body["metadata"])
+    is_of_service = controller.get("kind") == SERVICE.name
+    return (body["metadata"]["namespace"], controller["uid"]) if is_of_service else None
+
+
 _APPLIED_AGAIN = (DEPLOYMENT, SERVICE, CLAIM)
 
 _GROUPS: dict[str, Callable[[Object], Group | None]] = {
@@ -156,6 +175,7 @@ _GROUPS: dict[str, Callable[[Object], Group | None]] = {
     JOB.name: _child(JOB),
     DEPLOYMENT.name: _child(DEPLOYMENT),
     SERVICE.name: _child(SERVICE),
+    ENDPOINTS.name: _endpoints_group,
     CLAIM.name: _child(CLAIM),
     POD.name: _pod_group,
 }
@@ -166,6 +186,7 @@ _VALUES: dict[str, Callable[[Object], object | None]] = {
     JOB.name: parse.job,
     DEPLOYMENT.name: parse.deployment,
     SERVICE.name: parse.service,
+    ENDPOINTS.name: parse.endpoints,
     CLAIM.name: parse.claim,
     POD.name: parse.pod,
 }

@@ -13,7 +13,18 @@ from qmodel.cluster.children import Build, Children
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.health import HealthServer
 from qmodel.cluster.informer import Informer
-from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, Kind, Scope
+from qmodel.cluster.kinds import (
+    CLAIM,
+    DEPLOYMENT,
+    ENDPOINTS,
+    JOB,
+    MODEL,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+    Scope,
+)
 from qmodel.cluster.leader import Leadership
 from qmodel.cluster.model_watch import ModelWatch
 from qmodel.cluster.progress import ProgressFollower
@@ -51,7 +62,7 @@ class Machinery:
         self._others = [
             *(
                 informer
-                for kind in (JOB, DEPLOYMENT, SERVICE, CLAIM)
+                for kind in (JOB, DEPLOYMENT, SERVICE, ENDPOINTS, CLAIM)
                 for informer in self._informers(kind, MODEL_UID_LABEL)
             ),
             *self._informers(POD, MODEL_UID_LABEL, heard=self._progress.pod_changed),

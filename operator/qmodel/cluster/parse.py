@@ -61,6 +61,15 @@ class InvalidModel:
     status: QuantizedModelStatus
 
 
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """Some of the servers that a Service sends requests to."""
+
+    revision: str
+    ready: bool
+    """Whether at least one of them takes requests."""
+
+
 def model(body: Object) -> QuantizedModel | InvalidModel:
     """Return a QuantizedModel, or what is wrong with it."""
     meta = body["metadata"]
@@ -264,6 +273,19 @@ def service(body: Object) -> ObservedService:
     return ObservedService(
         name=meta["name"], uid=meta["uid"], revision=selector.get(REVISION_LABEL, "")
     )
+
+
+def endpoints(body: Object) -> Endpoints:
+    """Return where a Service sends requests; the controller copies the Service's labels."""
+    return Endpoints(
+        revision=body["metadata"].get("labels", {}).get(REVISION_LABEL, ""),
+        ready=any(_is_ready(endpoint) for endpoint in body.get("endpoints") or ()),
+    )
+
+
+def _is_ready(endpoint: Object) -> bool:
+    """Whether requests are sent there; what is not said counts as ready, as Kubernetes has it."""
+    return endpoint.get("conditions", {}).get("ready") is not False
 
 
 def claim(body: Object) -> ObservedClaim:

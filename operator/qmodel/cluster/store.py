@@ -18,8 +18,19 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.cluster import entries
 from qmodel.cluster.entries import EVERYWHERE, Entry, Group, server_group
-from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, SERVICE, Kind, Scope
-from qmodel.cluster.parse import InvalidModel, Object
+from qmodel.cluster.kinds import (
+    CLAIM,
+    DEPLOYMENT,
+    ENDPOINTS,
+    JOB,
+    MODEL,
+    NODE,
+    POD,
+    SERVICE,
+    Kind,
+    Scope,
+)
+from qmodel.cluster.parse import Endpoints, InvalidModel, Object
 from qmodel.planner.model import (
     Installation,
     JobState,
@@ -28,6 +39,7 @@ from qmodel.planner.model import (
     ObservedDeployment,
     ObservedJob,
     ObservedPod,
+    ObservedService,
     Refusal,
 )
 
@@ -158,7 +170,7 @@ class Store:
             installation=self._installation,
             jobs=tuple(map(self._with_pod, self._there(JOB, group))),
             deployments=tuple(map(self._with_pods, self._there(DEPLOYMENT, group))),
-            service=next((entry.value for entry in self._there(SERVICE, group)), None),
+            service=next(map(self._with_endpoints, self._there(SERVICE, group)), None),
             claim=next((entry.value for entry in self._there(CLAIM, group)), None),
             nodes=self._inventory(),
             refusals=refusals,
@@ -196,6 +208,16 @@ class Store:
         deployment: ObservedDeployment = entry.value
         return replace(deployment, pods=tuple(e.value for e in self._of(POD, server_group(entry))))
 
+    def _with_endpoints(self, entry: Entry) -> ObservedService:
+        """Return a Service, and whether it sends requests to a server of its revision yet.
+
+        A Deployment's servers are available before the endpoints' controller has heard of it.
+        """
+        service: ObservedService = entry.value
+        wanted = Endpoints(service.revision, ready=True)
+        endpoints = self._of(ENDPOINTS, (entry.namespace, entry.uid))
+        return replace(service, answers=any(e.value == wanted for e in endpoints))
+
     def _inventory(self) -> tuple[Node, ...]:
         """Return all nodes, by name."""
         if self._nodes is None:
@@ -211,6 +233,8 @@ class Store:
         if known is not None and (known.looks_like(entry) or self._is_our_write(entry, known)):
             return set()
         if entry.kind is POD and not self._is_news(entry, known):
+            return set()
+        if entry.kind is ENDPOINTS and known is None and not entry.value.ready:
             return set()
         if entry.kind is NODE:
             self._nodes = None
@@ -263,6 +287,9 @@ class Store:
         if entry.kind is POD:
             job = self._entries.get(entry.group[1])
             return {job.group[1] if job is not None else entry.group[1].partition("/")[0]}
+        if entry.kind is ENDPOINTS:
+            service = self._entries.get(entry.group[1])
+            return {service.group[1]} if service is not None else set()
         return {entry.group[1]}
 
 

@@ -188,6 +188,8 @@ class ObservedService:
     name: str
     uid: str
     revision: str
+    answers: bool = False
+    """Whether requests to it reach a server of that revision."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """`Available`: the servers of the wanted revision answer; until then the old ones do.
 
 A revision's servers are one Deployment. The Service moves to a new revision once that is available,
-and only then do the old servers go. Whatever fails on the way, what serves is left alone.
+and only when requests reach it do the old servers go. Whatever fails on the way, what serves is
+left alone.
 """
 
 from dataclasses import replace
@@ -104,7 +105,7 @@ def _roll(ctx: Context, candidate: Rollout) -> StageResult:
         "serving_revision": candidate.revision,
     }
     others = _others(ctx, candidate.revision)
-    wishes = (*_keep(ctx, candidate), *(others if _service_is_at(ctx, candidate.revision) else ()))
+    wishes = (*_keep(ctx, candidate), *(others if _is_reached(ctx, candidate.revision) else ()))
     return StageResult(result.verdict, updates, wishes, result.requeue_after)
 
 
@@ -139,8 +140,12 @@ def _others(ctx: Context, *revisions: str | None) -> tuple[Wish, ...]:
     )
 
 
-def _service_is_at(ctx: Context, revision: str) -> bool:
-    return ctx.observed.service is not None and ctx.observed.service.revision == revision
+def _is_reached(ctx: Context, revision: str) -> bool:
+    """Whether requests to the model's address reach this revision, if it has servers at all."""
+    service = ctx.observed.service
+    if service is None or service.revision != revision:
+        return False
+    return service.answers or ctx.model.spec.serving.replicas == 0
 
 
 def _deployment(ctx: Context, rollout: Rollout) -> WantDeployment:
@@ -164,7 +169,8 @@ def _state(ctx: Context, candidate: Rollout) -> StageResult:
     if found is None:
         return starting
     if found.available and found.replicas == ctx.model.spec.serving.replicas:
-        return _available(ctx, found)
+        is_reached = _is_reached(ctx, candidate.revision)
+        return _available(ctx, found) if is_reached else starting
     return _out_of_memory(ctx, candidate, found) or trouble(found, ctx.now) or starting
 
 

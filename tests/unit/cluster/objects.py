@@ -107,6 +107,25 @@ def deployment(name: str = "deployment", **status: Any) -> Object:
     }
 
 
+def service(name: str = "service", revision: str = "r1") -> Object:
+    labels = {REVISION_LABEL: revision}
+    return {"metadata": owned(name, labels), "spec": {"selector": labels}}
+
+
+def endpoints(
+    *conditions: Object, service: str = "service", revision: str = "r1", name: str = "slice"
+) -> Object:
+    controller = {"kind": "Service", "name": service, "uid": f"uid-of-{service}"}
+    return {
+        "metadata": meta(
+            name,
+            labels={MODEL_UID_LABEL: MODEL_UID, REVISION_LABEL: revision},
+            ownerReferences=[{**controller, "controller": True}],
+        ),
+        "endpoints": [{"conditions": one} for one in conditions] or None,
+    }
+
+
 def claim(name: str = "claim", **status: Any) -> Object:
     spec = {"resources": {"requests": {"storage": "1Gi"}}}
     return {"metadata": owned(name), "spec": spec, "status": status}

@@ -5,19 +5,33 @@ from objects import (
     claim,
     deployment,
     ended,
+    endpoints,
     job,
     meta,
     model,
     node,
     pod,
     server_pod,
+    service,
 )
 
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, NODE, POD, Scope
+from qmodel.cluster.kinds import (
+    CLAIM,
+    DEPLOYMENT,
+    ENDPOINTS,
+    JOB,
+    MODEL,
+    NODE,
+    POD,
+    SERVICE,
+    Scope,
+)
 from qmodel.cluster.store import Store
 from qmodel.naming import MODEL_UID_LABEL
 from qmodel.planner.model import JobState, Observed
+
+READY, UNREADY = {"ready": True}, {"ready": False}
 
 
 def store_with_model() -> Store:
@@ -74,6 +88,66 @@ def test_what_another_changed_while_a_status_is_written_wakes_the_model() -> Non
     with store.writing_status(MODEL_UID, status):
         assert store.put(MODEL, {**edited, "status": status.to_wire()}) == {MODEL_UID}
         assert store.put(MODEL, {**model(), "status": {"stage": "Failed"}}) == {MODEL_UID}
+
+
+def answers(store: Store) -> bool:
+    found = observed(store).service
+    assert found is not None
+    return found.answers
+
+
+def test_a_service_answers_once_an_endpoint_is_ready() -> None:
+    store = store_with_model()
+    store.put(SERVICE, service())
+    assert store.put(ENDPOINTS, endpoints()) == set()
+    assert store.put(ENDPOINTS, endpoints(UNREADY)) == set()
+    assert not answers(store)
+    assert store.put(ENDPOINTS, endpoints(UNREADY, READY)) == {MODEL_UID}
+    assert answers(store)
+    assert store.put(ENDPOINTS, endpoints(UNREADY, UNREADY)) == {MODEL_UID}
+    assert not answers(store)
+
+
+def test_an_endpoint_that_does_not_say_whether_it_is_ready_is() -> None:
+    store = store_with_model()
+    store.put(SERVICE, service())
+    store.put(ENDPOINTS, endpoints({}))
+    assert answers(store)
+
+
+def test_endpoints_of_the_revision_before_are_no_answer() -> None:
+    store = store_with_model()
+    store.put(SERVICE, service(revision="r1"))
+    store.put(ENDPOINTS, endpoints(READY, revision="r1"))
+    store.put(SERVICE, service(revision="r2"))
+    assert not answers(store)
+    assert store.put(ENDPOINTS, endpoints(READY, revision="r2")) == {MODEL_UID}
+    assert answers(store)
+
+
+def test_endpoints_that_are_heard_of_before_their_service_wait_for_it() -> None:
+    store = store_with_model()
+    assert store.put(ENDPOINTS, endpoints(READY)) == set()
+    assert store.put(SERVICE, service()) == {MODEL_UID}
+    assert answers(store)
+
+
+def test_endpoints_of_another_service_do_not_count() -> None:
+    store = store_with_model()
+    store.put(SERVICE, service())
+    store.put(ENDPOINTS, endpoints(READY, service="other"))
+    assert not answers(store)
+
+
+def test_one_of_several_slices_suffices() -> None:
+    store = store_with_model()
+    store.put(SERVICE, service())
+    store.put(ENDPOINTS, endpoints(READY, name="one"))
+    store.put(ENDPOINTS, endpoints(UNREADY, name="two"))
+    found = endpoints(READY, name="one")["metadata"]
+    assert answers(store)
+    assert store.drop(found["uid"], int(found["resourceVersion"])) == {MODEL_UID}
+    assert not answers(store)
 
 
 def test_older_news_is_ignored() -> None:

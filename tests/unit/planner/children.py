@@ -36,6 +36,8 @@ class Children:
         self.deployments: dict[str, ObservedDeployment] = {}
         self.deployment_wishes: dict[str, WantDeployment] = {}
         self.service: ObservedService | None = None
+        self.is_routing_late = False
+        """Whether the Service keeps on sending requests to where it did, or to nowhere."""
         self.claim: ObservedClaim | None = None
         self.claim_wish: WantClaim | None = None
         self.refused: dict[str, str] = {}
@@ -75,6 +77,16 @@ class Children:
             case Remove():
                 self._remove(wish)
         return True
+
+    def route(self) -> bool:
+        """Let the Service find its servers; return whether that changed anything."""
+        if self.service is None or self.is_routing_late:
+            return False
+        servers = [d for d in self.deployments.values() if d.revision == self.service.revision]
+        answers = any(d.ready_replicas for d in servers)
+        changed = answers != self.service.answers
+        self.service = replace(self.service, answers=answers)
+        return changed
 
     def stands(self, wish: Wish) -> bool:
         """Whether nothing is left to do for a wish."""

@@ -44,6 +44,22 @@ def test_an_edited_recipe_is_built_beside_what_serves(ready: World) -> None:
     assert ready.status.stage == "Ready"
 
 
+def test_the_old_servers_stay_until_requests_reach_the_new_ones(ready: World) -> None:
+    old = ready.status.revision
+    ready.edit(quantization=Q8)
+    ready.complete("quantize")
+    ready.complete("measure")
+    ready.is_routing_late = True
+    new = ready.status.revision
+    ready.serve(new)
+    assert set(deployed(ready)) == {old, new}
+    assert ready.says(ConditionType.READY) == "Unknown Deploying"
+    ready.is_routing_late = False
+    ready.wake()
+    assert list(deployed(ready)) == [new]
+    assert ready.status.stage == "Ready"
+
+
 def test_a_service_that_cannot_move_keeps_the_old_servers(ready: World) -> None:
     old = ready.status.revision
     ready.edit(quantization=Q8)

@@ -40,6 +40,24 @@ def test_a_server_that_crashes_is_shown_with_its_last_words_and_recovers() -> No
     assert world.status.stage == "Ready"
 
 
+def test_servers_that_no_request_reaches_yet_are_not_available() -> None:
+    world = deploying()
+    world.is_routing_late = True
+    world.serve()
+    assert world.says(ConditionType.AVAILABLE) == "Unknown Deploying"
+    world.is_routing_late = False
+    world.wake()
+    assert world.says(ConditionType.AVAILABLE) == "True Answering"
+
+
+def test_no_servers_are_asked_for_without_waiting_for_requests_to_reach_them() -> None:
+    world = World(model())
+    world.run()
+    world.edit(serving={"replicas": 0})
+    world.serve()
+    assert world.says(ConditionType.AVAILABLE) == "True ScaledToZero"
+
+
 def test_a_server_that_crashes_after_it_served_keeps_its_address() -> None:
     world = World(model())
     world.run()

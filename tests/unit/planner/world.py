@@ -109,6 +109,7 @@ class World(Children):
     def settle(self) -> None:
         """Make passes until nothing is left to do now, then prove that it is a fixed point."""
         for _ in range(MOST_PASSES):
+            self._awake |= self.route()
             if not self._awake and (self._due is None or self._due > self.now):
                 self._prove_fixed_point()
                 return

@@ -76,6 +76,24 @@ def test_why_an_engine_did_not_start_is_told_before_that_it_did_not(tmp_path: Pa
         run(task, Progress("measure", StringIO()))
 
 
+def test_what_was_caught_is_not_the_cause_and_errors_of_libraries_are(tmp_path: Path) -> None:
+    _, task = measure(tmp_path)
+    reader = vllm.VLLM(task)
+    prefix = "(EngineCore pid=6) ERROR 11-23 09:13:21 [core.py:1130] "
+    for line in (
+        "Traceback (most recent call last):",
+        "ModuleNotFoundError: No module named 'torchvision'",
+        "During handling of the above exception, another exception occurred:",
+        "torch._inductor.exc.InvalidCxxCompiler: No working C++ compiler found",
+        "The above exception was the direct cause of the following exception:",
+        "RuntimeError: Engine core initialization failed. See root cause above.",
+    ):
+        reader.read(prefix + line)
+    assert reader.errors() == [
+        "torch._inductor.exc.InvalidCxxCompiler: No working C++ compiler found"
+    ]
+
+
 def test_a_server_that_lost_its_engine_exits_with_0_and_is_no_success(tmp_path: Path) -> None:
     _, task = measure(tmp_path, "engine-dies")
     with pytest.raises(EngineFailed, match="exit status 0"):

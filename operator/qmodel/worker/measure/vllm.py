@@ -32,8 +32,14 @@ _HELD = re.compile(r"Weights hold (?P<bytes>\d+) bytes")
 """Of our own CPU worker, to the byte."""
 _WEIGHTS = re.compile(r"Model loading took (?P<gib>[\d.]+) GiB")
 """Of vLLM on a GPU; each of its workers says it."""
-_ERROR = re.compile(r"\] (?P<error>(?!RuntimeError: Engine core init)\w+(?:Error|Exception): .+)")
-"""What a process failed of, at the end of its traceback; others only say that it failed."""
+_ERROR = re.compile(
+    r"\] (?P<error>(?!RuntimeError: Engine core init)"
+    r"(?:(?:\w+\.)+[A-Z]\w+|\w+(?:Error|Exception)): .+)"
+)
+"""What a process failed of, at the end of its traceback, with its module unless it is Python's own;
+others only say that it failed."""
+_HANDLED = "] During handling of the above exception, another exception occurred:"
+"""What stands before it was caught, and is not what the process failed of."""
 _CACHE = re.compile(r"KV cache size: (?P<tokens>[\d,]+) tokens")
 
 
@@ -82,6 +88,8 @@ class VLLM:
             self._tokens = int(found["tokens"].replace(",", ""))
         elif found := _ERROR.search(line):
             self._errors.setdefault(found["error"])
+        elif line.endswith(_HANDLED) and self._errors:
+            self._errors.popitem()
 
     def errors(self) -> list[str]:
         """Return the first errors of all processes: later ones follow from them."""
