@@ -18,8 +18,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import pods
 from bench.methods import METHODS, MIB, SAMPLES, asked
+from bench.script_pods import SCRIPTS, prepare, run
 from bench.setting import namespace
 from cluster import images
 from e2e.kube import Object
@@ -104,10 +104,10 @@ def _ready(folder: Path) -> Iterator[tuple[Models, dict[str, str]]]:
     references = images.ensure(["test-hub", *sorted(needed)])
     with namespace(folder) as (models, _):
         sources = {"sources/whole": SMOLLM2, "sources/few-layers": FEW_LAYERS}
-        pods.prepare(models, references["test-hub"], sources)
+        prepare(models, references["test-hub"], sources)
         quantization = {"method": "INT8", "calibration": {"samples": SAMPLES}}
         task = _task(Quantization.model_validate(quantization), "whole", DRAWN, None)
-        pods.run(models, "draw", references["quantizer"], ["python", "-m", "qmodel.worker", *task])
+        run(models, "draw", references["quantizer"], ["python", "-m", "qmodel.worker", *task])
         yield models, references
 
 
@@ -125,15 +125,15 @@ def _compared(models: Models, references: dict[str, str], name: str) -> Pair:
         "worker": _side(by_worker, "made", ["worker_step.py", *task]),
     }
     told = json.dumps({"rounds": ROUNDS, "sides": sides})
-    command = ["python", f"{pods.SCRIPTS}/alternate.py", told]
-    log = pods.run(models, name, references[image], command)
+    command = ["python", f"{SCRIPTS}/alternate.py", told]
+    log = run(models, name, references[image], command)
     runs = [json.loads(line) for line in log.splitlines() if line.startswith("{")]
     return Pair(_best(runs, "worker"), _best(runs, "script"))
 
 
 def _side(folder: str, made: str, command: list[str]) -> Object:
     script, *words = command
-    words = ["python", f"{pods.SCRIPTS}/{script}", *words]
+    words = ["python", f"{SCRIPTS}/{script}", *words]
     return {"folder": folder, "made": made, "command": words}
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench import pods
+from bench.script_pods import SCRIPTS, prepare, run
 from bench.setting import namespace
 from cluster import images
 from e2e.kube import Object
@@ -35,13 +35,13 @@ def main() -> int:
         table.add_column(title, justify="right")
     references = images.ensure(["test-hub", "quantizer"])
     with tempfile.TemporaryDirectory() as folder, namespace(Path(folder)) as (models, _):
-        pods.prepare(models, references["test-hub"], {SOURCE: SMOLLM2})
+        prepare(models, references["test-hub"], {SOURCE: SMOLLM2})
         for grid in GRIDS:
             folders = [f"{ARTIFACTS}/{SOURCE}", f"{ARTIFACTS}/{grid}"]
-            made = ["python", f"{pods.SCRIPTS}/plain_llmcompressor.py", f"nearest-{grid}", *folders]
-            pods.run(models, f"round-{grid}", references["quantizer"], made)
-            judged = ["python", f"{pods.SCRIPTS}/judge.py", *folders]
-            log = pods.run(models, f"judge-{grid}", references["quantizer"], judged)
+            made = ["python", f"{SCRIPTS}/plain_llmcompressor.py", f"nearest-{grid}", *folders]
+            run(models, f"round-{grid}", references["quantizer"], made)
+            judged = ["python", f"{SCRIPTS}/judge.py", *folders]
+            log = run(models, f"judge-{grid}", references["quantizer"], judged)
             table.add_row(grid, *_cells(json.loads(log.splitlines()[-1])))
     Console().print(table)
     return 0
