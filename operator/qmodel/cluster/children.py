@@ -98,10 +98,12 @@ class Children:
         Returns
         -------
         bool
-            Whether it existed.
+            Whether it existed, or its pod was heard of before our request was answered: that woke
+            nobody, since nobody knew whose it is.
         """
         try:
-            self._store.put(kind, await self._client.create(kind, model.namespace, manifest))
+            made = await self._client.create(kind, model.namespace, manifest)
+            self._store.put(kind, made)
         except AlreadyExists as error:
             name = manifest["metadata"]["name"]
             found = await self._client.get(kind, model.namespace, name)
@@ -114,7 +116,7 @@ class Children:
             if kind is not JOB:
                 await self._apply(known, manifest)
             return True
-        return False
+        return self._store.has_pod(made["metadata"]["namespace"], made["metadata"]["uid"])
 
     async def _apply(self, known: Entry, manifest: Object) -> bool:
         """Apply our fields to the very object that was observed; return whether that changed it.

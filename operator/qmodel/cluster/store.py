@@ -180,6 +180,10 @@ class Store:
         """Return any object by its uid."""
         return self._entries.get(uid)
 
+    def has_pod(self, namespace: str, job_uid: str) -> bool:
+        """Whether a pod of a Job is known."""
+        return bool(self._of(POD, (namespace, job_uid)))
+
     def _there(self, kind: Kind, group: Group) -> list[Entry]:
         """Return the objects of a group that are not being deleted, by name."""
         return [entry for entry in self._of(kind, group) if not entry.deleting]

@@ -1,13 +1,13 @@
 import pytest
 from api_server import FakeApiServer
-from objects import INSTALLATION, MODEL_UID, model
+from objects import INSTALLATION, MODEL_UID, Object, model, pod
 
 from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import AccessMode
 from qmodel.cluster.children import Children, refusal
 from qmodel.cluster.errors import BeingDeleted, Conflict, Forbidden, NameTaken, Unavailable
-from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, SERVICE
+from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, POD, SERVICE, Kind
 from qmodel.cluster.store import Store
 from qmodel.naming import VERSION_ANNOTATION
 from qmodel.planner.model import (
@@ -209,3 +209,20 @@ async def test_what_may_succeed_later_is_no_refusal(world: World) -> None:
     world.server.fail["create Job/job"] = Unavailable("create", 503, "ServiceUnavailable", "")
     with pytest.raises(Unavailable):
         await world.children.fulfil(world.model, JOB_WISH)
+
+
+async def test_a_pod_that_is_heard_of_before_its_job_is_planned_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = world.server.create
+
+    async def late(kind: Kind, namespace: str, body: Object) -> Object:
+        made = await create(kind, namespace, body)
+        pending = pod(job="job", phase="Pending")
+        pending["metadata"]["ownerReferences"][0]["uid"] = made["metadata"]["uid"]
+        world.store.put(POD, pending)
+        return made
+
+    monkeypatch.setattr(world.server, "create", late)
+    assert await world.children.fulfil(world.model, JOB_WISH)
+    assert not await world.children.fulfil(world.model, JOB_WISH)
