@@ -116,7 +116,7 @@ class Children:
             if kind is not JOB:
                 await self._apply(known, manifest)
             return True
-        return self._store.has_pod(made["metadata"]["namespace"], made["metadata"]["uid"])
+        return kind is JOB and self._store.has_pod(model.namespace, made["metadata"]["uid"])
 
     async def _apply(self, known: Entry, manifest: Object) -> bool:
         """Apply our fields to the very object that was observed; return whether that changed it.

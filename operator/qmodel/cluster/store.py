@@ -238,7 +238,7 @@ class Store:
             return set()
         if entry.kind is POD and not self._is_news(entry, known):
             return set()
-        if entry.kind is ENDPOINTS and known is None and not entry.value.ready:
+        if entry.kind is ENDPOINTS and known is None and not entry.value.ready:  # as without them
             return set()
         if entry.kind is NODE:
             self._nodes = None
