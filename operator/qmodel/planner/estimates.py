@@ -20,6 +20,14 @@ def serve_bytes(model: QuantizedModel, source: SourceStatus, weight_bytes: int) 
     return arithmetic.estimate_peak_bytes(source, weight_bytes, load_of(model, source))
 
 
+def host_bytes(
+    model: QuantizedModel, source: SourceStatus, weight_bytes: int, accelerator_count: int
+) -> int:
+    """Return the host's share of that peak, with all layers on that many accelerators."""
+    arithmetic, load = MEMORY[engine_of(model, source)], load_of(model, source)
+    return arithmetic.estimate_host_bytes(source, weight_bytes, load, accelerator_count)
+
+
 def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int) -> int:
     """Return the memory of the quantize Job, whose containers run one after another."""
     wanted = recipe(spec.quantization)
@@ -34,8 +42,3 @@ def quantize_shared_bytes(
 ) -> int:
     """Return what of that memory is shared among the Job's processes."""
     return steps.quantize_shared_bytes(recipe(spec.quantization), source, accelerator_count)
-
-
-def measure_bytes(model: QuantizedModel, source: SourceStatus, weight_bytes: int) -> int:
-    """Return the memory of the measure Job."""
-    return steps.measure_bytes(serve_bytes(model, source, weight_bytes))

@@ -13,12 +13,13 @@ from qmodel.planner.accelerator import accelerators
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count, load_of, server_settings, serving_image
-from qmodel.planner.estimates import measure_bytes, serve_bytes
+from qmodel.planner.estimates import host_bytes
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.processors import SERVER_CPU
+from qmodel.sizing.steps import measure_bytes
 from qmodel.worker.task import MeasureTask
 
 _TIMEOUT_SECONDS = 7200
@@ -76,7 +77,7 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
         condition=ConditionType.MEASURED,
         key=key,
         image=_image(ctx, source),
-        memory_bytes=measure_bytes(ctx.model, source, artifact.weight_bytes),
+        memory_bytes=measure_bytes(_estimated_bytes(ctx, source, artifact)),
         memory_field="",
         running_reason="Measuring",
         running_message="serving under full load to see what it takes",
@@ -85,6 +86,11 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
             ctx, source, artifact, (name, attempt, memory, key)
         ),
     )
+
+
+def _estimated_bytes(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> int:
+    """Return the peak of the server in the Job's memory."""
+    return host_bytes(ctx.model, source, artifact.weight_bytes, gpu_count(ctx))
 
 
 def _image(ctx: Context, source: SourceStatus) -> str:
@@ -151,7 +157,7 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
         argv=ENGINES[engine].server_argv(settings),
         engine_env=ENGINES[engine].environment(settings),
         key=serving_key(ctx),
-        estimated_peak_bytes=serve_bytes(ctx.model, source, artifact.weight_bytes),
+        estimated_peak_bytes=_estimated_bytes(ctx, source, artifact),
         **found.model_dump(),
     )
     return StageResult(_measured(footprint).verdict, {"footprint": footprint})

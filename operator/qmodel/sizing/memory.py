@@ -19,6 +19,11 @@ class MemoryModel(Protocol):
     def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
         """Return the peak of one server before anything was measured, rather too much."""
 
+    def estimate_host_bytes(
+        self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
+    ) -> int:
+        """Return the host's share of it, with all layers on that many GPUs; all of it with 0."""
+
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the host's share of one server, carried from one measurement to this load."""
 

@@ -15,6 +15,9 @@ MIB = 2**20
 
 PROCESSES_BYTES = 1100 * MIB
 """API server (535 MiB), engine core without a model (505), kernel memory (20)."""
+GPU_BYTES = 900 * MIB
+"""Libraries and driver of CUDA in the process of a GPU: 2054 MiB in all with one H200, measured
+with weights of 257 (docs/sizing.md)."""
 WEIGHT_COPIES = 2
 """Weights are packed while they are loaded: 441 MiB in memory for a file of 257, measured."""
 ACTIVATION_WIDTHS = 60
@@ -49,6 +52,14 @@ class VLLMMemory:
         activations = _activation_bytes(inspection, load.context_length * load.concurrency)
         compute = max(activations, _sampling_bytes(inspection, load.concurrency))
         return PROCESSES_BYTES + weights + self.kv_bytes(inspection, load) + compute
+
+    def estimate_host_bytes(
+        self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
+    ) -> int:
+        """Return the processes and, while the GPUs are loaded, the files; all of it with 0 GPUs."""
+        if not gpus:
+            return self.estimate_peak_bytes(inspection, weight_bytes, load)
+        return PROCESSES_BYTES + gpus * GPU_BYTES + weight_bytes
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the peak of a server with this load, whose cache is of the measured type.

@@ -16,7 +16,6 @@ from qmodel.worker.store import link
 CARD = "README.md"
 _OURS = (CONFIG, INDEX, CARD)
 """Files of these names are the artifact's own."""
-_LEFT_OUT = ("manifest.json", CARD)
 
 
 def copy(source: Path, folder: Path) -> None:
@@ -62,10 +61,14 @@ def companions(folder: Path) -> list[str]:
     return [name for name in matching(_names(folder), COMPANIONS) if name not in _OURS]
 
 
-def link_all(source: Path, folder: Path) -> None:
-    """Put every file of the source into `folder`, taking its bytes twice only where it must be."""
-    for name in _names(source):
-        if name not in _LEFT_OUT and not name.startswith("."):
+def link_folder(source: Path, folder: Path) -> None:
+    """Put the source's weights and what stands beside them into `folder`, as links where possible.
+
+    Nothing else: a source may be an artifact of ours, with a report and a manifest of its own, and
+    writing ours to a link would write to the source.
+    """
+    for name in matching(_names(source), (*COMPANIONS, "*.safetensors")):
+        if name != CARD:
             link(source / name, folder / name)
 
 

@@ -106,7 +106,7 @@ def _link_source(task: QuantizeTask, folder: Path) -> None:
     if model is not None:
         link_model(model, folder)
     else:
-        companions.link_all(source, folder)
+        companions.link_folder(source, folder)
         adopted_config.complete(folder)
 
 

@@ -97,6 +97,20 @@ def test_a_gpu_goes_to_the_steps_that_compute_with_the_model() -> None:
     assert image == "vllm-cuda:1"
 
 
+def test_measuring_on_a_gpu_is_given_the_hosts_share_and_no_cache() -> None:
+    limits = []
+    for context_length in (1024, 8192):
+        serving = {"contextLength": context_length, "concurrency": 8}
+        asked = model(quantization={"method": "FP8"}, accelerator={"type": "GPU"}, serving=serving)
+        world = World(asked, (GPU,))
+        for step in ("inspect", "fetch", "quantize"):
+            world.settle()
+            world.complete(step)
+        world.settle()
+        limits.append(world.wish("measure").containers[0].memory_bytes)
+    assert limits[0] == limits[1] > 2054 * MIB
+
+
 def test_llama_cpp_on_a_gpu_has_the_image_that_can_use_it() -> None:
     world = World(model(accelerator={"type": "GPU"}), (GPU,))
     for step in ("inspect", "fetch", "quantize"):

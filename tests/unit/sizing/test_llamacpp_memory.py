@@ -75,3 +75,9 @@ def test_without_a_gpu_no_device_is_sized() -> None:
 
 def test_the_limit_has_three_percent_and_32_mebibytes_of_margin() -> None:
     assert memory_limit_bytes(1000 * MIB) == (1000 + 30 + 32) * MIB
+
+
+def test_a_gpu_takes_host_memory_beside_what_is_estimated_without() -> None:
+    """SmolLM2-135M, Q4_1 of 94 MB, at 1 x 1024 tokens on an H200: 241 MiB of the host."""
+    estimate = LlamaCppMemory().estimate_host_bytes(INSPECTION, 94_000_000, Load(1024, 1), 1)
+    assert 241 * MIB < memory_limit_bytes(estimate) < 1.3 * 241 * MIB

@@ -103,3 +103,30 @@ def test_the_estimate_holds_what_was_measured() -> None:
     """SmolLM2-135M at 2 x 1024 tokens on a CPU: 1372 MiB, or 1552 with weights that are packed."""
     estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, Load(1024, 2))
     assert 1552 * MIB < memory_limit_bytes(estimate) < 1.3 * 1552 * MIB
+
+
+def test_on_a_gpu_the_host_is_estimated_without_cache_and_activations() -> None:
+    """SmolLM2-135M on an H200: 2054, 2033 and 2042 MiB of the host at three loads."""
+    for load in (Load(1024, 1), Load(4096, 1), Load(2048, 4)):
+        estimate = MEMORY.estimate_host_bytes(INSPECTION, 269_062_936, load, 1)
+        assert 2054 * MIB < memory_limit_bytes(estimate) < 1.2 * 2054 * MIB
+
+
+def test_without_gpus_the_host_holds_all() -> None:
+    load = Load(4096, 1)
+    everything = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, load)
+    assert MEMORY.estimate_host_bytes(INSPECTION, 269_062_936, load, 0) == everything
+
+
+def test_a_gpus_growth_is_carried_from_one_setting() -> None:
+    """Measured on an H200: 1275 MiB at 1 x 4096 and 1367 at 4 x 2048 tokens."""
+    first = footprint(
+        context_length=1024,
+        concurrency=1,
+        kv_bytes=MEMORY.kv_bytes(INSPECTION, Load(1024, 1)),
+        compute_bytes=889 * MIB,
+        device_bytes=1181 * MIB,
+    )
+    for load, found in ((Load(4096, 1), 1275), (Load(2048, 4), 1367)):
+        predicted = MEMORY.predict_device_bytes(first, INSPECTION, load)
+        assert found * MIB < predicted < 1.04 * found * MIB

@@ -80,6 +80,16 @@ def test_a_folder_is_taken_as_it_is_by_links(tmp_path: Path, source: Path) -> No
     assert not (artifact / "README.md").samefile(source / "README.md")
 
 
+@pytest.mark.usefixtures("source", "library")
+def test_an_artifact_of_ours_is_taken_as_it_is_and_stays_whole(tmp_path: Path) -> None:
+    run(task(tmp_path, FP8))
+    first, second = tmp_path / "revision", tmp_path / "second"
+    run(task(tmp_path, NONE, sourceDirectory=str(first), directory=str(second), revision="second"))
+    verify(first, progress())
+    verify(second, progress())
+    assert not {"parameters.json", "details.json"} & {path.name for path in second.iterdir()}
+
+
 def test_a_gguf_file_is_taken_as_it_is(tmp_path: Path) -> None:
     folder = tmp_path / "sources" / "digest"
     folder.mkdir(parents=True)
