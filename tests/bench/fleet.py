@@ -25,6 +25,9 @@ NAMESPACE = Kind("Namespace", "namespaces", "", "v1", namespaced=False)
 CLASS = Kind("StorageClass", "storageclasses", "storage.k8s.io", "v1", namespaced=False)
 VOLUME = Kind("PersistentVolume", "persistentvolumes", "", "v1", namespaced=False)
 
+AFTER_KILL = "after-the-kill"
+"""How the names of models begin that are not compared."""
+
 _KWOK = "kwok.x-k8s.io/node"
 _CHILDREN = (CLAIM, JOB, DEPLOYMENT, SERVICE)
 _WRITTEN_BY_SERVER = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields")
@@ -109,7 +112,7 @@ async def manifests(client: ApiClient) -> list[Object]:
         _manifest(kind, body)
         for kind in _CHILDREN
         for body in await bodies(client, kind)
-        if not body["metadata"]["name"].startswith("after-the-kill")
+        if not body["metadata"]["name"].startswith(AFTER_KILL)
     ]
 
 

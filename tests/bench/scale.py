@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import os
 import signal
+import statistics
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ IDLE_SECONDS = 60
 SETTLE_SECONDS = 5
 """Time for the last events of a burst, before the idle minute is counted."""
 LOST_CHILDREN = 10
+KILLS = 3
+"""A start lasts a few seconds, in which whatever else the machine does shows: the median counts."""
 
 MAX_SLOWDOWN = 2.0
 MAX_CALLS_PER_MODEL = 20
@@ -158,18 +161,26 @@ async def _lose_children(client: ApiClient, figures: Figures) -> None:
 async def _kill(client: ApiClient, operator: OperatorProcess, figures: Figures) -> None:
     """After SIGKILL, a new process starts the first Job of a new model."""
     jobs = await fleet.uids(client, JOB)
-    operator.kill(signal.SIGKILL)
-    await fleet.post_model(client, "after-the-kill", fleet.NAMESPACES[0])
-    started = time.monotonic()
-    await operator.start(wait=False)
-    await fleet.job_exists(client, "after-the-kill")
-    seconds = time.monotonic() - started
-    figures.tell("first Job of a new model after SIGKILL", seconds, "s", MAX_FIRST_JOB_SECONDS)
-    await asyncio.sleep(SETTLE_SECONDS)
+    seconds = [await _first_job(client, operator, f"{fleet.AFTER_KILL}-{n}") for n in range(KILLS)]
+    print("first Job of a new model after SIGKILL:", *(f"{each:.1f}" for each in seconds), "s")
+    middle = statistics.median(seconds)
+    figures.tell("median of these", middle, "s", MAX_FIRST_JOB_SECONDS)
     figures.tell("Jobs that were lost by it", len(jobs - await fleet.uids(client, JOB)), "", 0)
     models = len(await fleet.bodies(client, MODEL))
     jobs_a_model = len(await fleet.uids(client, JOB)) / models
     figures.tell("Jobs a model afterwards", jobs_a_model, "", 4)
+
+
+async def _first_job(client: ApiClient, operator: OperatorProcess, model: str) -> float:
+    """Return the seconds from a new process to the first Job of a model that nobody knew."""
+    operator.kill(signal.SIGKILL)
+    await fleet.post_model(client, model, fleet.NAMESPACES[0])
+    started = time.monotonic()
+    await operator.start(wait=False)
+    await fleet.job_exists(client, model)
+    seconds = time.monotonic() - started
+    await asyncio.sleep(SETTLE_SECONDS)
+    return seconds
 
 
 async def _compare(client: ApiClient, models: int, figures: Figures) -> None:

@@ -236,9 +236,7 @@ class Store:
         self._groups[entry.kind.name, entry.group][entry.uid] = entry
         if known is not None and (known.looks_like(entry) or self._is_our_write(entry, known)):
             return set()
-        if entry.kind is POD and not self._is_news(entry, known):
-            return set()
-        if entry.kind is ENDPOINTS and known is None and not entry.value.ready:  # as without them
+        if not self._is_news(entry, known):
             return set()
         if entry.kind is NODE:
             self._nodes = None
@@ -259,14 +257,19 @@ class Store:
         status = self._writing.get(entry.uid)
         return status is not None and bool(_with_status(known.value, status) == entry.value)
 
-    def _is_news(self, pod: Entry, known: Entry | None) -> bool:
-        """Whether a pod got into trouble or out of it, or its end was waited for.
+    def _is_news(self, entry: Entry, known: Entry | None) -> bool:
+        """Whether what changed of an object can change a plan.
 
-        That a pod was made, scheduled and started says nothing that its Job or Deployment does
-        not: to plan then would be half of all passes.
+        Of a pod: that it got into trouble or out of it, or that its end was waited for. That it was
+        made, scheduled and started says nothing that its Job or Deployment does not: to plan then
+        would be half of all passes. New endpoints without a ready server are as good as none.
         """
+        if entry.kind is ENDPOINTS:
+            return known is not None or bool(entry.value.ready)
+        if entry.kind is not POD:
+            return True
         before = () if known is None else _trouble(known.value)
-        return self._is_awaited(pod) or _trouble(pod.value) != before
+        return self._is_awaited(entry) or _trouble(entry.value) != before
 
     def _is_awaited(self, pod: Entry) -> bool:
         """Whether the Job of a pod was heard to have ended before the pod was."""

@@ -8,14 +8,19 @@ from qmodel.planner.context import StageResult
 from qmodel.planner.model import ObservedPod
 
 GRACE = timedelta(seconds=10)
-"""A pod that cannot start for less than this is only starting: volumes bind, images pull."""
+"""A pod that cannot start for less than this is only starting: images pull, nodes come."""
+VOLUME_GRACE = timedelta(seconds=60)
+"""The same while its volume is made: clouds take up to a minute."""
+_UNBOUND = "unbound immediate PersistentVolumeClaims"
+"""What the scheduler says of that (its plugin volumebinding)."""
 
 
 def until_trouble(pod: ObservedPod | None, now: datetime) -> timedelta | None:
     """Return how long a pod that does not run may still be called starting; None if it runs."""
     if pod is None or not (pod.unschedulable or pod.waiting_reason):
         return None
-    return GRACE - (now - pod.created)
+    grace = VOLUME_GRACE if _UNBOUND in pod.unschedulable else GRACE
+    return grace - (now - pod.created)
 
 
 def pod_trouble(kind: ConditionType, pod: ObservedPod | None, now: datetime) -> StageResult | None:

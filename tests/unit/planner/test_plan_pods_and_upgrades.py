@@ -52,6 +52,15 @@ def test_an_unschedulable_pod_is_shown_after_the_grace_and_recovers_by_itself() 
     assert world.started == [f"{step} 1" for step in STEPS]
 
 
+def test_a_pod_whose_volume_is_being_made_is_given_longer() -> None:
+    world = at("fetch")
+    stuck(world, "fetch", unschedulable="pod has unbound immediate PersistentVolumeClaims.")
+    world.advance(59)
+    assert world.says(ConditionType.FETCHED) == "Unknown Fetching"
+    world.advance(2)
+    assert world.says(ConditionType.FETCHED) == "Unknown Unschedulable"
+
+
 def test_a_pod_that_waits_briefly_is_no_trouble() -> None:
     world = at("quantize")
     stuck(world, "quantize", waiting_reason="ImagePullBackOff")
