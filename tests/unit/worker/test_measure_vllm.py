@@ -94,6 +94,16 @@ def test_what_was_caught_is_not_the_cause_and_errors_of_libraries_are(tmp_path: 
     ]
 
 
+def test_what_one_process_caught_is_another_s_cause(tmp_path: Path) -> None:
+    _, task = measure(tmp_path)
+    reader = vllm.VLLM(task)
+    first, second = "(Worker_TP0 pid=7) ERROR [a.py:1] ", "(Worker_TP1 pid=8) ERROR [a.py:1] "
+    reader.read(f"{first}KeyError: 'tried first'")
+    reader.read(f"{second}ValueError: the cause")
+    reader.read(f"{first}During handling of the above exception, another exception occurred:")
+    assert reader.errors() == ["ValueError: the cause"]
+
+
 def test_a_server_that_lost_its_engine_exits_with_0_and_is_no_success(tmp_path: Path) -> None:
     _, task = measure(tmp_path, "engine-dies")
     with pytest.raises(EngineFailed, match="exit status 0"):

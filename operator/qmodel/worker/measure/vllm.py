@@ -40,6 +40,8 @@ _ERROR = re.compile(
 others only say that it failed."""
 _HANDLED = "] During handling of the above exception, another exception occurred:"
 """What stands before it was caught, and is not what the process failed of."""
+_PROCESS = re.compile(r"\((?P<process>[^)]+)\) ")
+"""Of several processes, the one that a line is from."""
 _CACHE = re.compile(r"KV cache size: (?P<tokens>[\d,]+) tokens")
 
 
@@ -55,7 +57,8 @@ class VLLM:
         self._task = task
         self._weights = 0
         self._tokens = 0
-        self._errors: dict[str, None] = {}
+        self._errors: dict[str, str] = {}
+        """Processes by error, in the order in which they came."""
 
     @property
     def argv(self) -> list[str]:
@@ -87,13 +90,19 @@ class VLLM:
         elif found := _CACHE.search(line):
             self._tokens = int(found["tokens"].replace(",", ""))
         elif found := _ERROR.search(line):
-            self._errors.setdefault(found["error"])
-        elif line.endswith(_HANDLED) and self._errors:
-            self._errors.popitem()
+            self._errors.setdefault(found["error"], _process(line))
+        elif line.endswith(_HANDLED):
+            self._drop_last(_process(line))
 
     def errors(self) -> list[str]:
         """Return the first errors of all processes: later ones follow from them."""
         return list(self._errors)[:ERRORS_KEPT]
+
+    def _drop_last(self, process: str) -> None:
+        """Forget the last error of a process, which it caught."""
+        caught = [error for error, of in self._errors.items() if of == process]
+        if caught:
+            del self._errors[caught[-1]]
 
     def model_name(self) -> str:
         """Return the name that the server answers to."""
@@ -166,3 +175,9 @@ class VLLM:
         argv = self._task.argv
         devices = int(value_of(argv, PARALLEL)) if PARALLEL in argv else 1
         return devices * int(value_of(argv, "--kv-cache-memory-bytes"))
+
+
+def _process(line: str) -> str:
+    """Return which process a line of the log is from; nothing where it does not say."""
+    found = _PROCESS.match(line)
+    return found["process"] if found else ""
