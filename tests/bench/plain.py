@@ -18,7 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from bench.methods import METHODS, MIB, SAMPLES, asked
+from bench.methods import METHODS, MIB, SAMPLES, WIDTH, asked
 from bench.script_pods import SCRIPTS, prepare, run
 from bench.setting import namespace
 from cluster import images
@@ -86,7 +86,7 @@ class Pair:
 
 def main() -> int:
     """Print one line a method; return 1 if the worker takes more than it may."""
-    console = Console()
+    console = Console(width=WIDTH)
     wanted = asked(COMPARED)
     found: dict[str, Pair] = {}
     with tempfile.TemporaryDirectory() as folder, _ready(Path(folder)) as (models, references):
