@@ -140,7 +140,8 @@ def _side(folder: str, made: str, command: list[str]) -> Object:
 def _task(wanted: Quantization, source: str, directory: str, samples: str | None) -> list[str]:
     """Return the worker's arguments for a recipe, with the samples that were drawn before."""
     made = recipe(wanted)
-    if samples is not None and made.calibration is not None:
+    has_matrix = made.gguf is not None and made.gguf.importance_matrix
+    if samples is not None and (has_matrix or made.calibration is not None):
         calibration = CalibrationTask(file=samples, samples=SAMPLES)
         made = made.model_copy(update={"calibration": calibration})
     task = QuantizeTask(
