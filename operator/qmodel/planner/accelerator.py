@@ -6,7 +6,7 @@ Nodes that come and go later move nothing.
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner import keys, serving_fit
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.estimates import artifact_bytes, serve_bytes
+from qmodel.planner.estimates import artifact_bytes, device_bytes
 from qmodel.planner.model import Accelerators
 from qmodel.sizing.inventory import choose_accelerator
 
@@ -20,7 +20,8 @@ def plan(ctx: Context) -> StageResult:
     key = keys.accelerator_key(wanted, source.source_digest)
     if ctx.status.accelerator is not None and ctx.status.accelerator.key == key:
         return StageResult()
-    need_bytes = serve_bytes(ctx.model, source, artifact_bytes(ctx.model.spec, source))
+    weight_bytes = artifact_bytes(ctx.model.spec, source)
+    need_bytes = device_bytes(ctx.model, source, weight_bytes, wanted.count)
     chosen = choose_accelerator(wanted, ctx.observed.nodes, need_bytes, key)
     return StageResult(updates={"accelerator": chosen})
 

@@ -14,18 +14,20 @@ def artifact_bytes(spec: QuantizedModelSpec, source: SourceStatus) -> int:
     return artifact.artifact_bytes(source, recipe(spec.quantization))
 
 
-def serve_bytes(model: QuantizedModel, source: SourceStatus, weight_bytes: int) -> int:
-    """Return the peak of one server, in bytes."""
-    arithmetic = MEMORY[engine_of(model, source)]
-    return arithmetic.estimate_peak_bytes(source, weight_bytes, load_of(model, source))
-
-
 def host_bytes(
     model: QuantizedModel, source: SourceStatus, weight_bytes: int, accelerator_count: int
 ) -> int:
-    """Return the host's share of that peak, with all layers on that many accelerators."""
+    """Return the host's share of one server's peak, with all layers on that many accelerators."""
     arithmetic, load = MEMORY[engine_of(model, source)], load_of(model, source)
-    return arithmetic.estimate_host_bytes(source, weight_bytes, load, accelerator_count)
+    return arithmetic.estimate_peak_bytes(source, weight_bytes, load, accelerator_count)
+
+
+def device_bytes(
+    model: QuantizedModel, source: SourceStatus, weight_bytes: int, accelerator_count: int
+) -> int:
+    """Return the share of so many accelerators together."""
+    arithmetic, load = MEMORY[engine_of(model, source)], load_of(model, source)
+    return arithmetic.estimate_device_bytes(source, weight_bytes, load, accelerator_count)
 
 
 def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int) -> int:

@@ -35,7 +35,7 @@ def choose_accelerator(
     nodes
         All nodes of the cluster.
     need_bytes
-        Estimated memory of one server.
+        Estimated GPU memory of one server.
     key
         Identifies what this is chosen for.
     """

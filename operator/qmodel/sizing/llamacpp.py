@@ -13,8 +13,10 @@ from qmodel.worker.report import Footprint, Inspection
 
 SERVER_BYTES = 48 * 2**20
 """The server beyond its buffers: 28 to 57 MiB, its vocabulary aside."""
-GPU_BYTES = 64 * 2**20
+GPU_HOST_BYTES = 64 * 2**20
 """Host memory of CUDA for a GPU: 241 MiB in all where 196 are estimated without, on an H200."""
+GPU_BYTES = 600 * 2**20
+"""CUDA's own context and workspace on a GPU: 575 MiB there."""
 ACTIVATION_WIDTHS = 20
 """Hidden widths alive at once for a token: the residual, attention, and a feed-forward layer."""
 _FLOAT_BYTES = 4
@@ -38,17 +40,17 @@ class LlamaCppMemory:
             inspection.kv, load.context_length, load.concurrency, kind, UBATCH_TOKENS
         )
 
-    def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
-        """Return weights, KV cache, compute buffers and the rest."""
-        rest_bytes = SERVER_BYTES + vocabulary_bytes(inspection)
-        kv_bytes = self.kv_bytes(inspection, load)
-        return weight_bytes + kv_bytes + _compute_bytes(inspection, load) + rest_bytes
-
-    def estimate_host_bytes(
+    def estimate_peak_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
     ) -> int:
-        """Return as much as without GPUs, and what these take of the host."""
-        return self.estimate_peak_bytes(inspection, weight_bytes, load) + gpus * GPU_BYTES
+        """Return weights, KV cache, compute buffers and the rest; no less for layers on GPUs."""
+        return self._total_bytes(inspection, weight_bytes, load) + gpus * GPU_HOST_BYTES
+
+    def estimate_device_bytes(
+        self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
+    ) -> int:
+        """Return as much, and CUDA's own."""
+        return self._total_bytes(inspection, weight_bytes, load) + gpus * GPU_BYTES
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the peak of a server with this load, whose cache is of the measured type.
@@ -65,6 +67,12 @@ class LlamaCppMemory:
         if not footprint.device_bytes:
             return 0
         return footprint.device_bytes + self._growth(footprint, inspection, load)
+
+    def _total_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
+        """Return what one server takes, wherever it lies."""
+        rest_bytes = SERVER_BYTES + vocabulary_bytes(inspection)
+        kv_bytes = self.kv_bytes(inspection, load)
+        return weight_bytes + kv_bytes + _compute_bytes(inspection, load) + rest_bytes
 
     def _growth(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return how much more cache and mask this load takes than the measured one."""

@@ -16,13 +16,18 @@ class MemoryModel(Protocol):
     def kv_bytes(self, inspection: Inspection, load: Load) -> int:
         """Return the KV cache that the server is given."""
 
-    def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
-        """Return the peak of one server before anything was measured, rather too much."""
-
-    def estimate_host_bytes(
+    def estimate_peak_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
     ) -> int:
-        """Return the host's share of it, with all layers on that many GPUs; all of it with 0."""
+        """Return the host's share of one server before anything was measured, rather too much.
+
+        It is all of it where `gpus`, on which all layers lie, is 0.
+        """
+
+    def estimate_device_bytes(
+        self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
+    ) -> int:
+        """Return the share of all its GPUs together, likewise."""
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the host's share of one server, carried from one measurement to this load."""

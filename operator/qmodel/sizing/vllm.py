@@ -15,9 +15,11 @@ MIB = 2**20
 
 PROCESSES_BYTES = 1100 * MIB
 """API server (535 MiB), engine core without a model (505), kernel memory (20)."""
+GPU_HOST_BYTES = 900 * MIB
+"""Libraries and driver of CUDA in the process of a GPU: 2054 MiB of the host in all with one H200,
+measured with weights of 257 (docs/sizing.md)."""
 GPU_BYTES = 900 * MIB
-"""Libraries and driver of CUDA in the process of a GPU: 2054 MiB in all with one H200, measured
-with weights of 257 (docs/sizing.md)."""
+"""What no header tells of: CUDA's context, libraries and graphs. 780 to 830 MiB there."""
 WEIGHT_COPIES = 2
 """Weights are packed while they are loaded: 441 MiB in memory for a file of 257, measured."""
 ACTIVATION_WIDTHS = 60
@@ -46,20 +48,24 @@ class VLLMMemory:
         blocks = load.concurrency * (full + sliding) + 1
         return blocks * BLOCK_TOKENS * width * _cell_bytes(layout, load)
 
-    def estimate_peak_bytes(self, inspection: Inspection, weight_bytes: int, load: Load) -> int:
-        """Return processes, weights, KV cache and activations, or what drawing tokens takes."""
-        weights = WEIGHT_COPIES * weight_bytes
-        activations = _activation_bytes(inspection, load.context_length * load.concurrency)
-        compute = max(activations, _sampling_bytes(inspection, load.concurrency))
-        return PROCESSES_BYTES + weights + self.kv_bytes(inspection, load) + compute
-
-    def estimate_host_bytes(
+    def estimate_peak_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
     ) -> int:
-        """Return the processes and, while the GPUs are loaded, the files; all of it with 0 GPUs."""
-        if not gpus:
-            return self.estimate_peak_bytes(inspection, weight_bytes, load)
-        return PROCESSES_BYTES + gpus * GPU_BYTES + weight_bytes
+        """Return processes, weights, KV cache and activations, or what drawing tokens takes.
+
+        With GPUs, the host has the processes, and the files while they are read.
+        """
+        if gpus:
+            return PROCESSES_BYTES + gpus * GPU_HOST_BYTES + weight_bytes
+        weights = WEIGHT_COPIES * weight_bytes
+        return PROCESSES_BYTES + weights + self._cache_and_compute_bytes(inspection, load)
+
+    def estimate_device_bytes(
+        self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
+    ) -> int:
+        """Return weights, KV cache, activations and CUDA's own; it packs weights in their place."""
+        own = gpus * GPU_BYTES
+        return own + weight_bytes + self._cache_and_compute_bytes(inspection, load)
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return the peak of a server with this load, whose cache is of the measured type.
@@ -75,6 +81,12 @@ class VLLMMemory:
         if not footprint.device_bytes:
             return 0
         return footprint.device_bytes + self._growth(footprint, inspection, load)
+
+    def _cache_and_compute_bytes(self, inspection: Inspection, load: Load) -> int:
+        """Return what grows with the load."""
+        activations = _activation_bytes(inspection, load.context_length * load.concurrency)
+        compute = max(activations, _sampling_bytes(inspection, load.concurrency))
+        return self.kv_bytes(inspection, load) + compute
 
     def _growth(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return how much more cache and activations this load takes than the measured one.

@@ -79,5 +79,13 @@ def test_the_limit_has_three_percent_and_32_mebibytes_of_margin() -> None:
 
 def test_a_gpu_takes_host_memory_beside_what_is_estimated_without() -> None:
     """SmolLM2-135M, Q4_1 of 94 MB, at 1 x 1024 tokens on an H200: 241 MiB of the host."""
-    estimate = LlamaCppMemory().estimate_host_bytes(INSPECTION, 94_000_000, Load(1024, 1), 1)
+    estimate = LlamaCppMemory().estimate_peak_bytes(INSPECTION, 94_000_000, Load(1024, 1), 1)
     assert 241 * MIB < memory_limit_bytes(estimate) < 1.3 * 241 * MIB
+
+
+def test_the_estimate_of_a_gpu_holds_what_was_measured() -> None:
+    """The same model there: 737, 807, 895 and 1073 MiB of the device."""
+    loads = (Load(1024, 1), Load(4096, 1), Load(2048, 4), Load(1024, 16))
+    for load, found in zip(loads, (737, 807, 895, 1073), strict=True):
+        estimate = LlamaCppMemory().estimate_device_bytes(INSPECTION, 94_000_000, load, 1)
+        assert found * MIB < estimate < 1.1 * found * MIB

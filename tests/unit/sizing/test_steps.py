@@ -12,7 +12,7 @@ FP8 = recipe(Quantization(method=Method.FP8))
 
 
 def test_a_server_takes_its_weights_its_cache_and_more() -> None:
-    found = LlamaCppMemory().estimate_peak_bytes(INSPECTION, 140 * MIB, Load(4096, 1))
+    found = LlamaCppMemory().estimate_peak_bytes(INSPECTION, 140 * MIB, Load(4096, 1), 0)
     assert (140 + 90) * MIB < found < 2 * (140 + 90) * MIB
 
 

@@ -88,7 +88,7 @@ def test_many_sequences_take_more_to_draw_from_than_to_compute() -> None:
     predicted = MEMORY.predict_peak_bytes(measured, three_layers, load)
     assert 1717 * MIB < predicted < 1.02 * 1717 * MIB
     at_least = MEMORY.kv_bytes(three_layers, load) + 183 * MIB
-    assert MEMORY.estimate_peak_bytes(three_layers, 0, load) > at_least
+    assert MEMORY.estimate_peak_bytes(three_layers, 0, load, 0) > at_least
 
 
 def test_on_a_gpu_the_hosts_share_stays() -> None:
@@ -101,21 +101,27 @@ def test_on_a_gpu_the_hosts_share_stays() -> None:
 
 def test_the_estimate_holds_what_was_measured() -> None:
     """SmolLM2-135M at 2 x 1024 tokens on a CPU: 1372 MiB, or 1552 with weights that are packed."""
-    estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, Load(1024, 2))
+    estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, Load(1024, 2), 0)
     assert 1552 * MIB < memory_limit_bytes(estimate) < 1.3 * 1552 * MIB
 
 
 def test_on_a_gpu_the_host_is_estimated_without_cache_and_activations() -> None:
     """SmolLM2-135M on an H200: 2054, 2033 and 2042 MiB of the host at three loads."""
     for load in (Load(1024, 1), Load(4096, 1), Load(2048, 4)):
-        estimate = MEMORY.estimate_host_bytes(INSPECTION, 269_062_936, load, 1)
+        estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, load, 1)
         assert 2054 * MIB < memory_limit_bytes(estimate) < 1.2 * 2054 * MIB
 
 
-def test_without_gpus_the_host_holds_all() -> None:
-    load = Load(4096, 1)
-    everything = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, load)
-    assert MEMORY.estimate_host_bytes(INSPECTION, 269_062_936, load, 0) == everything
+def test_the_estimate_of_a_gpu_holds_what_was_measured() -> None:
+    """SmolLM2-135M on an H200: 1181, 1275 and 1367 MiB of the device."""
+    for load, found in ((Load(1024, 1), 1181), (Load(4096, 1), 1275), (Load(2048, 4), 1367)):
+        estimate = MEMORY.estimate_device_bytes(INSPECTION, 269_062_936, load, 1)
+        assert found * MIB < estimate < 1.1 * found * MIB
+
+
+def test_large_weights_lie_on_a_gpu_once() -> None:
+    estimate = MEMORY.estimate_device_bytes(INSPECTION, 2**34, Load(1024, 1), 1)
+    assert estimate < 1.1 * 2**34
 
 
 def test_a_gpus_growth_is_carried_from_one_setting() -> None:
