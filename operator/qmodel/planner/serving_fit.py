@@ -18,6 +18,7 @@ def problem(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | No
     return (
         _context(model, source)
         or _engine(model, source)
+        or _recurrent(model, source)
         or _kv_type(model, source)
         or _vllm_only(model, source)
         or _arguments(model, source)
@@ -46,6 +47,21 @@ def _engine(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | No
     return "EngineDoesNotFit", (
         f"spec.serving.engine is {asked}, but what is served are {kind}, which {able} reads: "
         f"use {able} or leave it out"
+    )
+
+
+def _recurrent(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+    """Return why vLLM would refuse the cache that it is given, or hold fewer sequences in it.
+
+    It keeps the state of recurrent layers in blocks of the cache, which it makes larger for that.
+    """
+    layers = source.kv.recurrent_layers
+    if not layers or engine_of(model, source) is Engine.LLAMA_CPP:
+        return None
+    return "EngineDoesNotFit", (
+        f"{layers} of the model's layers are recurrent (Mamba, gated delta nets and the like), and "
+        "what vLLM's cache takes for them is not counted yet: use spec.quantization.method GGUF, "
+        "which llama.cpp serves"
     )
 
 

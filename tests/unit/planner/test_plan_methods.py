@@ -11,7 +11,7 @@ from qmodel.planner.recipes import recipe
 from qmodel.worker.task import MeasureTask, QuantizeTask
 from unit.planner.values import model
 from unit.planner.world import World
-from unit.sizing.values import MIB, footprint
+from unit.sizing.values import INSPECTION, MIB, footprint
 
 METHODS = [
     ({"method": "GGUF"}, "llamacpp-worker:1", "llamacpp-worker:1", "LlamaCpp"),
@@ -175,6 +175,20 @@ def test_what_the_engine_cannot_do_is_said_at_once(
     assert condition is not None
     assert told in condition.message
     assert world.started == ["inspect 1"]
+
+
+@pytest.mark.parametrize(
+    ("method", "told"),
+    [("FP8", "False EngineDoesNotFit"), ("None", "False EngineDoesNotFit"), ("GGUF", "True")],
+)
+def test_a_recurrent_state_is_left_to_llama_cpp(method: str, told: str) -> None:
+    layout = INSPECTION.kv.model_copy(update={"full_layers": 6, "recurrent_layers": 24})
+    world = World(model(quantization={"method": method}))
+    world.settle()
+    world.complete("inspect", inspection=INSPECTION.model_copy(update={"kv": layout}))
+    assert world.says(ConditionType.INSPECTED).startswith(told)
+    if method != "GGUF":
+        assert "24 of the model's layers" in world.message(ConditionType.INSPECTED)
 
 
 @pytest.mark.parametrize(
