@@ -9,6 +9,9 @@ MEMORY = VLLMMemory()
 BLOCK = 128 * 23_040
 """128 tokens of SmolLM2's 30 layers, 3 heads of 64, keys and values of 2 bytes."""
 
+ON_H200 = {Load(1024, 1): 1181, Load(4096, 1): 1275, Load(2048, 4): 1367}
+"""MiB of the device that SmolLM2-135M took, by load (docs/sizing.md)."""
+
 
 def test_the_cache_holds_every_sequence_in_whole_blocks_and_one_that_vllm_keeps() -> None:
     assert MEMORY.kv_bytes(INSPECTION, Load(1024, 2)) == (2 * 8 + 1) * BLOCK
@@ -106,15 +109,14 @@ def test_the_estimate_holds_what_was_measured() -> None:
 
 
 def test_on_a_gpu_the_host_is_estimated_without_cache_and_activations() -> None:
-    """SmolLM2-135M on an H200: 2054, 2033 and 2042 MiB of the host at three loads."""
-    for load in (Load(1024, 1), Load(4096, 1), Load(2048, 4)):
+    """2054, 2033 and 2042 MiB of the host there."""
+    for load in ON_H200:
         estimate = MEMORY.estimate_peak_bytes(INSPECTION, 269_062_936, load, 1)
         assert 2054 * MIB < memory_limit_bytes(estimate) < 1.2 * 2054 * MIB
 
 
 def test_the_estimate_of_a_gpu_holds_what_was_measured() -> None:
-    """SmolLM2-135M on an H200: 1181, 1275 and 1367 MiB of the device."""
-    for load, found in ((Load(1024, 1), 1181), (Load(4096, 1), 1275), (Load(2048, 4), 1367)):
+    for load, found in ON_H200.items():
         estimate = MEMORY.estimate_device_bytes(INSPECTION, 269_062_936, load, 1)
         assert found * MIB < estimate < 1.1 * found * MIB
 
@@ -125,14 +127,15 @@ def test_large_weights_lie_on_a_gpu_once() -> None:
 
 
 def test_a_gpus_growth_is_carried_from_one_setting() -> None:
-    """Measured on an H200: 1275 MiB at 1 x 4096 and 1367 at 4 x 2048 tokens."""
+    small, *others = ON_H200
     first = footprint(
-        context_length=1024,
-        concurrency=1,
-        kv_bytes=MEMORY.kv_bytes(INSPECTION, Load(1024, 1)),
+        context_length=small.context_length,
+        concurrency=small.concurrency,
+        kv_bytes=MEMORY.kv_bytes(INSPECTION, small),
         compute_bytes=889 * MIB,
-        device_bytes=1181 * MIB,
+        device_bytes=ON_H200[small] * MIB,
     )
-    for load, found in ((Load(4096, 1), 1275), (Load(2048, 4), 1367)):
+    for load in others:
+        found = ON_H200[load]
         predicted = MEMORY.predict_device_bytes(first, INSPECTION, load)
         assert found * MIB < predicted < 1.04 * found * MIB
