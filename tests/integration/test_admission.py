@@ -1,5 +1,6 @@
 """What the API server itself refuses, by schema and CEL, and that it says which field is wrong."""
 
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -8,6 +9,10 @@ import yaml
 
 from cluster import target
 from cluster.commands import ClusterError
+from qmodel.api.crd import Schema, structural_schema
+from qmodel.api.methods import Method
+from qmodel.api.quantization import BLOCKS
+from qmodel.api.spec import QuantizedModelSpec
 
 MINIMAL: dict[str, Any] = {
     "apiVersion": "qmodel.dev/v1alpha1",
@@ -55,6 +60,8 @@ FULL: dict[str, Any] = {
     "storage": {"size": "10Gi", "accessMode": "ReadWriteMany", "deletionPolicy": "Retain"},
     "suspend": True,
 }
+EXACTLY_ONE = {"source", "qualityGate.text"}
+"""Blocks without a required field of which one must be set all the same."""
 LEGAL_NAMES = [
     "a",
     "1-digit-first",
@@ -62,6 +69,11 @@ LEGAL_NAMES = [
     "a" * 253,
     "0" * 60 + "-one",
     "0" * 60 + "-two",
+]
+
+ACCEPTED: list[dict[str, Any]] = [
+    {"quantization.gguf": {}},
+    {"quantization.gguf": {"importanceMatrix": False}},
 ]
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -277,6 +289,38 @@ def test_every_legal_name_is_taken(name: str) -> None:
     resource = deepcopy(MINIMAL)
     resource["metadata"]["name"] = name
     assert yaml.safe_load(submit(resource))["metadata"]["name"] == name
+
+
+def optional_blocks(schema: Schema, path: str = "") -> Iterator[str]:
+    """Yield the paths of the blocks in which every field may be absent."""
+    for name, each in schema.get("properties", {}).items():
+        inner = f"{path}.{name}".removeprefix(".")
+        if "properties" in each and "required" not in each:
+            yield inner
+        yield from optional_blocks(each, inner)
+
+
+def with_empty(path: str) -> dict[str, Any]:
+    """Return a resource with an empty block, of a method that the block may stand with."""
+    method = BLOCKS.get(path.removeprefix("quantization."), Method.AWQ)
+    return changed({"quantization": {"method": method.value}, path: {}})
+
+
+def submit_all(resources: list[dict[str, Any]]) -> None:
+    """Ask what the API server makes of many resources at once: it names those that it refuses."""
+    for number, resource in enumerate(resources):
+        resource["metadata"]["name"] = f"admitted-{number}"
+    submit({"apiVersion": "v1", "kind": "List", "items": resources})
+
+
+def test_what_is_accepted() -> None:
+    submit_all([changed(changes) for changes in ACCEPTED])
+
+
+def test_every_optional_block_may_be_empty() -> None:
+    blocks = set(optional_blocks(structural_schema(QuantizedModelSpec)))
+    assert "quantization.gguf" in blocks
+    submit_all([with_empty(path) for path in sorted(blocks - EXACTLY_ONE)])
 
 
 def test_a_stored_spec_stays_as_it_was_written() -> None:

@@ -73,7 +73,7 @@ class GGUFOptions(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                f"!(self.type in {_NEEDS_MATRIX_CEL})"
+                f"!has(self.type) || !(self.type in {_NEEDS_MATRIX_CEL})"
                 " || (has(self.importanceMatrix) && self.importanceMatrix)",
                 _NEEDS_MATRIX_MESSAGE,
             )

@@ -1,3 +1,4 @@
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -60,6 +61,31 @@ def test_only_source_and_method_are_required() -> None:
 
 def test_status_has_no_rules_that_could_refuse_a_write() -> None:
     assert not [path for path, s in walk(STATUS, "status") if "x-kubernetes-validations" in s]
+
+
+def optional_fields(schema: dict[str, Any], place: str) -> Iterator[str]:
+    """Yield the fields below an object that may be absent, by their paths in its rules."""
+    for name, each in schema.get("properties", {}).items():
+        if name not in schema.get("required", ()):
+            yield f"{place}.{name}"
+        yield from optional_fields(each, f"{place}.{name}")
+
+
+@pytest.mark.parametrize(
+    ("schema", "rule"),
+    [
+        pytest.param(schema, rule["rule"], id=f"{path}: {rule['rule'][:40]}")
+        for path, schema in walk(SPEC, "spec")
+        for rule in schema.get("x-kubernetes-validations", ())
+    ],
+)
+def test_a_rule_asks_whether_a_field_is_there_before_it_reads_it(
+    schema: dict[str, Any], rule: str
+) -> None:
+    for field in optional_fields(schema, "self"):
+        read = re.search(rf"(?<!has\(){re.escape(field)}\b", rule)
+        asked = re.search(rf"has\({re.escape(field)}\)", rule)
+        assert read is None or (asked is not None and asked.start() < read.start()), field
 
 
 def test_conditions_and_steps_merge_by_key() -> None:
