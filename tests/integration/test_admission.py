@@ -74,6 +74,8 @@ LEGAL_NAMES = [
 ACCEPTED: list[dict[str, Any]] = [
     {"quantization.gguf": {}},
     {"quantization.gguf": {"importanceMatrix": False}},
+    {"quantization.resources": {"cpu": "1m", "memory": "1Mi"}, "storage.size": "8Pi"},
+    {"quantization.resources": {"cpu": "4096", "memory": "8192Ti"}, "storage.size": "1024Ki"},
 ]
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
@@ -161,9 +163,19 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("absurd context", {"serving.contextLength": 10**12}, "spec.serving.contextLength"),
     ("short timeout", {"quantization.timeoutSeconds": 1}, "greater than or equal to 60"),
     ("negative size", {"storage.size": "-1Gi"}, "spec.storage.size"),
-    ("empty size", {"storage.size": "0Gi"}, "must be more than zero"),
+    ("empty size", {"storage.size": "0Gi"}, "must be between 1Mi and 8Pi"),
     ("size without a number", {"storage.size": "huge"}, "spec.storage.size"),
-    ("no memory", {"quantization.resources": {"memory": "0"}}, "must be more than zero"),
+    ("no memory", {"quantization.resources": {"memory": "0"}}, "must be between 1Mi and 8Pi"),
+    ("size in bytes that was meant in Gi", {"storage.size": "1"}, "must be between 1Mi and 8Pi"),
+    ("thousandths of a byte", {"quantization.resources": {"memory": "1m"}}, "between 1Mi and 8Pi"),
+    (
+        "memory of no machine",
+        {"quantization.resources": {"memory": "20000000Ti"}},
+        "spec.quantization.resources.memory",
+    ),
+    ("shards of one byte", {"quantization.maxShardSize": "1"}, "must be between 1Mi and 8Pi"),
+    ("bytes of CPU", {"quantization.resources": {"cpu": "16Gi"}}, "must be between 1m and 4096"),
+    ("no CPU", {"quantization.resources": {"cpu": "0"}}, "must be between 1m and 4096 CPUs"),
     ("too many GPUs", {"accelerator.count": 1000}, "less than or equal to 16"),
     ("unknown field", {"serving.replica": 2}, 'unknown field "spec.serving.replica"'),
     (

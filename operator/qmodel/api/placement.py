@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from qmodel.api.base import ApiModel
-from qmodel.api.quantities import Quantity
+from qmodel.api.quantities import ByteQuantity, CPUQuantity
 
 
 class Toleration(ApiModel):
@@ -44,7 +44,7 @@ Tolerations = Annotated[
 class JobResources(ApiModel):
     """What the quantize Job's containers request; limits equal requests for memory."""
 
-    cpu: Quantity | None = None
+    cpu: CPUQuantity | None = None
     """CPU request; absent: 500m."""
-    memory: Quantity | None = None
+    memory: ByteQuantity | None = None
     """Memory request and limit; absent: estimated from the model."""

@@ -1,7 +1,8 @@
 """Kubernetes quantities and decimals: strings on the wire, exact numbers inside."""
 
+from dataclasses import dataclass
 from decimal import ROUND_CEILING, Decimal, InvalidOperation
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
@@ -27,7 +28,7 @@ _SUFFIXES = {
 }
 _SUFFIX_LETTERS = "".join(_SUFFIXES)
 
-QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+QUANTITY_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
 DECIMAL_PATTERN = r"^[0-9]{1,6}(\.[0-9]{1,9})?$"
 
 
@@ -62,23 +63,44 @@ def mebibytes(count: int) -> str:
     return f"{in_mebibytes // 1024}Gi" if in_mebibytes % 1024 == 0 else f"{in_mebibytes}Mi"
 
 
-def _positive(text: str) -> str:
-    if parse_quantity(text) <= 0:
-        message = f"{text!r} must be more than zero"
-        raise ValueError(message)
-    return text
+@dataclass(frozen=True)
+class _Bounds:
+    """The least and the largest that is allowed, far beyond what anybody has."""
+
+    least: str
+    most: str
+    unit: str
+
+    @property
+    def message(self) -> str:
+        """What is allowed."""
+        return f"must be between {self.least} and {self.most} {self.unit}"
+
+    def field(self) -> Any:
+        """Return the schema; what is no quantity is the pattern's to refuse."""
+        rule = (
+            f"!isQuantity(self) || (quantity(self).compareTo(quantity('{self.least}')) >= 0"
+            f" && quantity(self).compareTo(quantity('{self.most}')) <= 0)"
+        )
+        schema = rules(cel(rule, self.message))
+        return Field(max_length=32, pattern=QUANTITY_PATTERN, json_schema_extra=schema)
+
+    def check(self, text: str) -> str:
+        """Return the quantity, if it is within the bounds."""
+        if not parse_quantity(self.least) <= parse_quantity(text) <= parse_quantity(self.most):
+            message = f"{text!r} {self.message}"
+            raise ValueError(message)
+        return text
 
 
-Quantity = Annotated[
-    str,
-    Field(
-        max_length=32,
-        pattern=QUANTITY_PATTERN,
-        json_schema_extra=rules(cel("self.matches('[1-9]')", "must be more than zero")),
-    ),
-    AfterValidator(_positive),
-]
-"""A positive Kubernetes quantity, such as 500m or 16Gi."""
+_BYTES = _Bounds("1Mi", "8Pi", "bytes")
+_CPU = _Bounds("1m", "4096", "CPUs")
+
+ByteQuantity = Annotated[str, _BYTES.field(), AfterValidator(_BYTES.check)]
+"""A number of bytes, such as 16Gi."""
+
+CPUQuantity = Annotated[str, _CPU.field(), AfterValidator(_CPU.check)]
+"""A number of CPUs, such as 500m."""
 
 DecimalString = Annotated[str, Field(max_length=16, pattern=DECIMAL_PATTERN)]
 """A non-negative decimal as a string, such as "1.05"."""

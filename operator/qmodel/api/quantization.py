@@ -16,7 +16,7 @@ from qmodel.api.methods import (
     Method,
 )
 from qmodel.api.placement import JobResources, NodeSelector, Tolerations
-from qmodel.api.quantities import Quantity
+from qmodel.api.quantities import ByteQuantity
 from qmodel.api.texts import Calibration
 
 BLOCKS = {
@@ -98,7 +98,7 @@ class Quantization(ApiModel):
     """Modules kept unquantized, by name or `re:` and a pattern; absent: lm_head."""
     calibration: Calibration | None = None
     """What the method observes the model with; absent: samples that the model draws itself."""
-    max_shard_size: Quantity = "5G"
+    max_shard_size: ByteQuantity = "5G"
     """Largest file of the artifact's weights; of GGUF, which is one file, not used."""
     resources: JobResources | None = None
     """Resources of the quantize Job."""

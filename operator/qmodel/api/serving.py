@@ -8,7 +8,7 @@ from pydantic import ConfigDict, Field
 from qmodel.api import denied
 from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.placement import NodeSelector, Tolerations
-from qmodel.api.quantities import Quantity
+from qmodel.api.quantities import ByteQuantity
 from qmodel.api.source import ResourceName
 
 _DENIED_CEL = "[" + ", ".join(f"'{name}'" for name in denied.ARGUMENTS) + "]"
@@ -223,7 +223,7 @@ class Storage(ApiModel):
         )
     )
 
-    size: Quantity | None = None
+    size: ByteQuantity | None = None
     """Size of the volume; absent: computed from the model."""
     storage_class_name: ResourceName | None = None
     """StorageClass; absent: the cluster's default."""
