@@ -10,6 +10,7 @@ import yaml
 from cluster import target
 from cluster.commands import ClusterError
 from qmodel.api.crd import Schema, structural_schema
+from qmodel.api.engine_options import LLAMA_CPP_ARGUMENTS, VLLM_ARGUMENTS
 from qmodel.api.methods import Method
 from qmodel.api.quantization import BLOCKS
 from qmodel.api.spec import QuantizedModelSpec
@@ -234,6 +235,11 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "are set by the operator",
     ),
     (
+        "settings of the engine in a folder of the user's",
+        {"serving.env": [{"name": "HOME", "value": "/artifacts"}]},
+        "are set by the operator",
+    ),
+    (
         "GPUs that were not asked for",
         {"serving.env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]},
         "are set by the operator",
@@ -241,27 +247,18 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
         "flag and value in one",
         {"serving.extraArgs": ["--temp=0.2"]},
-        "a flag and its value are two items",
-    ),
-    *(
-        (f"argument {argument}", {"serving.extraArgs": [argument]}, "decided by the operator")
-        for argument in (
-            "--host",
-            "--port=1",
-            "-m",
-            "--model",
-            "--ctx-size",
-            "--ctx_size",
-            "-c",
-            "--parallel",
-            "--cache-ram=1",
-            "--n-gpu-layers",
-            "--no-mmap",
-            "--api-key",
-            "--log_disable",
-        )
+        "a flag and its value as two items",
     ),
 ]
+
+NOT_ALLOWED = [
+    *("--host", "--port", "-m", "--ctx-size", "--ctx_size", "-c", "--parallel", "--n-gpu-layers"),
+    *("--no-mmap", "--api-key", "--log_disable", "--no-kv-offload", "-nkvo", "--override-tensor"),
+    *("--tensor-split", "--override-kv", "--spec-type", "--embeddings", "--no-jinja", "--ui"),
+    *("--sleep-idle-seconds", "--tools", "--trust-remote-code", "--tem"),
+]
+"""Arguments of the engines: as many as one failed command's last lines can name."""
+MAX_ARGUMENTS = 32
 
 
 def changed(changes: dict[str, Any]) -> dict[str, Any]:
@@ -327,6 +324,20 @@ def submit_all(resources: list[dict[str, Any]]) -> None:
 
 def test_what_is_accepted() -> None:
     submit_all([changed(changes) for changes in ACCEPTED])
+
+
+def test_what_engines_may_be_given_is_accepted() -> None:
+    allowed = sorted(LLAMA_CPP_ARGUMENTS | VLLM_ARGUMENTS)
+    parts = [allowed[at : at + MAX_ARGUMENTS] for at in range(0, len(allowed), MAX_ARGUMENTS)]
+    submit_all([changed({"serving.extraArgs": part}) for part in parts])
+
+
+def test_arguments_that_are_not_allowed_are_named() -> None:
+    resources = [changed({"serving.extraArgs": [argument, "1"]}) for argument in NOT_ALLOWED]
+    with pytest.raises(ClusterError) as refused:
+        submit_all(resources)
+    for argument in NOT_ALLOWED:
+        assert f"{argument} is not among the arguments that engines may be" in str(refused.value)
 
 
 def test_every_optional_block_may_be_empty() -> None:

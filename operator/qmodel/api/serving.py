@@ -5,13 +5,11 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from qmodel.api import denied
 from qmodel.api.base import ApiModel, cel, rules
+from qmodel.api.engine_options import argument_rule, variable_rule
 from qmodel.api.placement import NodeSelector, Tolerations
 from qmodel.api.quantities import ByteQuantity
 from qmodel.api.source import ResourceName
-
-_DENIED_CEL = "[" + ", ".join(f"'{name}'" for name in denied.ARGUMENTS) + "]"
 
 
 class Engine(StrEnum):
@@ -43,16 +41,7 @@ class DType(StrEnum):
 class EnvVar(ApiModel):
     """An environment variable with a literal value."""
 
-    model_config = ConfigDict(
-        json_schema_extra=rules(
-            cel(
-                "!self.name.matches('^((LLAMA|GGML|VLLM|AIP|LD|HF|HUGGING_FACE)_|PYTHON)"
-                "|^(PATH|NVIDIA_VISIBLE_DEVICES)$')",
-                "PATH, NVIDIA_VISIBLE_DEVICES and names that start with LLAMA_, GGML_, VLLM_, AIP_,"
-                " LD_, HF_, HUGGING_FACE_ or PYTHON are set by the operator",
-            )
-        )
-    )
+    model_config = ConfigDict(json_schema_extra=rules(variable_rule()))
 
     name: Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
     """Name of the variable."""
@@ -130,29 +119,17 @@ class Serving(ApiModel):
     BF16, F16 and FP8, llama.cpp all but FP8."""
     extra_args: (
         Annotated[
-            list[Annotated[str, Field(min_length=1, max_length=1024)]],
-            Field(
-                max_length=32,
-                json_schema_extra={
-                    "x-kubernetes-list-type": "atomic",
-                    **rules(
-                        cel(
-                            "!self.exists(arg, arg.split('=')[0].replace('_', '-') in"
-                            f" {_DENIED_CEL})",
-                            "these are decided by the operator and not allowed: "
-                            + ", ".join(denied.ARGUMENTS),
-                        ),
-                        cel(
-                            "!self.exists(arg, arg.startsWith('--') && arg.contains('='))",
-                            "a flag and its value are two items of the list",
-                        ),
-                    ),
-                },
-            ),
+            list[
+                Annotated[
+                    str,
+                    Field(min_length=1, max_length=1024, json_schema_extra=rules(argument_rule())),
+                ]
+            ],
+            Field(max_length=32, json_schema_extra={"x-kubernetes-list-type": "atomic"}),
         ]
         | None
     ) = None
-    """Further arguments of the engine."""
+    """Further arguments of the engine, of those that docs/engines.md lists."""
     env: (
         Annotated[
             list[EnvVar],

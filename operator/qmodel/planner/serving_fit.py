@@ -1,6 +1,6 @@
 """What of `spec.serving` the engine that will serve cannot do."""
 
-from qmodel.api.denied import refused_by_vllm
+from qmodel.api.engine_options import LLAMA_CPP_ARGUMENTS, VLLM_ARGUMENTS, refused
 from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import DType, Engine, KVCacheType
@@ -11,6 +11,7 @@ _KV_TYPES = {
     Engine.LLAMA_CPP: (KVCacheType.F16, KVCacheType.BF16, KVCacheType.Q8_0, KVCacheType.Q4_0),
     Engine.VLLM: (KVCacheType.F16, KVCacheType.BF16, KVCacheType.FP8),
 }
+_ARGUMENTS = {Engine.LLAMA_CPP: LLAMA_CPP_ARGUMENTS, Engine.VLLM: VLLM_ARGUMENTS}
 
 
 def problem(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
@@ -96,13 +97,12 @@ def _vllm_only(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] |
 
 
 def _arguments(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
-    """Return which arguments vLLM may not be given; llama.cpp's are refused by the API."""
-    if engine_of(model, source) is Engine.LLAMA_CPP:
-        return None
-    refused = refused_by_vllm(model.spec.serving.extra_args or ())
-    if not refused:
+    """Return which arguments the engine may not be given; the API refuses those of neither."""
+    engine = engine_of(model, source)
+    found = refused(model.spec.serving.extra_args or (), _ARGUMENTS[engine])
+    if not found:
         return None
     return "ArgumentsNotAllowed", (
-        f"spec.serving.extraArgs has {', '.join(refused)}, which vLLM may not be given here: "
+        f"spec.serving.extraArgs has {', '.join(found)}, which {engine} may not be given here: "
         "docs/engines.md lists what is allowed, each written in full"
     )

@@ -2,9 +2,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from qmodel.api.denied import VLLM, VLLM_ALLOWED, refused_by_vllm
 from qmodel.api.serving import DType, Engine, KVCacheType
 from qmodel.engines import ENGINES
 from unit.engines.settings import SETTINGS, value
@@ -79,21 +76,3 @@ def test_a_measurement_holds_for_other_contexts_but_not_for_other_types() -> Non
     assert hashed() != hashed(kv_type=KVCacheType.FP8)
     assert hashed() != hashed(dtype=DType.FLOAT32)
     assert hashed() != hashed("qmodel/vllm:2")
-
-
-def test_lists_of_arguments_name_flags_of_the_pinned_version() -> None:
-    assert set(VLLM) <= set(FLAGS)
-    assert set(FLAGS) >= VLLM_ALLOWED
-    assert not VLLM_ALLOWED & set(VLLM)
-
-
-@pytest.mark.parametrize("flag", [flag for flag in FLAGS if flag not in VLLM_ALLOWED])
-def test_what_is_not_allowed_is_refused_however_it_is_written(flag: str) -> None:
-    beginnings = {flag[:length] for length in range(3, len(flag) + 1)} - VLLM_ALLOWED
-    underscored = flag[:2] + flag[2:].replace("-", "_")
-    written = [*beginnings, underscored, f"{flag}=1", f"{flag}.key"]
-    assert refused_by_vllm(written) == written
-
-
-def test_values_are_no_arguments() -> None:
-    assert refused_by_vllm(["--seed", "-1", "--tool-call-parser", "hermes"]) == []

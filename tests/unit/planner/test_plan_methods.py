@@ -158,6 +158,18 @@ def test_several_gpus_share_the_weights_where_a_method_calibrates(
         ({"method": "FP8"}, {"kvCacheType": "Q8_0"}, "CacheTypeDoesNotFit", "VLLM offers F16"),
         ({"method": "GGUF"}, {"kvCacheType": "FP8"}, "CacheTypeDoesNotFit", "LlamaCpp offers F16"),
         ({"method": "GGUF"}, {"dtype": "float16"}, "EngineDoesNotFit", "spec.serving.dtype"),
+        (
+            {"method": "GGUF"},
+            {"extraArgs": ["--temp", "0.2", "--no-kv-offload", "--max-logprobs", "5"]},
+            "ArgumentsNotAllowed",
+            "--no-kv-offload, --max-logprobs, which LlamaCpp may not be given",
+        ),
+        (
+            {"method": "FP8"},
+            {"extraArgs": ["--chat-template", "chatml", "--seed", "1"]},
+            "ArgumentsNotAllowed",
+            "extraArgs has --chat-template, which VLLM may not be given",
+        ),
         ({"method": "GGUF"}, {"tensorParallelSize": 2}, "EngineDoesNotFit", "llama.cpp serves"),
         ({"method": "FP8"}, {"tensorParallelSize": 2}, "TooFewGPUs", "accelerator.count is 1"),
         ({"method": "None"}, {"engine": "LlamaCpp"}, "EngineDoesNotFit", "safetensors"),
