@@ -24,6 +24,46 @@ MINIMAL: dict[str, Any] = {
         "quantization": {"method": "GGUF", "gguf": {"type": "Q4_K_M"}},
     },
 }
+SELECTOR = {
+    "matchLabels": {"example.com/app": "a"},
+    "matchExpressions": [{"key": "b", "operator": "DoesNotExist"}],
+}
+POD_TERM = {
+    "topologyKey": "topology.kubernetes.io/zone",
+    "labelSelector": SELECTOR,
+    "namespaces": ["default"],
+    "namespaceSelector": {},
+    "matchLabelKeys": ["pod-template-hash"],
+}
+AFFINITY = {
+    "nodeAffinity": {
+        "requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [
+                {
+                    "matchExpressions": [
+                        {"key": "example.com/cores", "operator": "Gt", "values": ["8"]},
+                        {"key": "pool", "operator": "In", "values": ["a", "b"]},
+                    ],
+                    "matchFields": [
+                        {"key": "metadata.name", "operator": "NotIn", "values": ["node.0"]}
+                    ],
+                }
+            ]
+        },
+        "preferredDuringSchedulingIgnoredDuringExecution": [
+            {
+                "weight": 100,
+                "preference": {"matchExpressions": [{"key": "fast", "operator": "Exists"}]},
+            }
+        ],
+    },
+    "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [POD_TERM]},
+    "podAntiAffinity": {
+        "preferredDuringSchedulingIgnoredDuringExecution": [
+            {"weight": 1, "podAffinityTerm": POD_TERM}
+        ]
+    },
+}
 FULL: dict[str, Any] = {
     "source": {"persistentVolumeClaim": {"claimName": "models", "path": "a/b.c/..d"}},
     "quantization": {
@@ -53,7 +93,7 @@ FULL: dict[str, Any] = {
         "podTemplate": {
             "labels": {"team": "a"},
             "annotations": {"note": "b"},
-            "affinity": {"nodeAffinity": {"anything": [{"goes": 1}]}},
+            "affinity": AFFINITY,
             "imagePullSecrets": [{"name": "registry"}],
         },
     },
@@ -78,6 +118,14 @@ ACCEPTED: list[dict[str, Any]] = [
     {"quantization.resources": {"cpu": "1m", "memory": "1Mi"}, "storage.size": "8Pi"},
     {"quantization.resources": {"cpu": "4096", "memory": "8192Ti"}, "storage.size": "1024Ki"},
 ]
+
+
+def requiring(requirement: dict[str, Any]) -> dict[str, Any]:
+    """Return an affinity to nodes that meet one requirement."""
+    term = {"matchExpressions": [requirement]}
+    required = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": [term]}}
+    return {"nodeAffinity": required}
+
 
 REFUSED: list[tuple[str, dict[str, Any], str]] = [
     (
@@ -243,6 +291,74 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
         "GPUs that were not asked for",
         {"serving.env": [{"name": "NVIDIA_VISIBLE_DEVICES", "value": "all"}]},
         "are set by the operator",
+    ),
+    (
+        "label that no pod may have",
+        {"serving.podTemplate.labels": {"team": "R&D team"}},
+        "spec.serving.podTemplate.labels.team",
+    ),
+    (
+        "key that no label has",
+        {"serving.podTemplate.labels": {"the team": "a"}},
+        "a key must be a name of at most 63 letters",
+    ),
+    (
+        "key that no annotation has",
+        {"serving.podTemplate.annotations": {"a/b/c": "anything goes"}},
+        "a key must be a name of at most 63 letters",
+    ),
+    (
+        "label that no node has",
+        {"accelerator.nodeSelector": {"-gpu": "a"}},
+        "a key must be a name of at most 63 letters",
+    ),
+    (
+        "toleration of everything by mistake",
+        {"quantization.tolerations": [{"effect": "NoSchedule"}]},
+        "without a key, operator must be Exists",
+    ),
+    (
+        "toleration of a value that is not compared",
+        {"quantization.tolerations": [{"key": "a", "operator": "Exists", "value": "b"}]},
+        "operator Exists takes no value",
+    ),
+    (
+        "toleration for a while of what throws nobody out",
+        {"quantization.tolerations": [{"key": "a", "value": "b", "tolerationSeconds": 1}]},
+        "tolerationSeconds needs effect NoExecute",
+    ),
+    (
+        "affinity that Kubernetes does not know",
+        {"serving.podTemplate.affinity": {"nodeAffinity": {"anything": [{"goes": 1}]}}},
+        'unknown field "spec.serving.podTemplate.affinity.nodeAffinity.anything"',
+    ),
+    (
+        "affinity to no value",
+        {"serving.podTemplate.affinity": requiring({"key": "a", "operator": "In"})},
+        "operators In and NotIn need values",
+    ),
+    (
+        "affinity to more than a word",
+        {
+            "serving.podTemplate.affinity": requiring(
+                {"key": "a", "operator": "Gt", "values": ["many"]}
+            )
+        },
+        "Gt and Lt one that is a whole number",
+    ),
+    (
+        "affinity by an operator that there is not",
+        {"serving.podTemplate.affinity": requiring({"key": "a", "operator": "Equal"})},
+        "operator: Unsupported value",
+    ),
+    (
+        "affinity without a place",
+        {
+            "serving.podTemplate.affinity": {
+                "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [{}]}
+            }
+        },
+        "topologyKey: Required value",
     ),
     (
         "flag and value in one",

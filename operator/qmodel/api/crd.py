@@ -24,6 +24,10 @@ NAME = f"{PLURAL}.{GROUP}"
 _REF = "#/$defs/"
 _DROPPED = frozenset({"title", "default", "discriminator", "$defs", "const", "exclusiveMinimum"})
 
+AS_IN_A_POD = frozenset({"affinity"})
+"""Fields whose schema is Kubernetes' own and as long as all the rest of spec: status has them
+without it, and the reference names them only."""
+
 _ORDER = ("description", "type", "format", "required", "properties", "items")
 
 _COLUMNS = (
@@ -138,9 +142,16 @@ def _without_rules(schema: Schema) -> Schema:
             kept[key] = _without_rules(kept[key])
     if "properties" in kept:
         kept["properties"] = {
-            name: _without_rules(each) for name, each in kept["properties"].items()
+            name: _opaque(each) if name in AS_IN_A_POD else _without_rules(each)
+            for name, each in kept["properties"].items()
         }
     return kept
+
+
+def _opaque(schema: Schema) -> Schema:
+    """Return the schema of an object that is taken as it is."""
+    described = {"description": schema["description"], "type": "object"}
+    return {**described, "x-kubernetes-preserve-unknown-fields": True}
 
 
 def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from qmodel.api.base import GROUP, KIND, PLURAL, VERSION
-from qmodel.api.crd import custom_resource_definition, to_yaml
+from qmodel.api.crd import AS_IN_A_POD, custom_resource_definition, to_yaml
 
 Schema = dict[str, Any]
 
@@ -87,6 +87,8 @@ def _fields(schema: Schema, path: str) -> Iterator[tuple[str, Schema, bool]]:
     for name, each in schema.get("properties", {}).items():
         inner = f"{path}.{name}"
         yield inner, each, name in schema.get("required", ())
+        if name in AS_IN_A_POD:
+            continue
         yield from _fields(each, inner)
         yield from _fields(each.get("items", {}), f"{inner}[]")
 
@@ -117,7 +119,8 @@ def _rules(schema: Schema, path: str) -> Iterator[str]:
     for rule in schema.get("x-kubernetes-validations", ()):
         yield f"- `{path}`: {rule['message']}"
     for name, each in schema.get("properties", {}).items():
-        yield from _rules(each, f"{path}.{name}")
+        if name not in AS_IN_A_POD:
+            yield from _rules(each, f"{path}.{name}")
     if "items" in schema:
         yield from _rules(schema["items"], f"{path}[]")
 

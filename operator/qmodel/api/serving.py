@@ -3,10 +3,12 @@
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, field_serializer
 
+from qmodel.api.affinity import Affinity
 from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.engine_options import argument_rule, variable_rule
+from qmodel.api.labels import Annotations, Labels
 from qmodel.api.placement import NodeSelector, Tolerations
 from qmodel.api.quantities import ByteQuantity
 from qmodel.api.source import ResourceName
@@ -59,26 +61,16 @@ class LocalObjectReference(ApiModel):
 class PodTemplate(ApiModel):
     """What of the server's pods a user may set."""
 
-    labels: (
-        Annotated[dict[str, Annotated[str, Field(max_length=63)]], Field(max_length=32)] | None
-    ) = None
-    """Labels added to the pods."""
-    annotations: (
-        Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=32)] | None
-    ) = None
-    """Annotations added to the pods."""
+    labels: Labels | None = None
+    """Labels added to the pods; the operator's own are kept."""
+    annotations: Annotations | None = None
+    """Annotations added to the pods; the operator's own is kept."""
     node_selector: NodeSelector | None = None
     """Labels that the server's nodes must carry."""
     tolerations: Tolerations | None = None
     """Taints that the server tolerates."""
-    affinity: (
-        Annotated[
-            dict[str, Any],
-            Field(json_schema_extra={"x-kubernetes-preserve-unknown-fields": True}),
-        ]
-        | None
-    ) = None
-    """Affinity as in a pod."""
+    affinity: Affinity | None = None
+    """Affinity as in a pod; its lists have at most 16 terms or requirements."""
     priority_class_name: ResourceName | None = None
     """PriorityClass of the pods."""
     runtime_class_name: ResourceName | None = None
@@ -97,6 +89,11 @@ class PodTemplate(ApiModel):
         | None
     ) = None
     """Secrets to pull images with."""
+
+    @field_serializer("affinity")
+    def _as_it_is_written(self, affinity: Affinity | None) -> dict[str, Any] | None:
+        """Return it under its names on the wire: the hash of a Deployment is made of them."""
+        return None if affinity is None else affinity.to_wire()
 
 
 class Serving(ApiModel):

@@ -56,8 +56,8 @@ def pod_spec(
 
 def add_wanted(spec: PodSpec, wanted: PodTemplate) -> None:
     """Add what the user asks of the pods besides their place."""
-    if wanted.affinity:
-        spec["affinity"] = wanted.affinity
+    if wanted.affinity is not None:
+        spec["affinity"] = wanted.affinity.to_wire()
     if wanted.priority_class_name:
         spec["priorityClassName"] = wanted.priority_class_name
     if wanted.runtime_class_name:

@@ -43,7 +43,7 @@ def test_everything_that_users_write_is_bounded_and_explained(
         assert {"maxItems", "x-kubernetes-list-type"} <= schema.keys(), path
     if "additionalProperties" in schema:
         assert "maxProperties" in schema, path
-    if schema["type"] == "integer" and not path.endswith("tolerationSeconds"):
+    if schema["type"] == "integer":
         assert "enum" in schema or {"minimum", "maximum"} <= schema.keys(), path
     if not path.endswith("[]"):
         assert schema.get("description"), path

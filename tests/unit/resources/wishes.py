@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 
+from qmodel.api.affinity import Affinity, PodAffinity
 from qmodel.api.gguf import GGUFOptions, GGUFType
 from qmodel.api.methods import AWQOptions, Backend, Method
 from qmodel.api.placement import Toleration
@@ -281,7 +282,7 @@ GPU_ROLLOUT = ROLLOUT.model_copy(
             annotations={"note": "kept"},
             node_selector={"nvidia.com/gpu.present": "true"},
             tolerations=[Toleration(key="nvidia.com/gpu", operator="Exists")],
-            affinity={"podAntiAffinity": {}},
+            affinity=Affinity(pod_anti_affinity=PodAffinity()),
             priority_class_name="high",
             runtime_class_name="nvidia",
             image_pull_secrets=[LocalObjectReference(name="registry")],
