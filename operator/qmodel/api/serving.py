@@ -1,9 +1,9 @@
 """How the artifact is served, on what, and where it is stored."""
 
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import ConfigDict, Field, field_serializer
+from pydantic import ConfigDict, Field, field_serializer, model_validator
 
 from qmodel.api.affinity import Affinity
 from qmodel.api.base import ApiModel, cel, rules
@@ -96,8 +96,23 @@ class PodTemplate(ApiModel):
         return None if affinity is None else affinity.to_wire()
 
 
+_MAX_TOKENS = 2**31 - 1
+"""Tokens of all sequences together: engines count them in 32 bits."""
+_TOKENS_MESSAGE = f"contextLength times concurrency must be at most {_MAX_TOKENS}"
+
+
 class Serving(ApiModel):
     """The server and its limits."""
+
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            cel(
+                "!has(self.contextLength) || !has(self.concurrency)"
+                f" || self.contextLength * self.concurrency <= {_MAX_TOKENS}",
+                _TOKENS_MESSAGE,
+            )
+        )
+    )
 
     engine: Engine | None = None
     """Absent: chosen by the method."""
@@ -143,6 +158,12 @@ class Serving(ApiModel):
     """Environment of the engine."""
     pod_template: PodTemplate | None = None
     """What else the server's pods carry."""
+
+    @model_validator(mode="after")
+    def _tokens_can_be_counted(self) -> Self:
+        if (self.context_length or 0) * self.concurrency > _MAX_TOKENS:
+            raise ValueError(_TOKENS_MESSAGE)
+        return self
 
 
 class AcceleratorType(StrEnum):
