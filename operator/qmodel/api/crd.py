@@ -6,7 +6,6 @@ the number of replicas has one: the scale subresource fails where that field is 
 """
 
 import json
-import sys
 from copy import deepcopy
 from typing import Any
 
@@ -221,7 +220,3 @@ def _translate_map(flat: Schema, result: Schema, definitions: dict[str, Schema])
     values = result.pop("additionalProperties", None)
     if isinstance(values, dict) and not flat.get("x-kubernetes-preserve-unknown-fields"):
         result["additionalProperties"] = _structural(values, definitions)
-
-
-if __name__ == "__main__":
-    sys.stdout.write(to_yaml(custom_resource_definition()))

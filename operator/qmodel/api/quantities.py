@@ -57,7 +57,7 @@ def bytes_of(quantity: str) -> int:
     return int(parse_quantity(quantity).to_integral_value(rounding=ROUND_CEILING))
 
 
-def mebibytes(count: int) -> str:
+def quantity_mib(count: int) -> str:
     """Return a byte count as a canonical quantity, rounded up to whole mebibytes."""
     in_mebibytes = -(-count // 2**20)
     return f"{in_mebibytes // 1024}Gi" if in_mebibytes % 1024 == 0 else f"{in_mebibytes}Mi"

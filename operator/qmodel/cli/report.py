@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from qmodel.api.quality import QualityBounds
-from qmodel.api.quantities import mebibytes as quantity
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelStatus, Sizing
 from qmodel.cli.durations import duration
@@ -108,7 +108,7 @@ def _memory(found: FootprintStatus, sizing: Sizing | None) -> Iterator[Line]:
         return
     load = f"{sizing.concurrency} x {sizing.context_length} tokens"
     yield "Memory predicted", mebibytes(sizing.predicted_peak_bytes), f"for {load}"
-    yield "Memory requested", quantity(sizing.memory_bytes), "request and limit of one server"
+    yield "Memory requested", quantity_mib(sizing.memory_bytes), "request and limit of one server"
 
 
 def _speed(found: FootprintStatus) -> Iterator[Line]:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.status import StepProgress, StepStatus
 from qmodel.naming import child_name
 from qmodel.planner import context as stage
@@ -154,7 +154,7 @@ def _working(
     message = plan.running_message
     if record.attempts > 1 and record.last_reason is not None:
         message += (
-            f"; attempt {record.attempts} with {mebibytes(record.memory_bytes)} memory, "
+            f"; attempt {record.attempts} with {quantity_mib(record.memory_bytes)} memory, "
             f"after {record.last_reason}: {record.last_message}"
         )
     return stage.working(plan.condition, plan.running_reason, message, requeue_after)
@@ -233,7 +233,7 @@ def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Fai
     """
     larger = plan.memory_bytes * MEMORY_RETRY_FACTOR
     if record.memory_bytes < larger:
-        had, gets = mebibytes(record.memory_bytes), mebibytes(larger)
+        had, gets = quantity_mib(record.memory_bytes), quantity_mib(larger)
         message = f"{failed.message} It had {had} and gets {gets}."
         following = following_record(ctx, plan, record, record.attempts + 1)
         return with_record(
@@ -243,8 +243,8 @@ def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Fai
         )
     advice = f" Raise {plan.memory_field}." if plan.memory_field else ""
     message = (
-        f"{plan.step} was killed for memory with {mebibytes(plan.memory_bytes)} and with "
-        f"{mebibytes(record.memory_bytes)}.{advice} {failed.message}"
+        f"{plan.step} was killed for memory with {quantity_mib(plan.memory_bytes)} and with "
+        f"{quantity_mib(record.memory_bytes)}.{advice} {failed.message}"
     )
     return with_record(ctx, stage.blocked(plan.condition, OUT_OF_MEMORY, message.strip()), record)
 

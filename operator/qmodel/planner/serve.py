@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from qmodel.api.conditions import ConditionType
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import PodTemplate
 from qmodel.api.status import Rollout
 from qmodel.engines import ENGINES
@@ -185,10 +185,12 @@ def _out_of_memory(
     if not killed_for_memory(found, None if record is None else record.started):
         return None
     if record is not None:
-        message = f"killed for memory with {mebibytes(record.memory_bytes)} too: please report this"
+        message = (
+            f"killed for memory with {quantity_mib(record.memory_bytes)} too: please report this"
+        )
         return stage.blocked(ConditionType.AVAILABLE, OUT_OF_MEMORY, message)
     larger = raised(key, candidate.sizing.memory_bytes, candidate.image, ctx.now)
-    message = f"{larger.last_message}; trying {mebibytes(larger.memory_bytes)}"
+    message = f"{larger.last_message}; trying {quantity_mib(larger.memory_bytes)}"
     result = stage.troubled(ConditionType.AVAILABLE, OUT_OF_MEMORY, message, timedelta(0))
     steps = [s for s in ctx.status.steps if s.name != SERVE]
     return replace(result, updates={"steps": [*steps, larger]})

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from qmodel.api.conditions import ConditionType
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.status import StepStatus
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
@@ -50,7 +50,7 @@ def raised(key: str, memory_bytes: int, image: str, now: datetime) -> StepStatus
         memory_bytes=int(memory_bytes * _MEMORY_FACTOR),
         started=now.isoformat(timespec="seconds"),
         last_reason=OUT_OF_MEMORY,
-        last_message=f"a server was killed for memory with {mebibytes(memory_bytes)}",
+        last_message=f"a server was killed for memory with {quantity_mib(memory_bytes)}",
     )
 
 

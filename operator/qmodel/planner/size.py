@@ -1,7 +1,7 @@
 """`Sized`: from one measurement to what one server is given, by arithmetic."""
 
 from qmodel.api.conditions import ConditionType
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import Engine
 from qmodel.api.status import Sizing
 from qmodel.engines.llamacpp import ALL_LAYERS
@@ -39,9 +39,9 @@ def plan(ctx: Context) -> StageResult:
 
 
 def _message(sizing: Sizing) -> str:
-    gpu = f", {mebibytes(sizing.device_bytes)} of GPU memory" if sizing.device_bytes else ""
+    gpu = f", {quantity_mib(sizing.device_bytes)} of GPU memory" if sizing.device_bytes else ""
     return (
-        f"{mebibytes(sizing.memory_bytes)} memory{gpu} and {sizing.cpu} CPU a server for "
+        f"{quantity_mib(sizing.memory_bytes)} memory{gpu} and {sizing.cpu} CPU a server for "
         f"{sizing.concurrency} x {sizing.context_length} tokens"
     )
 

@@ -1,7 +1,7 @@
 """Status fields for people: one word for the stage, one for memory, one for the accelerator."""
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.planner import serve
 from qmodel.planner.context import Context
@@ -48,8 +48,8 @@ def _footprint(status: QuantizedModelStatus) -> str | None:
     found = status.footprint
     if found is None:
         return None
-    on_gpu = f" + {mebibytes(found.device_bytes)} GPU" if found.device_bytes else ""
-    return mebibytes(found.peak_bytes) + on_gpu
+    on_gpu = f" + {quantity_mib(found.device_bytes)} GPU" if found.device_bytes else ""
+    return quantity_mib(found.peak_bytes) + on_gpu
 
 
 def _accelerator(status: QuantizedModelStatus) -> str | None:

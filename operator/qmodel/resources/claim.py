@@ -1,6 +1,6 @@
 """The model's own volume."""
 
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.resource import QuantizedModel
 from qmodel.planner.model import WantClaim
 from qmodel.resources.metadata import child_labels, object_meta
@@ -18,7 +18,7 @@ def build(model: QuantizedModel, want: WantClaim, version: str) -> Claim:
         "metadata": metadata,
         "spec": {
             "accessModes": [want.access_mode.value],
-            "resources": {"requests": {"storage": mebibytes(want.size_bytes)}},
+            "resources": {"requests": {"storage": quantity_mib(want.size_bytes)}},
         },
     }
     if want.storage_class_name is not None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from qmodel.api.placement import NodeSelector, Toleration
-from qmodel.api.quantities import mebibytes
+from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import EnvVar, PodTemplate
 from qmodel.planner.model import Accelerators
 from qmodel.resources import types
@@ -90,7 +90,7 @@ def resources(memory_bytes: int, cpu: str, accelerators: Accelerators | None = N
     Memory is reserved in full, so that no neighbour's growth gets the pod killed; idle CPU is not
     taken from anybody, so it has no limit.
     """
-    memory = mebibytes(memory_bytes)
+    memory = quantity_mib(memory_bytes)
     devices = {} if accelerators is None else {accelerators.resource_name: str(accelerators.count)}
     return {
         "requests": {"cpu": cpu, "memory": memory, **devices},
@@ -118,7 +118,7 @@ def shared_memory(size_bytes: int) -> list[tuple[Volume, VolumeMount]]:
         return []
     volume: Volume = {
         "name": "shm",
-        "emptyDir": {"medium": "Memory", "sizeLimit": mebibytes(size_bytes)},
+        "emptyDir": {"medium": "Memory", "sizeLimit": quantity_mib(size_bytes)},
     }
     return [(volume, {"name": "shm", "mountPath": "/dev/shm"})]  # noqa: S108  the kernel's own
 
