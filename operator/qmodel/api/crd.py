@@ -168,7 +168,7 @@ def _structural(schema: Schema, definitions: dict[str, Schema]) -> Schema:
         }
     if "items" in result:
         result["items"] = _structural(flat["items"], definitions)
-    _translate_map(flat, result, definitions)
+    _translate_map(result, definitions)
     return dict(sorted(result.items(), key=_place))
 
 
@@ -215,8 +215,8 @@ def _translate_numbers(flat: Schema, result: Schema) -> None:
             result["minimum"] = flat["exclusiveMinimum"] + 1
 
 
-def _translate_map(flat: Schema, result: Schema, definitions: dict[str, Schema]) -> None:
+def _translate_map(result: Schema, definitions: dict[str, Schema]) -> None:
     """Keep the value schema of maps; unknown fields of objects are refused without a word here."""
     values = result.pop("additionalProperties", None)
-    if isinstance(values, dict) and not flat.get("x-kubernetes-preserve-unknown-fields"):
+    if isinstance(values, dict):
         result["additionalProperties"] = _structural(values, definitions)

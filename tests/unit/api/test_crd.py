@@ -88,6 +88,14 @@ def test_a_rule_asks_whether_a_field_is_there_before_it_reads_it(
         assert read is None or (asked is not None and asked.start() < read.start()), field
 
 
+def test_status_keeps_affinity_as_it_is_and_spec_is_held_to_a_schema() -> None:
+    known = {path for path, _ in EVERYTHING if ".affinity" in path}
+    assert "spec.serving.podTemplate.affinity.nodeAffinity" in known
+    template = STATUS["properties"]["rollout"]["properties"]["podTemplate"]["properties"]
+    assert template["affinity"]["x-kubernetes-preserve-unknown-fields"]
+    assert "properties" not in template["affinity"]
+
+
 def test_conditions_and_steps_merge_by_key() -> None:
     properties = STATUS["properties"]
     assert properties["conditions"]["x-kubernetes-list-map-keys"] == ["type"]
