@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from qmodel.cluster.credentials import Credentials
-from qmodel.cluster.errors import DEFAULT_RETRY_SECONDS, from_status, translated
+from qmodel.cluster.errors import DEFAULT_RETRY_SECONDS, from_status, is_success, translated
 from qmodel.cluster.kinds import POD, Kind, Scope
 from qmodel.metrics import API_CALLS
 from qmodel.naming import MANAGER
@@ -34,7 +34,6 @@ SILENCE_SECONDS = 120
 MAX_LINE_BYTES = 4 * 2**20
 """Longest line of a stream; no object can be larger, and a container's output must not be."""
 
-_OK = 300
 _JSON = "application/json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 
@@ -150,7 +149,7 @@ class ApiClient:
             ) as answer,
         ):
             content = await answer.read()
-        if answer.status >= _OK:
+        if not is_success(answer.status):
             raise from_status(request, answer.status, content, _retry_after(answer))
         parsed: Object = orjson.loads(content)
         return parsed
@@ -174,7 +173,7 @@ class ApiClient:
             translated(request),
             self._session.get(self._server + path, params=params, timeout=timeout) as answer,
         ):
-            if answer.status >= _OK:
+            if not is_success(answer.status):
                 content = await answer.read()
                 raise from_status(request, answer.status, content, _retry_after(answer))
             rest = b""
