@@ -14,11 +14,10 @@ from qmodel.cluster import reconciler as reconciling
 from qmodel.cluster.children import Children
 from qmodel.cluster.errors import Forbidden, Terminating, Unavailable
 from qmodel.cluster.kinds import MODEL
-from qmodel.cluster.parse import InvalidModel
 from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.reconciler import Reconciler
 from qmodel.cluster.store import Store
-from qmodel.planner.model import Announcement, Observed, Plan, Remove, WantService
+from qmodel.planner.model import Announcement, InvalidModel, Observed, Plan, Remove, WantService
 from qmodel.planner.plan import plan as real_plan
 from qmodel.resources.build import build
 
@@ -188,6 +187,9 @@ async def test_an_invalid_spec_is_told_once() -> None:
         assert condition is not None
         assert (condition.status, condition.reason) == (ConditionStatus.FALSE, "InvalidSpec")
         assert "spec.novelty" in condition.message
+    assert world.server.calls == ["apply status QuantizedModel/model", "create Event"]
+    (event,) = (o for (kind, *_), o in world.server.objects.items() if kind == "Event")
+    assert (event["type"], event["reason"]) == ("Warning", "InvalidSpec")
     await world.reconcile()
     assert world.server.calls == []
 
