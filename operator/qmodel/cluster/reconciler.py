@@ -56,6 +56,8 @@ class Reconciler:
         Who talks to the API server, what is known, what to look at, who writes the children.
     plan
         Decides.
+    identity
+        Name of this process, for the Events.
     """
 
     def __init__(
@@ -65,12 +67,14 @@ class Reconciler:
         queue: WorkQueue,
         children: Children,
         plan: Planner,
+        identity: str,
     ) -> None:
         self._client = client
         self._store = store
         self._queue = queue
         self._children = children
         self._plan = plan
+        self._identity = identity
         self._refusals: dict[str, tuple[Refusal, ...]] = {}
 
     async def run(self) -> None:
@@ -118,7 +122,6 @@ class Reconciler:
         entry = self._store.entry(key)
         if entry is None or entry.value.deleting:
             self._refusals.pop(key, None)
-            self._queue.forget(key)
             return False
         model: Model = entry.value
         plan, unavailable = await self._carry_out(model)
@@ -193,7 +196,7 @@ class Reconciler:
             return
         self._store.wrote_status(model.uid, status, answer)
         for announcement in announcements:
-            await announce(self._client, model, announcement)
+            await announce(self._client, self._identity, model, announcement)
 
 
 def _status_body(observed: Entry, status: QuantizedModelStatus) -> dict[str, object]:

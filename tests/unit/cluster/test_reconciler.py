@@ -38,6 +38,7 @@ class World:
             self.queue,
             children,
             plan,  # type: ignore[arg-type]
+            "operator-1",
         )
         self.add(model())
 
@@ -192,6 +193,13 @@ async def test_an_invalid_spec_is_told_once() -> None:
     assert (event["type"], event["reason"]) == ("Warning", "InvalidSpec")
     await world.reconcile()
     assert world.server.calls == []
+
+
+async def test_an_event_says_which_process_it_is_of() -> None:
+    world = World(serving)
+    await world.reconcile()
+    (event,) = (o for (kind, *_), o in world.server.objects.items() if kind == "Event")
+    assert event["reportingInstance"] == "operator-1"
 
 
 async def test_an_event_that_cannot_be_posted_stops_nothing() -> None:
