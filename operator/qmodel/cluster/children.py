@@ -190,9 +190,15 @@ def _being_deleted(kind: Kind, name: str) -> BeingDeleted:
 
 
 def _name_taken(kind: Kind, name: str, found: Object) -> NameTaken:
-    """Say whose object bears the name that we need."""
-    message = (
-        f"{kind.name} {name} exists and belongs to {entries.owner_in_words(found)}; "
-        "delete or rename it, or give this model another name"
-    )
+    """Say whose object bears the name that we need, and what to do about it."""
+    if entries.is_retained(kind, found):
+        message = (
+            f"{kind.name} {name} was kept when an earlier model of this name was deleted; "
+            f"set spec.storage.existingClaim to {name} to use what it holds, or delete it"
+        )
+    else:
+        message = (
+            f"{kind.name} {name} exists and belongs to {entries.owner_in_words(found)}; "
+            "delete or rename it, or give this model another name"
+        )
     return NameTaken(f"create {kind.plural}/{name}", 409, NameTaken.__name__, message)

@@ -124,9 +124,16 @@ def owner(kind: Kind, body: Object) -> str:
     controller = _controller(meta)
     if controller.get("kind") == MODEL.name:
         return str(controller["uid"])
-    if kind is CLAIM and not meta.get("ownerReferences"):
-        return str(meta.get("labels", {}).get(MODEL_UID_LABEL, ""))
+    if is_retained(kind, body):
+        return str(meta["labels"][MODEL_UID_LABEL])
     return ""
+
+
+def is_retained(kind: Kind, body: Object) -> bool:
+    """Whether an object is a volume of ours that outlives the model that it was made for."""
+    meta = body["metadata"]
+    is_ours = MODEL_UID_LABEL in meta.get("labels", {})
+    return kind is CLAIM and is_ours and not meta.get("ownerReferences")
 
 
 def owner_in_words(body: Object) -> str:

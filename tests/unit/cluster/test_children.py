@@ -222,7 +222,7 @@ async def test_a_volume_of_an_earlier_model_of_that_name_is_not_adopted(world: W
     spec = {"resources": {"requests": {"storage": "1Gi"}}}
     body = {"metadata": {"name": "claim", "namespace": "ns", "labels": labels}, "spec": spec}
     world.server.add(CLAIM, body)
-    with pytest.raises(NameTaken):
+    with pytest.raises(NameTaken, match=r"set spec\.storage\.existingClaim to claim to use"):
         await world.children.fulfil(world.model, wish)
 
 
