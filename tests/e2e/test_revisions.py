@@ -45,7 +45,7 @@ def applied(models: Models) -> Iterator[None]:
         "resized": spec(GGUF, None, serving={"replicas": 2}),
         "suspended": spec(GGUF, None, suspend=True),
         "deleted": spec(GGUF, None),
-        "retained": spec(GGUF, None, storage={"deletionPolicy": "Retain"}),
+        "retained": spec(GGUF, None),
     }
     for name, each in specs.items():
         models.apply(name, each)
@@ -153,17 +153,33 @@ def test_suspended_work_begins_when_it_is_resumed(models: Models) -> None:
 
 
 @pytest.mark.usefixtures("applied")
-def test_deletion_takes_the_volume_or_leaves_it(models: Models) -> None:
+def test_deletion_takes_the_volume_or_leaves_it_to_be_used_again(models: Models) -> None:
+    volume = child_name("retained", "volume")
+    path = models.path(CORE, "persistentvolumeclaims", volume)
     for name in ("deleted", "retained"):
         models.wait_ready(name)
+    models.edit("retained", storage={"deletionPolicy": "Retain"})
+    models.kube.wait(
+        path,
+        lambda claim: claim and "ownerReferences" not in claim["metadata"],
+        30,
+        "without an owner",
+    )
+    for name in ("deleted", "retained"):
         models.delete(name)
     for name in ("deleted", "retained"):
         models.wait_gone(CORE, "services", child_name(name))
     models.wait_gone(CORE, "persistentvolumeclaims", child_name("deleted", "volume"))
-    path = models.path(CORE, "persistentvolumeclaims", child_name("retained", "volume"))
     kept = models.kube.call("GET", path)
     assert "deletionTimestamp" not in kept["metadata"]
     assert kept["status"]["phase"] == "Bound"
+    models.apply("retained", spec(GGUF, None))
+    message = models.troubled("retained", "Fetched", "NameTaken")
+    assert f"spec.storage.existingClaim to {volume}" in message
+    models.edit("retained", storage={"existingClaim": volume})
+    again = models.wait_for("retained", "Quantized", "True")
+    assert again["status"]["artifact"]["reused"] is True
+    models.delete("retained")
 
 
 def test_one_name_in_several_namespaces(models: Models, kube: Kube) -> None:

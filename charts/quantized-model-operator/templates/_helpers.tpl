@@ -30,11 +30,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- printf "%s:%s" .image.repository $tag -}}
 {{- end -}}
 
-{{/* What the operator may do where it looks after models. Nothing with Secrets. */}}
+{{/*
+What the operator may do where it looks after models. Nothing with Secrets. Services and claims are
+never deleted by it: where the plugin OwnerReferencesPermissionEnforcement is on, as in OpenShift,
+only who may delete an object may give it an owner, or take that away.
+*/}}
 {{- define "qmodel.rules" -}}
 - apiGroups: [qmodel.dev]
   resources: [quantizedmodels]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [qmodel.dev]
   resources: [quantizedmodels/status]
   verbs: [patch]

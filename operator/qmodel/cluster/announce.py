@@ -1,8 +1,6 @@
 """Kubernetes Events: what `kubectl describe` shows of a model's transitions."""
 
 import logging
-import os
-import socket
 from datetime import UTC, datetime
 
 from qmodel.api.base import GROUP, KIND, VERSION
@@ -19,22 +17,33 @@ MAX_NOTE_BYTES = 1000
 MAX_REASON_CHARACTERS = 128
 """The API server refuses more; a condition's reason may have 256."""
 
+MAX_INSTANCE_CHARACTERS = 128
+"""The API server refuses more; a pod's name may have 253."""
+
 _NOT_LAST = ".-"  # what a name may not end with
 _CONTROLLER = f"{GROUP}/operator"
-_INSTANCE = os.environ.get("HOSTNAME", socket.gethostname())[:128]
 
 logger = logging.getLogger(__name__)
 
 
-async def announce(client: ApiClient, model: Model, announcement: Announcement) -> None:
-    """Post one Event; one that cannot be posted is not worth failing for."""
+async def announce(
+    client: ApiClient, identity: str, model: Model, announcement: Announcement
+) -> None:
+    """Post one Event; one that cannot be posted is not worth failing for.
+
+    Parameters
+    ----------
+    identity
+        Name of this process: who says so.
+    """
+    event = _event(identity, model, announcement, datetime.now(UTC))
     try:
-        await client.create(EVENT, model.namespace, _event(model, announcement, datetime.now(UTC)))
+        await client.create(EVENT, model.namespace, event)
     except ApiError as error:
         logger.warning("Event %s not posted: %s", announcement.reason, error)
 
 
-def _event(model: Model, announcement: Announcement, now: datetime) -> Object:
+def _event(identity: str, model: Model, announcement: Announcement, now: datetime) -> Object:
     """Return the Event object."""
     return {
         "apiVersion": EVENT.api_version,
@@ -45,7 +54,7 @@ def _event(model: Model, announcement: Announcement, now: datetime) -> Object:
         },
         "eventTime": now.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
         "reportingController": _CONTROLLER,
-        "reportingInstance": _INSTANCE,
+        "reportingInstance": identity[:MAX_INSTANCE_CHARACTERS],
         "action": "Reconcile",
         "type": announcement.type,
         "reason": announcement.reason[:MAX_REASON_CHARACTERS],

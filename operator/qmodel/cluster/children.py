@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from qmodel.api.resource import QuantizedModel
-from qmodel.cluster import entries
+from qmodel.cluster import entries, ownership
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.drift import has_drifted
 from qmodel.cluster.entries import Entry
@@ -125,6 +125,8 @@ class Children:
         from what is wanted for ever, and to plan again on the answer would never end.
         """
         body = {**manifest, "metadata": {**manifest["metadata"], "uid": known.uid}}
+        if known.held_by_creation:
+            await self._hand_over(known)
         try:
             answer = await self._client.apply(known.kind, known.namespace, known.name, body)
         except (Conflict, NotFound):
@@ -132,6 +134,17 @@ class Children:
             raise
         self._store.put(known.kind, answer)
         return int(answer["metadata"]["resourceVersion"]) != known.version
+
+    async def _hand_over(self, known: Entry) -> None:
+        """Let our applies alone hold what an object was created with, so that they can remove it.
+
+        Only now, and by a read of its own: most children are never applied to. An object that
+        changes between read and write is the one that is known still, and is tried again.
+        """
+        found = await self._client.get(known.kind, known.namespace, known.name)
+        if ownership.is_held_by_creation(found["metadata"]):
+            change = ownership.handing_over(found["metadata"])
+            await self._client.patch(known.kind, known.namespace, known.name, change)
 
     async def _remove(self, model: QuantizedModel, wish: Remove) -> None:
         """Delete the very object that was observed; if it is gone already, so be it."""
@@ -157,11 +170,14 @@ _KINDS: dict[type, Kind] = {
 def _needs_apply(known: Entry, manifest: Object) -> bool:
     """Whether an object was written for another wish, or someone changed what we wrote.
 
+    A volume that has an owner and shall have none would be deleted with it, whoever wrote it last.
     Another version of the operator may build another object from the same wish; that alone is no
     reason to touch a healthy server, so drift is only sought in what this version wrote.
     """
     annotations = manifest["metadata"]["annotations"]
     if known.desired_hash != annotations[DESIRED_ANNOTATION]:
+        return True
+    if known.owned != ("ownerReferences" in manifest["metadata"]):
         return True
     is_from_this_version = known.operator_version == annotations[VERSION_ANNOTATION]
     return is_from_this_version and has_drifted(manifest["spec"], known.spec)
@@ -174,9 +190,15 @@ def _being_deleted(kind: Kind, name: str) -> BeingDeleted:
 
 
 def _name_taken(kind: Kind, name: str, found: Object) -> NameTaken:
-    """Say whose object bears the name that we need."""
-    message = (
-        f"{kind.name} {name} exists and belongs to {entries.owner_in_words(found)}; "
-        "delete or rename it, or give this model another name"
-    )
+    """Say whose object bears the name that we need, and what to do about it."""
+    if entries.is_retained(kind, found):
+        message = (
+            f"{kind.name} {name} was kept when an earlier model of this name was deleted; "
+            f"set spec.storage.existingClaim to {name} to use what it holds, or delete it"
+        )
+    else:
+        message = (
+            f"{kind.name} {name} exists and belongs to {entries.owner_in_words(found)}; "
+            "delete or rename it, or give this model another name"
+        )
     return NameTaken(f"create {kind.plural}/{name}", 409, NameTaken.__name__, message)

@@ -13,7 +13,7 @@ import aiohttp
 import orjson
 
 from qmodel.cluster.credentials import Credentials
-from qmodel.cluster.errors import DEFAULT_RETRY_SECONDS, from_status, translated
+from qmodel.cluster.errors import DEFAULT_RETRY_SECONDS, from_status, is_success, translated
 from qmodel.cluster.kinds import POD, Kind, Scope
 from qmodel.metrics import API_CALLS
 from qmodel.naming import MANAGER
@@ -34,9 +34,18 @@ SILENCE_SECONDS = 120
 MAX_LINE_BYTES = 4 * 2**20
 """Longest line of a stream; no object can be larger, and a container's output must not be."""
 
-_OK = 300
 _JSON = "application/json"
+_JSON_PATCH = "application/json-patch+json"
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
+_METHODS = {
+    "get": "GET",
+    "list": "GET",
+    "create": "POST",
+    "update": "PUT",
+    "patch": "PATCH",
+    "delete": "DELETE",
+}
+"""By the verbs that RBAC and the metrics have."""
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -61,14 +70,14 @@ class ApiClient:
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         """Read one object."""
-        return await self._json("GET", "get", kind, kind.path(namespace, name))
+        return await self._json("get", kind, kind.path(namespace, name))
 
     async def list(self, scope: Scope) -> AsyncIterator[Object]:
         """Read all objects, a page at a time; each page's metadata has the list's version."""
         params = {"limit": str(PAGE_SIZE), "labelSelector": scope.selector}
         path = scope.kind.path(scope.namespace)
         while True:
-            page = await self._json("GET", "list", scope.kind, path, params=params)
+            page = await self._json("list", scope.kind, path, params=params)
             yield page
             params["continue"] = page["metadata"].get("continue", "")
             if not params["continue"]:
@@ -78,7 +87,7 @@ class ApiClient:
         """Create an object that must not exist yet."""
         params = {"fieldManager": MANAGER}
         path = kind.path(namespace)
-        return await self._json("POST", "create", kind, path, params=params, body=body)
+        return await self._json("create", kind, path, params=params, body=body)
 
     async def apply(
         self, kind: Kind, namespace: str, name: str, body: Object, sub: str = ""
@@ -86,16 +95,24 @@ class ApiClient:
         """Apply the fields that are ours; with `metadata.uid` only to that very object."""
         params = {"fieldManager": MANAGER, "force": "true"}
         path = kind.path(namespace, name, sub)
-        return await self._json("PATCH", "patch", kind, path, params=params, body=body)
+        return await self._json("patch", kind, path, _APPLY, params=params, body=body)
+
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, operations: Sequence[Object]
+    ) -> Object:
+        """Change an object by a JSON patch; with its resourceVersion only if it did not change."""
+        params = {"fieldManager": MANAGER}
+        path = kind.path(namespace, name)
+        return await self._json("patch", kind, path, _JSON_PATCH, params=params, body=operations)
 
     async def replace(self, kind: Kind, namespace: str, name: str, body: Object) -> Object:
         """Replace an object; with `metadata.resourceVersion` only if it did not change."""
-        return await self._json("PUT", "update", kind, kind.path(namespace, name), body=body)
+        return await self._json("update", kind, kind.path(namespace, name), body=body)
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         """Delete that very object; what it owns goes in the background."""
         body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
-        await self._json("DELETE", "delete", kind, kind.path(namespace, name), body=body)
+        await self._json("delete", kind, kind.path(namespace, name), body=body)
 
     async def watch(self, scope: Scope, version: str) -> AsyncIterator[Object]:
         """Yield the events after `version` until the stream ends.
@@ -130,27 +147,27 @@ class ApiClient:
 
     async def _json(
         self,
-        method: str,
         verb: str,
         kind: Kind,
         path: str,
+        content_type: str = _JSON,
         *,
         params: Mapping[str, str] | None = None,
-        body: Object | None = None,
+        body: Object | Sequence[Object] | None = None,
     ) -> Object:
         """Send one request and parse its answer."""
         data = None if body is None else orjson.dumps(body)
-        headers = {"Content-Type": _APPLY if method == "PATCH" else _JSON} if data else None
+        headers = {"Content-Type": content_type} if data else None
         API_CALLS.labels(verb, kind.plural).inc()
         request = f"{verb} {path}"
         async with (
             translated(request),
             self._session.request(
-                method, self._server + path, params=params, data=data, headers=headers
+                _METHODS[verb], self._server + path, params=params, data=data, headers=headers
             ) as answer,
         ):
             content = await answer.read()
-        if answer.status >= _OK:
+        if not is_success(answer.status):
             raise from_status(request, answer.status, content, _retry_after(answer))
         parsed: Object = orjson.loads(content)
         return parsed
@@ -174,7 +191,7 @@ class ApiClient:
             translated(request),
             self._session.get(self._server + path, params=params, timeout=timeout) as answer,
         ):
-            if answer.status >= _OK:
+            if not is_success(answer.status):
                 content = await answer.read()
                 raise from_status(request, answer.status, content, _retry_after(answer))
             rest = b""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from operator import attrgetter
 from typing import Any
 
-from qmodel.cluster import parse
+from qmodel.cluster import ownership, parse
 from qmodel.cluster.kinds import (
     CLAIM,
     DEPLOYMENT,
@@ -57,6 +57,11 @@ class Entry:
     """For drift detection; only of kinds that are applied again."""
     deleting: bool = False
     """Of a child: whether it only waits for its finalizers, and no longer counts as there."""
+    owned: bool = False
+    """Whether it goes with what owns it; only a volume may not."""
+    held_by_creation: bool = False
+    """Of kinds that are applied again: whether an apply removes nothing that its creation set; see
+    `qmodel.cluster.ownership`."""
     running: str = ""
     """Of a pod: the container that runs now, whose log tells the progress."""
 
@@ -65,7 +70,8 @@ class Entry:
         return _LOOKS(self) == _LOOKS(other)
 
 
-_LOOKS = attrgetter(*(field.name for field in fields(Entry) if field.name != "version"))
+_UNSEEN = ("version", "held_by_creation")
+_LOOKS = attrgetter(*(field.name for field in fields(Entry) if field.name not in _UNSEEN))
 
 
 def read(kind: Kind, body: Object) -> Entry | None:
@@ -88,6 +94,8 @@ def read(kind: Kind, body: Object) -> Entry | None:
         operator_version=annotations.get(VERSION_ANNOTATION, ""),
         spec=_applied_again(kind, body),
         deleting=kind.name in WRITTEN and "deletionTimestamp" in meta,
+        owned=bool(meta.get("ownerReferences")),
+        held_by_creation=kind in _APPLIED_AGAIN and ownership.is_held_by_creation(meta),
         running=parse.running_container(body) if kind is POD else "",
     )
 
@@ -116,9 +124,16 @@ def owner(kind: Kind, body: Object) -> str:
     controller = _controller(meta)
     if controller.get("kind") == MODEL.name:
         return str(controller["uid"])
-    if kind is CLAIM and not meta.get("ownerReferences"):
-        return str(meta.get("labels", {}).get(MODEL_UID_LABEL, ""))
+    if is_retained(kind, body):
+        return str(meta["labels"][MODEL_UID_LABEL])
     return ""
+
+
+def is_retained(kind: Kind, body: Object) -> bool:
+    """Whether an object is a volume of ours that outlives the model that it was made for."""
+    meta = body["metadata"]
+    is_ours = MODEL_UID_LABEL in meta.get("labels", {})
+    return kind is CLAIM and is_ours and not meta.get("ownerReferences")
 
 
 def owner_in_words(body: Object) -> str:

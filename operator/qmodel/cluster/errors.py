@@ -103,9 +103,15 @@ _BY_STATUS: dict[int, type[Refused]] = {
     409: Conflict,
     410: Gone,
 }
+_SUCCESS = range(200, 300)
 _RETRIED = (408, 425, 429)
 _UNAUTHORIZED = 401
 _SERVER_ERROR = 500
+
+
+def is_success(status: int) -> bool:
+    """Whether a response with this status is no error."""
+    return status in _SUCCESS
 
 
 def from_status(

@@ -57,7 +57,9 @@ class Machinery:
         self._queue = WorkQueue()
         self._progress = ProgressFollower(client, self._store, self._queue.wake)
         children = Children(client, self._store, build)
-        self._reconciler = Reconciler(client, self._store, self._queue, children, plan)
+        self._reconciler = Reconciler(
+            client, self._store, self._queue, children, plan, settings.identity
+        )
         self._models = self._informers(MODEL, "")
         self._others = [
             *(
@@ -108,7 +110,7 @@ class Machinery:
 
     def model_changed(self, change: str | None, body: dict[str, Any]) -> None:
         """Take in what kopf saw of a QuantizedModel."""
-        self._models[0].take_in(change, body)
+        self._models[0].take_in(change, body)  # any of them: an object says itself where it lies
 
     async def _list_models_with_kopf(self) -> None:
         """List the models whenever kopf does so again, which tells what went unheard."""

@@ -9,10 +9,10 @@ import asyncio
 import aiohttp
 from yarl import URL
 
+from qmodel.cluster.errors import is_success
 from qmodel.cluster.kinds import MODEL, Kind
 
 _COLLECTION = f"/{MODEL.plural}"
-_OK = 300
 
 
 class ModelWatch:
@@ -44,10 +44,10 @@ class ModelWatch:
         except (aiohttp.ClientError, TimeoutError, OSError):
             self._failed(url)
             raise
-        if answer.status >= _OK:
-            self._failed(url)
-        else:
+        if is_success(answer.status):
             self._succeeded(url)
+        else:
+            self._failed(url)
         return answer
 
     def _failed(self, url: URL) -> None:

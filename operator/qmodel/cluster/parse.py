@@ -21,6 +21,7 @@ from qmodel.naming import ATTEMPT_LABEL, KEY_LABEL, REVISION_LABEL, STEP_LABEL
 from qmodel.planner.model import (
     OWN_CONTAINERS,
     ContainerResult,
+    InvalidModel,
     JobState,
     Node,
     ObservedClaim,
@@ -45,20 +46,6 @@ _STEPS = frozenset(Step)
 _STARTING = ("PodInitializing", "ContainerCreating", "ErrImagePull")
 """Reasons to wait that pass by themselves. ErrImagePull alternates with ImagePullBackOff, whose
 message quotes it: reporting both would rewrite the status at every try."""
-
-
-@dataclass(frozen=True, slots=True)
-class InvalidModel:
-    """A resource whose spec the schema let pass, but the models of `qmodel.api` refuse."""
-
-    name: str
-    namespace: str
-    uid: str
-    generation: int
-    deleting: bool
-    problems: tuple[str, ...]
-    """Field and what is wrong with it."""
-    status: QuantizedModelStatus
 
 
 @dataclass(frozen=True, slots=True)

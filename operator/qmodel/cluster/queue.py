@@ -73,11 +73,7 @@ class WorkQueue:
         self.wake_after(key, max(least_seconds, min(delay, most_seconds)))
 
     def succeed(self, key: str) -> None:
-        """Let the next failure of a key count as the first."""
-        self._failures.pop(key, None)
-
-    def forget(self, key: str) -> None:
-        """Drop what is remembered of a key that will not come again."""
+        """Let the next failure of a key count as the first; nothing more is kept of the key."""
         self._failures.pop(key, None)
 
     def put_last(self, is_last: Callable[[str], bool]) -> None:

@@ -14,18 +14,17 @@ from datetime import UTC, datetime
 from qmodel.api.base import GROUP, KIND, VERSION
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.cluster import invalid
 from qmodel.cluster.announce import announce
 from qmodel.cluster.children import Children, refusal
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.entries import Entry
 from qmodel.cluster.errors import Conflict, NotFound, Refused, Terminating, Unavailable
 from qmodel.cluster.kinds import MODEL
-from qmodel.cluster.parse import InvalidModel
 from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.store import Model, Store
 from qmodel.metrics import RECONCILE_SECONDS, RECONCILES
-from qmodel.planner.model import Announcement, Observed, Plan, Refusal, Wish
+from qmodel.planner import invalid
+from qmodel.planner.model import Announcement, InvalidModel, Observed, Plan, Refusal, Wish
 
 Planner = Callable[[QuantizedModel, Observed, datetime], Plan]
 """`qmodel.planner.plan.plan`."""
@@ -57,6 +56,8 @@ class Reconciler:
         Who talks to the API server, what is known, what to look at, who writes the children.
     plan
         Decides.
+    identity
+        Name of this process, for the Events.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Reconciler:
         queue: WorkQueue,
         children: Children,
         plan: Planner,
+        identity: str,
     ) -> None:
         self._client = client
         self._store = store
         self._queue = queue
         self._children = children
         self._plan = plan
+        self._identity = identity
         self._refusals: dict[str, tuple[Refusal, ...]] = {}
 
     async def run(self) -> None:
@@ -119,12 +122,8 @@ class Reconciler:
         entry = self._store.entry(key)
         if entry is None or entry.value.deleting:
             self._refusals.pop(key, None)
-            self._queue.forget(key)
             return False
         model: Model = entry.value
-        if isinstance(model, InvalidModel):
-            await self._write_status(entry, invalid.status(model, datetime.now(UTC)), ())
-            return False
         plan, unavailable = await self._carry_out(model)
         await self._write_status(entry, plan.status, plan.announcements)
         if unavailable is not None:
@@ -133,12 +132,15 @@ class Reconciler:
             self._queue.wake_after(key, plan.requeue_after.total_seconds())
         return key in self._refusals
 
-    async def _carry_out(self, model: QuantizedModel) -> tuple[Plan, Unavailable | None]:
+    async def _carry_out(self, model: Model) -> tuple[Plan, Unavailable | None]:
         """Plan and write the children until nothing is left to write; return the last plan.
 
         What was just written is known at once. Planning on it in the same pass spares the status
         write that would tell of the wish, before the one that tells of the child.
         """
+        if isinstance(model, InvalidModel):
+            self._refusals.pop(model.uid, None)
+            return invalid.plan(model, datetime.now(UTC)), None
         for _ in range(MAX_ROUNDS):
             refusals = self._refusals.get(model.uid, ())
             observed = self._store.observed(model, refusals)
@@ -194,7 +196,7 @@ class Reconciler:
             return
         self._store.wrote_status(model.uid, status, answer)
         for announcement in announcements:
-            await announce(self._client, model, announcement)
+            await announce(self._client, self._identity, model, announcement)
 
 
 def _status_body(observed: Entry, status: QuantizedModelStatus) -> dict[str, object]:

@@ -30,9 +30,10 @@ from qmodel.cluster.kinds import (
     Kind,
     Scope,
 )
-from qmodel.cluster.parse import Endpoints, InvalidModel, Object
+from qmodel.cluster.parse import Endpoints, Object
 from qmodel.planner.model import (
     Installation,
+    InvalidModel,
     JobState,
     Node,
     Observed,

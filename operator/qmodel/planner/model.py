@@ -12,6 +12,20 @@ from qmodel.worker.report import Report
 from qmodel.worker.task import Task
 
 
+@dataclass(frozen=True, slots=True)
+class InvalidModel:
+    """A resource whose spec the schema let pass, but the models of `qmodel.api` refuse."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    deleting: bool
+    problems: tuple[str, ...]
+    """Field and what is wrong with it."""
+    status: QuantizedModelStatus
+
+
 class Step(StrEnum):
     """Work done by Jobs. `quantize` evaluates too: two containers of one pod."""
 

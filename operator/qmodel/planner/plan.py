@@ -5,16 +5,15 @@ asks now; if not, it says what it needs. A stage sees the status as the stages b
 `Ready` sums the conditions up. Nothing here acts, waits or looks at a clock.
 """
 
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
+from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.status import QuantizedModelStatus
 from qmodel.planner import (
     accelerator,
     announcements,
+    conditions,
     fetch,
     inspection,
     keys,
@@ -25,7 +24,7 @@ from qmodel.planner import (
     storage,
     summary,
 )
-from qmodel.planner.context import Context, StageResult, Verdict
+from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import JobState, Observed, Plan, Remove, Step, Wish
 
 Stage = Callable[[Context], StageResult]
@@ -42,12 +41,6 @@ STAGES: tuple[Stage, ...] = (
     size.plan,
     serve.plan,
 )
-
-_CONDITIONS = tuple(ConditionType)
-_PARTS = tuple(kind for kind in ConditionType if kind is not ConditionType.READY)
-
-_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}$")
-"""What a condition takes; kubelets and API servers need not keep to it."""
 
 _SETTLES = {
     Step.INSPECT: ConditionType.INSPECTED,
@@ -73,17 +66,16 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
     status = model.status.updated({"progress": None})
     wishes: list[Wish] = []
     requeue: list[timedelta] = []
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
     ctx = Context(model, observed, status, now, keys.source_key(model.spec))
     for stage in STAGES:
         result = stage(ctx)
-        status = _merge(status, result, model.generation, stamp)
+        status = conditions.merge(status, result, model.generation, now)
         if status is not ctx.status:
             ctx = ctx.with_status(status)
         wishes.extend(result.wishes)
         if result.requeue_after is not None:
             requeue.append(result.requeue_after)
-    status = _merge(status, _ready(status), model.generation, stamp)
+    status = conditions.merge(status, conditions.ready(status), model.generation, now)
     status = summary.summarise(ctx, status)
     wishes.extend(_needless_jobs(ctx))
     return Plan(
@@ -92,60 +84,6 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
         announcements=announcements.between(model.status, status),
         requeue_after=min(requeue, default=None),
     )
-
-
-def _merge(
-    status: QuantizedModelStatus, result: StageResult, generation: int, stamp: str
-) -> QuantizedModelStatus:
-    """Return the status with a stage's blocks and condition."""
-    status = status.updated(result.updates)
-    if result.verdict is None:
-        return status
-    before = status.condition(result.verdict.type)
-    condition = _condition(before, result.verdict, generation, stamp)
-    if condition is before:
-        return status
-    others = {c.type: c for c in status.conditions} | {condition.type: condition}
-    conditions = [others[kind] for kind in _CONDITIONS if kind in others]
-    return status.model_copy(update={"conditions": conditions})
-
-
-def _condition(
-    before: Condition | None, verdict: Verdict, generation: int, stamp: str
-) -> Condition:
-    """Return the verdict as a condition; its time moves only with its status."""
-    reason = verdict.reason if _REASON.match(verdict.reason) else "Unknown"
-    message, since = verdict.message[:4096], stamp
-    if before is not None and before.status is verdict.status:
-        if _told(before) == (reason, message, generation):
-            return before
-        since = before.last_transition_time
-    return Condition(
-        type=verdict.type,
-        status=verdict.status,
-        reason=reason,
-        message=message,
-        observed_generation=generation,
-        last_transition_time=since,
-    )
-
-
-def _told(condition: Condition) -> tuple[object, ...]:
-    """Return what a condition says besides its status."""
-    return (condition.reason, condition.message, condition.observed_generation)
-
-
-def _ready(status: QuantizedModelStatus) -> StageResult:
-    """Sum the conditions up: the first that is not True speaks for all."""
-    for kind in _PARTS:
-        found = status.condition(kind)
-        if found is not None and found.status is not ConditionStatus.TRUE:
-            return StageResult(
-                Verdict(ConditionType.READY, found.status, found.reason, found.message)
-            )
-    available = status.condition(ConditionType.AVAILABLE)
-    message = "" if available is None else available.message
-    return StageResult(Verdict(ConditionType.READY, ConditionStatus.TRUE, "Serving", message))
 
 
 def _once_each(wishes: list[Wish]) -> tuple[Wish, ...]:

@@ -1,15 +1,18 @@
 """An API server as far as `qmodel.cluster.client` speaks to one: the only thing that is faked.
 
-It keeps objects, counts versions, and refuses what the real one refuses: a name that exists, a uid
-that is another's. Whether the real one does so is proven in tests/integration.
+It keeps objects, their versions and who holds their fields, and refuses what the real one refuses:
+a name that exists, a uid that is another's. Whether the real one does so is proven in
+tests/integration.
 """
 
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from copy import deepcopy
 from typing import Any
+
+from managed_fields import applied, created
 
 from qmodel.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound
 from qmodel.cluster.kinds import Kind, Scope
@@ -73,7 +76,8 @@ class FakeApiServer:
         self._called("create", kind, name)
         if (kind.name, namespace, name) in self.objects:
             raise AlreadyExists(name, 409, "AlreadyExists", f"{name} already exists")
-        body = {**body, "metadata": {**body["metadata"], "namespace": namespace, "generation": 1}}
+        body = created(body)
+        body["metadata"] |= {"namespace": namespace, "generation": 1}
         return self.add(kind, body)
 
     async def apply(
@@ -84,11 +88,19 @@ class FakeApiServer:
         for field in ("uid", "resourceVersion"):
             if body["metadata"].get(field, found["metadata"][field]) != found["metadata"][field]:
                 raise Conflict(name, 409, "Conflict", f"{field} mismatch")
-        found = {**found, **{k: v for k, v in body.items() if k != "metadata"}}
-        annotations = body["metadata"].get("annotations")
-        if annotations:
-            found["metadata"] = {**found["metadata"], "annotations": annotations}
-        return self.add(kind, found)
+        if sub:  # nobody else writes there
+            return self.add(kind, {**found, sub: body[sub]})
+        return self.add(kind, applied(found, body))
+
+    async def patch(
+        self, kind: Kind, namespace: str, name: str, operations: Sequence[Object]
+    ) -> Object:
+        self._called("patch", kind, name)
+        meta = deepcopy(self._find(kind, namespace, name)["metadata"])
+        changes = {each["path"].removeprefix("/metadata/"): each["value"] for each in operations}
+        if changes["resourceVersion"] != meta["resourceVersion"]:
+            raise Conflict(name, 409, "Conflict", "it changed meanwhile")
+        return self.add(kind, {**self._find(kind, namespace, name), "metadata": meta | changes})
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         self._called("delete", kind, name)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from api_server import FakeApiServer
 from objects import INSTALLATION, MODEL_UID, Object, model, pod
@@ -20,7 +22,9 @@ from qmodel.planner.model import (
     WantService,
 )
 from qmodel.resources.build import build
+from qmodel.settings import OPERATOR_VERSION
 from qmodel.worker.task import FolderSource, InspectTask
+from unit.resources.wishes import WISHES
 
 TASK = InspectTask(source=FolderSource(path="/source"), method=Method.GGUF)
 SERVICE_WISH = WantService("svc", "r1")
@@ -60,7 +64,7 @@ async def test_an_absent_child_is_created_once_and_known_at_once(world: World) -
 async def test_a_changed_wish_is_applied_to_the_observed_object(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
     assert await world.children.fulfil(world.model, WantService("svc", "r2"))
-    assert world.server.calls[1:] == ["apply Service/svc"]
+    assert world.server.calls[-1] == "apply Service/svc"
     observed = world.store.observed(world.model)
     assert observed.service is not None
     assert observed.service.revision == "r2"
@@ -71,7 +75,7 @@ async def test_what_someone_changed_is_applied_again(world: World) -> None:
     found = world.server.objects["Service", "ns", "svc"]
     world.store.put(SERVICE, world.server.add(SERVICE, {**found, "spec": {"selector": {}}}))
     assert await world.children.fulfil(world.model, SERVICE_WISH)
-    assert world.server.calls[1:] == ["apply Service/svc"]
+    assert world.server.calls[-1] == "apply Service/svc"
 
 
 async def test_what_a_webhook_changes_back_is_not_taken_for_a_change(world: World) -> None:
@@ -132,13 +136,93 @@ async def test_a_child_that_the_store_missed_is_taken_in(world: World) -> None:
     assert [job.uid for job in fresh.store.observed(fresh.model).jobs] == [uid]
 
 
+CLAIM_WISH = WantClaim("claim", 2**30, None, AccessMode.READ_WRITE_ONCE, owned=True)
+
+
+async def test_a_volume_that_shall_stay_loses_its_owner(world: World) -> None:
+    await world.children.fulfil(world.model, CLAIM_WISH)
+    assert await world.children.fulfil(world.model, replace(CLAIM_WISH, owned=False))
+    found = world.server.objects["PersistentVolumeClaim", "ns", "claim"]
+    assert not found["metadata"].get("ownerReferences")
+    assert await world.children.fulfil(world.model, CLAIM_WISH)
+    found = world.server.objects["PersistentVolumeClaim", "ns", "claim"]
+    assert [each["uid"] for each in found["metadata"]["ownerReferences"]] == [MODEL_UID]
+
+
+async def test_a_volume_that_shall_stay_and_was_left_its_owner_loses_it(world: World) -> None:
+    await world.children.fulfil(world.model, CLAIM_WISH)
+    kept = replace(CLAIM_WISH, owned=False)
+    found = world.server.objects["PersistentVolumeClaim", "ns", "claim"]
+    built = build(world.model, kept, OPERATOR_VERSION)
+    found["metadata"]["annotations"] = built["metadata"]["annotations"]
+    world.store.put(CLAIM, world.server.add(CLAIM, found))
+    assert await world.children.fulfil(world.model, kept)
+    assert not await world.children.fulfil(world.model, kept)
+    found = world.server.objects["PersistentVolumeClaim", "ns", "claim"]
+    assert not found["metadata"].get("ownerReferences")
+
+
+async def test_what_is_no_longer_wanted_of_a_deployment_goes(world: World) -> None:
+    await world.children.fulfil(world.model, WISHES["deployment-on-gpu"])
+    assert await world.children.fulfil(world.model, WISHES["deployment"])
+    (found,) = (o for (kind, *_), o in world.server.objects.items() if kind == "Deployment")
+    wanted = build(world.model, WISHES["deployment"], OPERATOR_VERSION)
+    assert found["spec"] == wanted["spec"]
+    assert not await world.children.fulfil(world.model, WISHES["deployment"])
+
+
+async def test_what_others_hold_of_a_child_stays(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    found["metadata"]["annotations"]["note"] = "somebody's"
+    world.store.put(SERVICE, world.server.add(SERVICE, found))
+    await world.children.fulfil(world.model, WantService("svc", "r2"))
+    found = world.server.objects["Service", "ns", "svc"]
+    assert found["metadata"]["annotations"]["note"] == "somebody's"
+
+
+async def test_a_childs_fields_are_handed_over_before_its_first_apply_only(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    await world.children.fulfil(world.model, WantService("svc", "r2"))
+    await world.children.fulfil(world.model, WantService("svc", "r3"))
+    assert world.server.calls == [
+        "create Service/svc",
+        "get Service/svc",
+        "patch Service/svc",
+        "apply Service/svc",
+        "apply Service/svc",
+    ]
+
+
+async def test_a_child_that_changes_while_its_fields_are_handed_over_is_tried_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    get = world.server.get
+
+    async def overtaken(kind: Kind, namespace: str, name: str) -> Object:
+        found = await get(kind, namespace, name)
+        world.server.add(SERVICE, found)
+        return found
+
+    monkeypatch.setattr(world.server, "get", overtaken)
+    with pytest.raises(Conflict):
+        await world.children.fulfil(world.model, WantService("svc", "r2"))
+    assert world.store.observed(world.model).service is not None
+    monkeypatch.undo()
+    assert await world.children.fulfil(world.model, WantService("svc", "r2"))
+    observed = world.store.observed(world.model)
+    assert observed.service is not None
+    assert observed.service.revision == "r2"
+
+
 async def test_a_volume_of_an_earlier_model_of_that_name_is_not_adopted(world: World) -> None:
     wish = WantClaim("claim", 2**30, None, AccessMode.READ_WRITE_ONCE, owned=False)
     labels = {"qmodel.dev/model-uid": "uid of the earlier model"}
     spec = {"resources": {"requests": {"storage": "1Gi"}}}
     body = {"metadata": {"name": "claim", "namespace": "ns", "labels": labels}, "spec": spec}
     world.server.add(CLAIM, body)
-    with pytest.raises(NameTaken):
+    with pytest.raises(NameTaken, match=r"set spec\.storage\.existingClaim to claim to use"):
         await world.children.fulfil(world.model, wish)
 
 

@@ -113,6 +113,30 @@ async def test_an_apply_names_its_manager_and_the_uid(world: Both) -> None:
     assert json.loads(body) == {"metadata": {"uid": "u"}}
 
 
+async def test_a_patch_says_that_it_is_a_list_of_changes(world: Both) -> None:
+    server, client = world
+    types: list[str] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        types.append(request.content_type)
+        return web.json_response({})
+
+    server.answer = answer
+    change = {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"}
+    await client.patch(JOB, "ns", "a", [change])
+    await client.apply(JOB, "ns", "a", {})
+    await client.create(JOB, "ns", {"metadata": {}})
+    assert types == [
+        "application/json-patch+json",
+        "application/apply-patch+yaml",
+        "application/json",
+    ]
+    method, path, query, body, _ = server.requests[0]
+    assert (method, path) == ("PATCH", "/apis/batch/v1/namespaces/ns/jobs/a")
+    assert query == {"fieldManager": MANAGER}
+    assert json.loads(body) == [change]
+
+
 async def test_a_delete_has_the_uid_as_its_precondition(world: Both) -> None:
     server, client = world
     await client.delete(JOB, "ns", "a", "u")

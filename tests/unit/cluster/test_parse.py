@@ -5,8 +5,7 @@ from objects import claim, deployment, ended, job, model, pod, server_pod
 
 from qmodel.api.resource import QuantizedModel
 from qmodel.cluster import parse
-from qmodel.cluster.parse import InvalidModel
-from qmodel.planner.model import JobState
+from qmodel.planner.model import InvalidModel, JobState
 from qmodel.worker.report import Failure, Report
 
 

@@ -118,10 +118,11 @@ async def test_nothing_is_kept_of_keys_that_do_not_come_again() -> None:
     queue = WorkQueue()
     queue.wake(["a"])
     key = await take(queue)
-    queue.forget(key)
+    queue.fail(key)
+    queue.succeed(key)
     queue.done(key)
     await asyncio.sleep(2 * work_queue.PAUSE_SECONDS)
-    assert queue._rested == {}
+    assert (queue._rested, queue._failures) == ({}, {})
 
 
 async def test_some_keys_in_line_can_be_put_behind_the_others() -> None:

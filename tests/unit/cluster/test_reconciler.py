@@ -14,11 +14,10 @@ from qmodel.cluster import reconciler as reconciling
 from qmodel.cluster.children import Children
 from qmodel.cluster.errors import Forbidden, Terminating, Unavailable
 from qmodel.cluster.kinds import MODEL
-from qmodel.cluster.parse import InvalidModel
 from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.reconciler import Reconciler
 from qmodel.cluster.store import Store
-from qmodel.planner.model import Announcement, Observed, Plan, Remove, WantService
+from qmodel.planner.model import Announcement, InvalidModel, Observed, Plan, Remove, WantService
 from qmodel.planner.plan import plan as real_plan
 from qmodel.resources.build import build
 
@@ -39,6 +38,7 @@ class World:
             self.queue,
             children,
             plan,  # type: ignore[arg-type]
+            "operator-1",
         )
         self.add(model())
 
@@ -188,8 +188,18 @@ async def test_an_invalid_spec_is_told_once() -> None:
         assert condition is not None
         assert (condition.status, condition.reason) == (ConditionStatus.FALSE, "InvalidSpec")
         assert "spec.novelty" in condition.message
+    assert world.server.calls == ["apply status QuantizedModel/model", "create Event"]
+    (event,) = (o for (kind, *_), o in world.server.objects.items() if kind == "Event")
+    assert (event["type"], event["reason"]) == ("Warning", "InvalidSpec")
     await world.reconcile()
     assert world.server.calls == []
+
+
+async def test_an_event_says_which_process_it_is_of() -> None:
+    world = World(serving)
+    await world.reconcile()
+    (event,) = (o for (kind, *_), o in world.server.objects.items() if kind == "Event")
+    assert event["reportingInstance"] == "operator-1"
 
 
 async def test_an_event_that_cannot_be_posted_stops_nothing() -> None:

@@ -28,7 +28,7 @@ from qmodel.cluster.kinds import (
     Scope,
 )
 from qmodel.cluster.store import Store
-from qmodel.naming import MODEL_UID_LABEL
+from qmodel.naming import MANAGER, MODEL_UID_LABEL
 from qmodel.planner.model import JobState, Observed
 
 READY, UNREADY = {"ready": True}, {"ready": False}
@@ -46,6 +46,12 @@ def observed(store: Store) -> Observed:
     return store.observed(found)
 
 
+def is_held_by_creation(store: Store, uid: str) -> bool:
+    entry = store.entry(uid)
+    assert entry is not None
+    return entry.held_by_creation
+
+
 def test_a_new_model_is_looked_at() -> None:
     assert Store(INSTALLATION).put(MODEL, model()) == {MODEL_UID}
 
@@ -54,6 +60,28 @@ def test_a_child_wakes_its_model_and_is_observed() -> None:
     store = store_with_model()
     assert store.put(JOB, job()) == {MODEL_UID}
     assert [j.name for j in observed(store).jobs] == ["job"]
+
+
+def test_who_holds_a_childs_fields_is_known_and_wakes_nobody() -> None:
+    store = store_with_model()
+    created = service()
+    uid = created["metadata"]["uid"]
+    creation = {"manager": MANAGER, "operation": "Update", "fieldsV1": {}}
+    created["metadata"]["managedFields"] = [creation]
+    store.put(SERVICE, created)
+    assert is_held_by_creation(store, uid)
+    applied = service()
+    applied["metadata"]["managedFields"] = [{**creation, "operation": "Apply"}]
+    assert store.put(SERVICE, applied) == set()
+    assert not is_held_by_creation(store, uid)
+
+
+def test_a_volume_that_gets_or_loses_its_owner_wakes_its_model() -> None:
+    store = store_with_model()
+    store.put(CLAIM, claim())
+    kept = claim()
+    del kept["metadata"]["ownerReferences"]
+    assert store.put(CLAIM, kept) == {MODEL_UID}
 
 
 def test_an_event_that_changes_nothing_for_the_planner_wakes_nobody() -> None:
