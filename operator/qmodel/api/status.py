@@ -139,7 +139,7 @@ class StepStatus(ApiModel):
     attempts: PositiveInt
     """Attempts made, the running one included."""
     image: str
-    """Image that the step runs in; kept across operator upgrades."""
+    """Image that the step's first container runs in; kept across operator upgrades."""
     memory_bytes: PositiveInt
     """Memory limit of the current attempt."""
     started: str | None = None

@@ -126,14 +126,15 @@ def job(body: Object) -> ObservedJob | None:
         finished=time(end["lastTransitionTime"]) if end else None,
         failed_reason=end.get("reason", "") if state is JobState.FAILED else "",
         failed_message=_cut(end.get("message", "")) if state is JobState.FAILED else "",
-        image=_image(body),
+        images=_images(body),
     )
 
 
-def _image(body: Object) -> str:
-    """Return what a Job's pod runs in; its containers share one image."""
-    containers = body["spec"]["template"].get("spec", {}).get("containers", ())
-    return next((container["image"] for container in containers), "")
+def _images(body: Object) -> tuple[str, ...]:
+    """Return what our containers of a Job's pod run in, in the order in which they run."""
+    pod = body["spec"]["template"].get("spec", {})
+    containers = (*pod.get("initContainers", ()), *pod.get("containers", ()))
+    return tuple(container["image"] for container in containers if _is_ours(container))
 
 
 def _job_end(status: Object) -> tuple[JobState, Object]:

@@ -189,10 +189,16 @@ def _may_pass_with_a_new_job(
 ) -> bool:
     """Whether a pod that does not run would be another one now: other images, or an edited spec."""
     reason = "" if trouble.verdict is None else trouble.verdict.reason
-    if reason in IMAGE_TROUBLE and job.image != plan.image:
+    if reason in IMAGE_TROUBLE and job.images != _images(plan, job):
         return True
     shown = ctx.status.condition(plan.condition)
     return shown is not None and shown.observed_generation < ctx.model.generation
+
+
+def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:
+    """Return what the containers of a Job would run in, were it made now."""
+    want = plan.build(job.name, job.attempt, plan.memory_bytes)
+    return tuple(container.image for container in want.containers)
 
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:

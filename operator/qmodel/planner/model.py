@@ -162,8 +162,8 @@ class ObservedJob:
     pod: ObservedPod | None = None
     """Only a pod whose owner is this Job."""
     progress_percent: int | None = None
-    image: str = ""
-    """What its containers run in; an upgrade of the operator does not change it."""
+    images: tuple[str, ...] = ()
+    """What its containers run in, init containers first; an upgrade does not change them."""
 
 
 @dataclass(frozen=True, slots=True)

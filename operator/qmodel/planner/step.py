@@ -21,6 +21,7 @@ class StepPlan:
     condition: ConditionType
     key: str
     image: str
+    """What the first container runs in."""
     memory_bytes: int
     """Memory of the first attempt."""
     memory_field: str
@@ -70,7 +71,8 @@ def observed_record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatu
     elif known.attempts != job.attempt:
         known = following_record(ctx, plan, known, job.attempt)
     finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
-    return known.updated({"image": job.image, "finished": finished})
+    image = next(iter(job.images), known.image)
+    return known.updated({"image": image, "finished": finished})
 
 
 def following_record(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:

@@ -1,13 +1,19 @@
 import json
+from dataclasses import replace
 
 import pytest
 from objects import claim, deployment, ended, job, model, pod, server_pod
 
+from qmodel.api.methods import Backend
 from qmodel.api.resource import QuantizedModel
 from qmodel.cluster import parse
 from qmodel.cluster.parse import InvalidModel
+from qmodel.planner.engine import evaluating_image, quantizing_image
 from qmodel.planner.model import JobState
+from qmodel.resources.build import build
 from qmodel.worker.report import Failure, Report
+from unit.planner.values import IMAGES
+from unit.resources.wishes import MODEL, QUANTIZE
 
 
 def test_a_model_is_parsed_with_its_defaults() -> None:
@@ -115,6 +121,23 @@ def test_a_failed_job_tells_why() -> None:
     assert found is not None
     assert (found.state, found.failed_reason) == (JobState.FAILED, "DeadlineExceeded")
     assert found.finished is not None
+
+
+@pytest.mark.parametrize("backend", [Backend.AUTO_AWQ, Backend.AUTO_GPTQ])
+def test_a_job_tells_the_images_of_its_containers_in_the_order_in_which_they_run(
+    backend: Backend,
+) -> None:
+    made, judged = (quantizing_image(IMAGES, backend), evaluating_image(IMAGES, backend))
+    assert made != judged
+    first, last = QUANTIZE.containers
+    want = replace(QUANTIZE, containers=(replace(first, image=made), replace(last, image=judged)))
+    body = build(MODEL, want, "1") | {"status": {}}
+    body["metadata"] |= {"uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    proxy = {"name": "proxy", "image": "mesh:1"}
+    body["spec"]["template"]["spec"]["initContainers"].insert(0, proxy)
+    found = parse.job(body)
+    assert found is not None
+    assert found.images == (made, judged)
 
 
 def test_a_job_whose_labels_were_changed_is_not_taken_for_a_step() -> None:

@@ -130,6 +130,32 @@ def test_an_image_that_cannot_be_pulled_is_mended_by_an_upgrade(step: str) -> No
     assert world.status.rollout.image == "llamacpp:2"
 
 
+@pytest.mark.parametrize(
+    ("container", "image"), [("quantize", "autoawq"), ("evaluate", "quantizer")]
+)
+def test_of_a_job_with_two_images_either_is_mended_by_an_upgrade_and_only_by_that(
+    container: str, image: str
+) -> None:
+    method = {"method": "AWQ", "backend": "AutoAWQ", "awq": {"groupSize": 64}}
+    world = World(model(quantization=method))
+    world.settle()
+    for each in STEPS[:2]:
+        world.complete(each)
+    stuck(world, "quantize", waiting_reason="ImagePullBackOff", waiting_message="no such image")
+    world.advance(60)
+    assert world.started == ["inspect 1", "fetch 1", "quantize 1"]
+    assert world.says(ConditionType.QUANTIZED) == "Unknown ImagePullBackOff"
+    found = world.status.step("quantize")
+    assert found is not None
+    assert found.image == "autoawq:1"
+    mended = replace(INSTALLATION.images, **{image: "mended:1"})
+    world.installation = replace(INSTALLATION, images=mended)
+    world.wake()
+    images = {each.name: each.image for each in world.wish("quantize").containers}
+    assert images[container] == "mended:1"
+    assert world.started[3:] == ["quantize 1"]
+
+
 def test_an_upgrade_changes_nothing_that_is_healthy() -> None:
     world = World(model())
     world.run()
