@@ -29,7 +29,7 @@ from qmodel.planner.model import (
     Remove,
     WantJob,
 )
-from qmodel.planner.pod_trouble import pod_trouble, until_trouble
+from qmodel.planner.pod_trouble import delay_of_job
 from qmodel.planner.step import (
     StepPlan,
     following_record,
@@ -171,9 +171,10 @@ def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
 def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     """Tell how a running Job is doing."""
     record = observed_record(ctx, plan, job)
-    trouble = pod_trouble(plan.condition, job.pod, ctx.now)
+    delay = delay_of_job(job)
+    trouble = None if delay is None else delay.trouble(plan.condition, ctx.now)
     if trouble is None:
-        result = _working(plan, record, until_trouble(job.pod, ctx.now))
+        result = _working(plan, record, None if delay is None else delay.due - ctx.now)
     elif _may_pass_with_a_new_job(ctx, plan, job, trouble):
         result = trouble.adding(Remove("Job", job.name, job.uid))
     else:

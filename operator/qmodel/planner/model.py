@@ -135,6 +135,8 @@ class ObservedPod:
     waiting_message: str = ""
     unschedulable: str = ""
     """The scheduler's message, while no node fits."""
+    starting_since: datetime | None = None
+    """When it was given a node (before that: made), until a container has run or is in trouble."""
     pod_reason: str = ""
     """Why the pod failed as a whole, such as Evicted."""
     pod_message: str = ""
@@ -178,6 +180,8 @@ class ObservedDeployment:
     ready_replicas: int
     available: bool
     """Whether the wanted servers of the current template are available."""
+    failed_create: str = ""
+    """Why its controller cannot make a pod, such as a full quota."""
     pods: tuple[ObservedPod, ...] = ()
 
 
