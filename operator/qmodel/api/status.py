@@ -147,6 +147,8 @@ class StepStatus(ApiModel):
     last_reason: str | None = None
     """Why the last failed attempt failed."""
     last_message: str | None = None
+    disturbed_since: PositiveInt | None = None
+    """The first of the attempts in a row that were ended from outside: evicted, preempted, lost."""
 
 
 class StepProgress(ApiModel):

@@ -15,6 +15,7 @@ from qmodel.naming import child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import (
+    DISTURBED_ATTEMPTS,
     DISTURBED_RETRY,
     OUT_OF_MEMORY,
     TIMED_OUT,
@@ -32,6 +33,8 @@ from qmodel.planner.model import (
 from qmodel.planner.pod_trouble import delay_of_job
 from qmodel.planner.step import (
     StepPlan,
+    disturbances_in_a_row,
+    failed_record,
     following_record,
     next_attempt,
     observed_record,
@@ -204,17 +207,17 @@ def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
     """Try again where that can help, else say what a person can do."""
-    record = observed_record(ctx, plan, job).model_copy(
-        update={"last_reason": failed.reason, "last_message": failed.message}
-    )
+    record = failed_record(observed_record(ctx, plan, job), failed)
     if failed.reason == OUT_OF_MEMORY:
         return _out_of_memory(ctx, plan, record, failed)
     if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
-    if failed.retry_after is None or record.attempts >= failed.most_attempts:
+    disturbances = disturbances_in_a_row(record)
+    if failed.retry_after is None or disturbances >= DISTURBED_ATTEMPTS:
         message = f"{_sentence(failed.message)} Delete Job {job.name} to try again."
         return with_record(ctx, stage.blocked(plan.condition, failed.reason, message), record)
-    due = (job.finished or ctx.now) + _backoff(failed.retry_after, record.attempts)
+    pause = _backoff(failed.retry_after, disturbances or record.attempts)
+    due = (job.finished or ctx.now) + pause
     if due <= ctx.now:
         return _retry(ctx, plan, record)
     message = f"{_sentence(failed.message)} Attempt {record.attempts + 1} follows."

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import StepStatus
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.failures import DISTURBED_ATTEMPTS, Failed
 from qmodel.planner.model import Container, ObservedJob, Step, WantJob
 
 
@@ -76,9 +77,35 @@ def observed_record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatu
 
 
 def following_record(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:
-    """Return the record of a later attempt: what the last one taught stays visible."""
-    kept = {"last_reason": record.last_reason, "last_message": record.last_message}
+    """Return the record of a later attempt: what the last one taught stays visible.
+
+    After the last disturbance that is borne in a row, only a person starts another attempt.
+    """
+    goes_on = disturbances_in_a_row(record) < DISTURBED_ATTEMPTS
+    kept = {
+        "last_reason": record.last_reason,
+        "last_message": record.last_message,
+        "disturbed_since": record.disturbed_since if goes_on else None,
+    }
     return _new_record(ctx, plan, attempts, record.memory_bytes).model_copy(update=kept)
+
+
+def failed_record(record: StepStatus, failed: Failed) -> StepStatus:
+    """Return the record of an attempt with why it failed."""
+    since = (record.disturbed_since or record.attempts) if failed.is_disturbance else None
+    return record.model_copy(
+        update={
+            "last_reason": failed.reason,
+            "last_message": failed.message,
+            "disturbed_since": since,
+        }
+    )
+
+
+def disturbances_in_a_row(record: StepStatus) -> int:
+    """Return how many attempts were disturbed since one last failed otherwise, this included."""
+    since = record.disturbed_since
+    return 0 if since is None else record.attempts - since + 1
 
 
 def with_record(ctx: Context, result: StageResult, record: StepStatus) -> StageResult:
