@@ -30,7 +30,7 @@ from qmodel.planner.model import (
     Remove,
     WantJob,
 )
-from qmodel.planner.pod_trouble import delay_of_job
+from qmodel.planner.pod_trouble import NO_POD_GRACE, delay_of_job
 from qmodel.planner.step import (
     StepPlan,
     disturbances_in_a_row,
@@ -138,7 +138,7 @@ def _reports(plan: StepPlan, job: ObservedJob) -> Reports | None:
 
 
 def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
-    """Ask for a Job, unless work is suspended."""
+    """Ask for a Job, unless work is suspended; whether it got a pod is looked at later."""
     if ctx.model.spec.suspend:
         return suspended(plan.condition)
     known = record_of(ctx, plan)
@@ -146,7 +146,7 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
         record = known
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
     want = plan.build(name, record.attempts, record.memory_bytes)
-    result = _refusal(ctx, plan, want.name) or _working(plan, record)
+    result = _refusal(ctx, plan, want.name) or _working(plan, record, NO_POD_GRACE)
     return with_record(ctx, replace(result, wishes=(want,)), record)
 
 

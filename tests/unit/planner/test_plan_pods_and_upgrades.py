@@ -6,6 +6,7 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.planner.model import JobState, ObservedPod
+from qmodel.planner.plan import plan
 from unit.planner.values import INSTALLATION, failure, images, model
 from unit.planner.world import World
 
@@ -84,6 +85,12 @@ def test_a_job_without_a_pod_says_so_after_the_grace_and_recovers_by_itself(step
     assert "NoPod" not in world.says(ConditionType.READY)
     world.run()
     assert world.started == [f"{each} 1" for each in STEPS]
+
+
+def test_whether_a_job_gets_a_pod_is_looked_at_though_nobody_is_told_that_it_was_made() -> None:
+    world = World(model())
+    started = plan(world.model, world.observed(), world.now)
+    assert started.requeue_after == timedelta(seconds=60)
 
 
 def test_a_pod_that_does_not_start_its_containers_says_so_and_recovers_by_itself() -> None:
