@@ -32,6 +32,7 @@ from qmodel.planner.model import (
 )
 from qmodel.planner.pod_trouble import NO_POD_GRACE, delay_of_job
 from qmodel.planner.step import (
+    Attempt,
     StepPlan,
     disturbances_in_a_row,
     failed_record,
@@ -145,7 +146,7 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     if known is not None and known.finished is None and known.attempts == record.attempts:
         record = known
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
-    want = plan.build(name, record.attempts, record.memory_bytes)
+    want = plan.build(Attempt(name, record.attempts, plan.key, record.memory_bytes))
     result = _refusal(ctx, plan, want.name) or _working(plan, record, NO_POD_GRACE)
     return with_record(ctx, replace(result, wishes=(want,)), record)
 
@@ -201,7 +202,7 @@ def _may_pass_with_a_new_job(
 
 def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:
     """Return what the containers of a Job would run in, were it made now."""
-    want = plan.build(job.name, job.attempt, plan.memory_bytes)
+    want = plan.build(Attempt(job.name, job.attempt, plan.key, plan.memory_bytes))
     return tuple(container.image for container in want.containers)
 
 

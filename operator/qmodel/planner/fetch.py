@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import FetchedStatus, SourceStatus
@@ -21,7 +22,7 @@ from qmodel.planner.model import (
 )
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_access, source_task
-from qmodel.planner.step import StepPlan
+from qmodel.planner.step import Attempt, StepPlan
 from qmodel.planner.storage import refused_claim
 from qmodel.sizing.steps import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
@@ -109,12 +110,11 @@ def _step(ctx: Context, source: SourceStatus) -> StepPlan:
         running_reason="Fetching",
         running_message=f"bringing {source.source_bytes / 1e6:.0f} MB to the volume",
         containers=(Container.FETCH,),
-        build=lambda name, attempt, memory: _job(ctx, source, (name, attempt, memory, key)),
+        build=partial(_job, ctx, source),
     )
 
 
-def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:
-    name, number, memory_bytes, key = attempt
+def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
     installation = ctx.observed.installation
     told = source_task(ctx.model.spec.source, installation)
     if isinstance(told, HubSource):
@@ -126,13 +126,13 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
     )
     node_selector, tolerations = placement(ctx)
     container = WantContainer(
-        Container.FETCH, installation.images.operator, task, memory_bytes, _CPU
+        Container.FETCH, installation.images.operator, task, attempt.memory_bytes, _CPU
     )
     return WantJob(
-        name=name,
+        name=attempt.name,
         step=Step.FETCH,
-        key=key,
-        attempt=number,
+        key=attempt.key,
+        attempt=attempt.number,
         revision="",
         containers=(container,),
         timeout_seconds=_TIMEOUT_SECONDS,

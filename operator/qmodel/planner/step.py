@@ -15,6 +15,18 @@ from qmodel.planner.model import Container, ObservedJob, Step, WantJob
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one Job of a step is told apart by, and given."""
+
+    name: str
+    """Of the Job."""
+    number: int
+    """Counted from 1 over all attempts with this key."""
+    key: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class StepPlan:
     """How one step is carried out and what its conditions say meanwhile."""
 
@@ -31,8 +43,7 @@ class StepPlan:
     running_message: str
     containers: tuple[Container, ...]
     """Whose reports make the step complete."""
-    build: Callable[[str, int, int], WantJob]
-    """(name, attempt, memory in bytes) to the Job."""
+    build: Callable[[Attempt], WantJob]
 
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
