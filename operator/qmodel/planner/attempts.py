@@ -161,7 +161,7 @@ def _working(
             f"; attempt {record.attempts} with {mebibytes(record.memory_bytes)} memory, "
             f"after {record.last_reason}: {record.last_message}"
         )
-    return stage.working(plan.condition, plan.running_reason, message, requeue_after)
+    return stage.working(plan.condition, message, requeue_after)
 
 
 def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
@@ -229,11 +229,7 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
 def _was_stuck(ctx: Context, plan: StepPlan) -> bool:
     """Whether the pod was last seen waiting for a node or an image, rather than working."""
     shown = ctx.status.condition(plan.condition)
-    return (
-        shown is not None
-        and shown.status is ConditionStatus.UNKNOWN
-        and shown.reason != plan.running_reason
-    )
+    return shown is not None and shown.is_trouble
 
 
 def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Failed) -> StageResult:

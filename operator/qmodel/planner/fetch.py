@@ -92,7 +92,7 @@ def _no_volume(ctx: Context) -> StageResult:
     """Wait for the volume: its identity is part of what identifies the work on it."""
     if ctx.model.spec.suspend:
         return suspended(ConditionType.FETCHED)
-    return stage.working(ConditionType.FETCHED, "WaitingForVolume", "waits for its volume")
+    return stage.waiting(ConditionType.FETCHED, "Volume")
 
 
 def _step(ctx: Context, source: SourceStatus) -> StepPlan:
@@ -107,7 +107,6 @@ def _step(ctx: Context, source: SourceStatus) -> StepPlan:
         image=ctx.observed.installation.images.operator,
         memory_bytes=FETCH_BYTES,
         memory_field="",
-        running_reason="Fetching",
         running_message=f"bringing {source.source_bytes / 1e6:.0f} MB to the volume",
         containers=(Container.FETCH,),
         build=partial(_job, ctx, source),

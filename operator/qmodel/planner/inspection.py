@@ -55,7 +55,6 @@ def _step(ctx: Context) -> StepPlan:
         image=ctx.observed.installation.images.operator,
         memory_bytes=INSPECT_BYTES,
         memory_field="",
-        running_reason="Inspecting",
         running_message="reading the headers of the source",
         containers=(Container.INSPECT,),
         build=partial(_job, ctx),

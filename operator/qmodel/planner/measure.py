@@ -81,7 +81,6 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
         image=_image(ctx, source),
         memory_bytes=measure_bytes(_estimated_bytes(ctx, source, artifact)),
         memory_field="",
-        running_reason="Measuring",
         running_message="serving under full load to see what it takes",
         containers=(Container.MEASURE,),
         build=partial(_job, ctx, source, artifact),

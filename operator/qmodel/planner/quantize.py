@@ -143,7 +143,6 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
         image=quantizing_image(ctx.observed.installation.images, spec.quantization.chosen_backend),
         memory_bytes=memory_bytes,
         memory_field="spec.quantization.resources.memory",
-        running_reason="Quantizing" if quantizing else "Evaluating",
         running_message=_doing(ctx, quantizing=quantizing),
         containers=(Container.QUANTIZE, Container.EVALUATE) if evaluates else (Container.QUANTIZE,),
         build=partial(_job, ctx, source),

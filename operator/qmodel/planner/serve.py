@@ -164,7 +164,7 @@ def _state(ctx: Context, candidate: Rollout) -> StageResult:
     if refused is not None:
         return stage.troubled(ConditionType.AVAILABLE, refused.reason, refused.message)
     starting = stage.working(
-        ConditionType.AVAILABLE, "Deploying", f"starting the servers of {candidate.revision}"
+        ConditionType.AVAILABLE, f"starting the servers of {candidate.revision}"
     )
     if found is None:
         return starting

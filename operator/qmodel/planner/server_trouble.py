@@ -102,4 +102,4 @@ def _not_started(found: ObservedDeployment, now: datetime) -> StageResult | None
         return lasting
     message = f"starting the servers of {found.revision}"
     soonest = min(delay.due for delay in delays)
-    return stage.working(ConditionType.AVAILABLE, "Deploying", message, soonest - now)
+    return stage.working(ConditionType.AVAILABLE, message, soonest - now)

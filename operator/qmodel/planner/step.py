@@ -39,7 +39,6 @@ class StepPlan:
     """Memory of the first attempt."""
     memory_field: str
     """Field of spec that raises it, for the message; empty where there is none."""
-    running_reason: str
     running_message: str
     containers: tuple[Container, ...]
     """Whose reports make the step complete."""

@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 
 from qmodel import planner, worker
+from qmodel.api.conditions import WorkReason
 from qmodel.cluster import invalid
 from qmodel.cluster.errors import BeingDeleted, NameTaken
 from qmodel.worker.errors import StepError
@@ -27,7 +28,7 @@ OF_KUBERNETES = {
     *("Forbidden", "Invalid", "Conflict"),
 }
 """Reasons of kubelets and the API server, which a condition shows as they are."""
-OF_WORK = {"Deploying", "WaitingForVolume"}
+OF_WORK = {*WorkReason, "WaitingForVolume"}
 """Reasons of work that can last longer than it should."""
 
 
@@ -97,6 +98,10 @@ def test_every_reason_is_explained_and_nothing_else() -> None:
     assert documented() >= known, sorted(known - documented())
     allowed = known | given(SUCCESS) | OF_WORK
     assert documented() <= allowed, sorted(documented() - allowed)
+
+
+def test_trouble_is_never_called_by_the_name_of_work() -> None:
+    assert given(TROUBLE).isdisjoint(WorkReason)
 
 
 def test_reasons_are_found_wherever_they_are_written() -> None:
