@@ -25,7 +25,7 @@ from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import Attempt, StepPlan
 from qmodel.planner.storage import refused_claim
 from qmodel.sizing.steps import FETCH_BYTES
-from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
+from qmodel.worker.task import ARTIFACTS, FetchTask
 
 _TIMEOUT_SECONDS = 86_400
 _CPU = "100m"
@@ -115,11 +115,8 @@ def _step(ctx: Context, source: SourceStatus) -> StepPlan:
 
 def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
     installation = ctx.observed.installation
-    told = source_task(ctx.model.spec.source, installation)
-    if isinstance(told, HubSource):
-        told = told.model_copy(update={"revision": source.source_revision})
     task = FetchTask(
-        source=told,
+        source=source_task(ctx.model.spec.source, installation),
         source_revision=source.source_revision,
         directory=source_directory(source),
     )

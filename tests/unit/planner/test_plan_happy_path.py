@@ -57,7 +57,7 @@ def test_a_resolved_revision_is_what_is_fetched() -> None:
     task = fetch.containers[0].task
     assert isinstance(task, FetchTask)
     assert isinstance(task.source, HubSource)
-    assert task.source.revision == INSPECTION.source_revision
+    assert task.source_revision == INSPECTION.source_revision
     assert task.source.endpoint == "https://hub.example"
     assert fetch.source == access
     world.run()
