@@ -49,7 +49,7 @@ WITNESS_GRACE = timedelta(seconds=3)
 LONGEST_BACKOFF = timedelta(minutes=5)
 MEMORY_RETRY_FACTOR = 2
 """A step that was killed for memory is tried once more, with this many times as much."""
-IMAGE_TROUBLE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
+IMAGE_TROUBLE = frozenset({"ImagePullBackOff", "InvalidImageName"})
 
 
 Reports = dict[Container, Report]

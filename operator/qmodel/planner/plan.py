@@ -46,7 +46,7 @@ STAGES: tuple[Stage, ...] = (
 _CONDITIONS = tuple(ConditionType)
 _PARTS = tuple(kind for kind in ConditionType if kind is not ConditionType.READY)
 
-_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}$")
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}")
 """What a condition takes; kubelets and API servers need not keep to it."""
 
 _SETTLES = {
@@ -114,7 +114,7 @@ def _condition(
     before: Condition | None, verdict: Verdict, generation: int, stamp: str
 ) -> Condition:
     """Return the verdict as a condition; its time moves only with its status."""
-    reason = verdict.reason if _REASON.match(verdict.reason) else "Unknown"
+    reason = verdict.reason if _REASON.fullmatch(verdict.reason) else "Unknown"
     message, since = verdict.message[:4096], stamp
     if before is not None and before.status is verdict.status:
         if _told(before) == (reason, message, generation):

@@ -280,8 +280,9 @@ def test_a_refused_job_is_shown_and_made_once_it_is_allowed(step: str) -> None:
     assert world.status.stage == "Ready"
 
 
-def test_a_reason_that_no_condition_takes_is_not_shown_as_one() -> None:
+@pytest.mark.parametrize("reason", ["node-lost!", "NodeLost\n", "1NodeLost", "N" * 257])
+def test_a_reason_that_no_condition_takes_is_not_shown_as_one(reason: str) -> None:
     world = at("fetch")
-    world.end("fetch", JobState.FAILED, pod_reason="node-lost!", pod_message="gone")
+    world.end("fetch", JobState.FAILED, pod_reason=reason, pod_message="gone")
     assert world.says(ConditionType.FETCHED) == "Unknown Unknown"
     assert "gone" in world.message(ConditionType.FETCHED)
