@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus
+from qmodel.api.timestamps import rfc3339
 from qmodel.planner import (
     accelerator,
     announcements,
@@ -73,7 +74,7 @@ def plan(model: QuantizedModel, observed: Observed, now: datetime) -> Plan:
     status = model.status.updated({"progress": None})
     wishes: list[Wish] = []
     requeue: list[timedelta] = []
-    stamp = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    stamp = rfc3339(now)
     ctx = Context(model, observed, status, now, keys.source_key(model.spec))
     for stage in STAGES:
         result = stage(ctx)

@@ -5,6 +5,7 @@ from datetime import datetime
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import mebibytes
 from qmodel.api.status import StepStatus
+from qmodel.api.timestamps import rfc3339
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
@@ -48,7 +49,7 @@ def raised(key: str, memory_bytes: int, image: str, now: datetime) -> StepStatus
         attempts=2,
         image=image,
         memory_bytes=int(memory_bytes * _MEMORY_FACTOR),
-        started=now.isoformat(timespec="seconds"),
+        started=rfc3339(now),
         last_reason=OUT_OF_MEMORY,
         last_message=f"a server was killed for memory with {mebibytes(memory_bytes)}",
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import StepStatus
+from qmodel.api.timestamps import rfc3339
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import DISTURBED_ATTEMPTS, Failed
 from qmodel.planner.model import Container, ObservedJob, Step, WantJob
@@ -67,7 +68,7 @@ def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) 
         attempts=attempts,
         image=plan.image,
         memory_bytes=memory_bytes,
-        started=ctx.now.isoformat(timespec="seconds"),
+        started=rfc3339(ctx.now),
     )
 
 
@@ -81,7 +82,7 @@ def observed_record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatu
         known = _new_record(ctx, plan, job.attempt, plan.memory_bytes)
     elif known.attempts != job.attempt:
         known = following_record(ctx, plan, known, job.attempt)
-    finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
+    finished = None if job.finished is None else rfc3339(job.finished)
     image = next(iter(job.images), known.image)
     return known.updated({"image": image, "finished": finished})
 

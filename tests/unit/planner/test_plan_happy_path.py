@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 
 from qmodel.api.conditions import ConditionType
@@ -43,6 +44,14 @@ def test_an_idle_world_plans_nothing() -> None:
     assert world.plans == passes
     world.wake()
     assert len(world.statuses) == writes
+
+
+def test_all_times_in_a_status_are_written_in_one_way() -> None:
+    world = World(model())
+    world.run()
+    (step, *_) = world.status.steps
+    times = [step.started, step.finished, world.status.conditions[0].last_transition_time]
+    assert all(re.fullmatch(r"[0-9-]{10}T[0-9:]{8}Z", time or "") for time in times)
 
 
 def test_a_resolved_revision_is_what_is_fetched() -> None:
