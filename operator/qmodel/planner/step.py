@@ -48,8 +48,13 @@ class StepPlan:
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
     """Return what status holds of this step with these inputs."""
-    found = ctx.status.step(plan.step)
-    return found if found is not None and found.key == plan.key else None
+    return stored_record(ctx, plan.step, plan.key)
+
+
+def stored_record(ctx: Context, name: str, key: str) -> StepStatus | None:
+    """Return what status holds by that name, unless it speaks of other inputs."""
+    found = ctx.status.step(name)
+    return found if found is not None and found.key == key else None
 
 
 def next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
