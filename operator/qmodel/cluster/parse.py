@@ -193,8 +193,8 @@ def _starting_since(body: Object, containers: list[Object]) -> datetime | None:
     if status.get("phase", "Pending") != "Pending" or not all(map(_is_starting, containers)):
         return None
     scheduled = _condition(status, "PodScheduled")
-    placed = scheduled.get("status") == "True"
-    return time(scheduled["lastTransitionTime"] if placed else meta["creationTimestamp"])
+    placed = scheduled.get("lastTransitionTime") if scheduled.get("status") == "True" else None
+    return time(placed or meta["creationTimestamp"])
 
 
 def _is_starting(container: Object) -> bool:

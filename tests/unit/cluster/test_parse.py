@@ -96,6 +96,7 @@ CREATING = {"name": "fetch", "state": {"waiting": {"reason": "ContainerCreating"
     [
         ({"phase": "Pending"}, MADE),
         ({"phase": "Pending", "conditions": [SCHEDULED]}, PLACED),
+        ({"phase": "Pending", "conditions": [SCHEDULED | {"lastTransitionTime": None}]}, MADE),
         ({"phase": "Pending", "conditions": [SCHEDULED], "containerStatuses": [CREATING]}, PLACED),
         ({"phase": "Pending", "containerStatuses": [{"name": "fetch", "state": {}}]}, MADE),
         ({"phase": "Running", "containerStatuses": [CREATING]}, None),
