@@ -139,7 +139,7 @@ class StepStatus(ApiModel):
     attempts: PositiveInt
     """Attempts made, the running one included."""
     image: str
-    """Image that the step runs in; kept across operator upgrades."""
+    """Image that the step's first container runs in; kept across operator upgrades."""
     memory_bytes: PositiveInt
     """Memory limit of the current attempt."""
     started: str | None = None
@@ -147,6 +147,8 @@ class StepStatus(ApiModel):
     last_reason: str | None = None
     """Why the last failed attempt failed."""
     last_message: str | None = None
+    disturbed_since: PositiveInt | None = None
+    """The first of the attempts in a row that were ended from outside: evicted, preempted, lost."""
 
 
 class StepProgress(ApiModel):

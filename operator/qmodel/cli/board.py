@@ -22,8 +22,6 @@ STEP_CONDITIONS = {
 }
 """Which condition a step's progress belongs to."""
 
-_WORK = frozenset({"Inspecting", "Fetching", "Quantizing", "Evaluating", "Measuring", "Deploying"})
-"""Reasons of an Unknown condition that is simply being worked on."""
 _MADE = "the artifact is complete, its quality is being judged"
 """Of an artifact while its condition waits for the Job's end."""
 
@@ -183,6 +181,5 @@ def _state(condition: Condition | None, *, is_next: bool) -> State:
         return State.FAILED
     if not is_next:
         return State.WAITING
-    reason = condition.reason if condition is not None else ""
-    working = not reason or reason in _WORK or reason.startswith("WaitingFor")
-    return State.WORKING if working else State.TROUBLED
+    is_trouble = condition is not None and condition.is_trouble
+    return State.TROUBLED if is_trouble else State.WORKING

@@ -43,9 +43,12 @@ MAX_NUMBER = 2**53
 
 _STEPS = frozenset(Step)
 
-_STARTING = ("PodInitializing", "ContainerCreating", "ErrImagePull")
-"""Reasons to wait that pass by themselves. ErrImagePull alternates with ImagePullBackOff, whose
-message quotes it: reporting both would rewrite the status at every try."""
+_STARTING = ("PodInitializing", "ContainerCreating")
+"""Reasons to wait while a container is being started."""
+
+_UNTOLD = (*_STARTING, "ErrImagePull")
+"""Reasons to wait that are not told. ErrImagePull alternates with ImagePullBackOff, whose message
+quotes it: reporting both would rewrite the status at every try."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +116,15 @@ def job(body: Object) -> ObservedJob | None:
         finished=time(end["lastTransitionTime"]) if end else None,
         failed_reason=end.get("reason", "") if state is JobState.FAILED else "",
         failed_message=_cut(end.get("message", "")) if state is JobState.FAILED else "",
-        image=_image(body),
+        images=_images(body),
     )
 
 
-def _image(body: Object) -> str:
-    """Return what a Job's pod runs in; its containers share one image."""
-    containers = body["spec"]["template"].get("spec", {}).get("containers", ())
-    return next((container["image"] for container in containers), "")
+def _images(body: Object) -> tuple[str, ...]:
+    """Return what our containers of a Job's pod run in, in the order in which they run."""
+    pod = body["spec"]["template"].get("spec", {})
+    containers = (*pod.get("initContainers", ()), *pod.get("containers", ()))
+    return tuple(container["image"] for container in containers if _is_ours(container))
 
 
 def _job_end(status: Object) -> tuple[JobState, Object]:
@@ -151,6 +155,7 @@ def pod(body: Object) -> ObservedPod:
         waiting_reason=waiting.get("reason", ""),
         waiting_message=_cut(waiting.get("message", "")),
         unschedulable=_unschedulable(status),
+        starting_since=_starting_since(body, containers),
         pod_reason=status.get("reason", ""),
         pod_message=_cut(status.get("message", "")),
     )
@@ -165,8 +170,29 @@ def _waiting(containers: list[Object]) -> Iterator[Object]:
     """Yield why containers wait that do not start by themselves."""
     for container in containers:
         waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason", _STARTING[0]) not in _STARTING:
+        if waiting.get("reason", _STARTING[0]) not in _UNTOLD:
             yield waiting
+
+
+def _starting_since(body: Object, containers: list[Object]) -> datetime | None:
+    """Return since when a pod's first container is awaited, unless one has run or is in trouble."""
+    meta, status = body["metadata"], body.get("status", {})
+    if status.get("phase", "Pending") != "Pending" or not all(map(_is_starting, containers)):
+        return None
+    scheduled = _condition(status, "PodScheduled")
+    placed = scheduled.get("lastTransitionTime") if scheduled.get("status") == "True" else None
+    return time(placed or meta["creationTimestamp"])
+
+
+def _is_starting(container: Object) -> bool:
+    """Whether a container is being started for the first time, as far as its kubelet says."""
+    state = container.get("state") or {"waiting": {"reason": _STARTING[0]}}
+    return state.get("waiting", {}).get("reason") in _STARTING
+
+
+def _condition(status: Object, kind: str) -> Object:
+    """Return the condition of that type, or an empty one."""
+    return next((c for c in status.get("conditions", ()) if c["type"] == kind), {})
 
 
 def _results(containers: list[Object]) -> Iterator[ContainerResult]:
@@ -208,10 +234,8 @@ def _number(text: str) -> float:
 
 def _unschedulable(status: Object) -> str:
     """Return the scheduler's message while no node fits."""
-    for condition in status.get("conditions", ()):
-        if condition["type"] == "PodScheduled" and condition.get("reason") == "Unschedulable":
-            return _cut(condition.get("message", ""))
-    return ""
+    condition = _condition(status, "PodScheduled")
+    return _cut(condition.get("message", "")) if condition.get("reason") == "Unschedulable" else ""
 
 
 def running_container(body: Object) -> str:
@@ -235,7 +259,15 @@ def deployment(body: Object) -> ObservedDeployment:
         replicas=status.get("replicas", 0),
         ready_replicas=status.get("readyReplicas", 0),
         available=_is_rolled_out(body),
+        failed_create=_failed_create(status),
     )
+
+
+def _failed_create(status: Object) -> str:
+    """Return why a pod cannot be made; the condition goes once all of them are."""
+    failure = _condition(status, "ReplicaFailure")
+    is_told = failure.get("status") == "True" and failure.get("reason") == "FailedCreate"
+    return _cut(failure.get("message", "")) if is_told else ""
 
 
 def _is_rolled_out(body: Object) -> bool:

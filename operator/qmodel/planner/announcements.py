@@ -29,9 +29,7 @@ def _announcement(before: Condition | None, now: Condition) -> Announcement | No
         return _good_news(before, now)
     if now.type is ConditionType.READY:
         return None
-    if now.status is ConditionStatus.FALSE:
-        return Announcement("Warning", now.reason, f"{now.type}: {now.message}")
-    if _is_trouble(now):
+    if now.status is ConditionStatus.FALSE or now.is_trouble:
         return Announcement("Warning", now.reason, f"{now.type}: {now.message}")
     return None
 
@@ -41,13 +39,3 @@ def _good_news(before: Condition | None, now: Condition) -> Announcement | None:
     if was_true or now.type not in _GOOD_NEWS:
         return None
     return Announcement("Normal", str(now.type), now.message)
-
-
-def _is_trouble(condition: Condition) -> bool:
-    """Whether an Unknown condition waits for trouble to pass, rather than works."""
-    return condition.reason not in _WORKING and not condition.reason.startswith("WaitingFor")
-
-
-_WORKING = frozenset(
-    {"Inspecting", "Fetching", "Quantizing", "Evaluating", "Measuring", "Deploying"}
-)

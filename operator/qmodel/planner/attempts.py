@@ -15,6 +15,7 @@ from qmodel.naming import child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import (
+    DISTURBED_ATTEMPTS,
     DISTURBED_RETRY,
     OUT_OF_MEMORY,
     TIMED_OUT,
@@ -29,9 +30,12 @@ from qmodel.planner.model import (
     Remove,
     WantJob,
 )
-from qmodel.planner.pod_trouble import pod_trouble, until_trouble
+from qmodel.planner.pod_trouble import NO_POD_GRACE, delay_of_job
 from qmodel.planner.step import (
+    Attempt,
     StepPlan,
+    disturbances_in_a_row,
+    failed_record,
     following_record,
     next_attempt,
     observed_record,
@@ -45,7 +49,7 @@ WITNESS_GRACE = timedelta(seconds=3)
 LONGEST_BACKOFF = timedelta(minutes=5)
 MEMORY_RETRY_FACTOR = 2
 """A step that was killed for memory is tried once more, with this many times as much."""
-IMAGE_TROUBLE = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
+IMAGE_TROUBLE = frozenset({"ImagePullBackOff", "InvalidImageName"})
 
 
 Reports = dict[Container, Report]
@@ -135,15 +139,15 @@ def _reports(plan: StepPlan, job: ObservedJob) -> Reports | None:
 
 
 def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
-    """Ask for a Job, unless work is suspended."""
+    """Ask for a Job, unless work is suspended; whether it got a pod is looked at later."""
     if ctx.model.spec.suspend:
         return suspended(plan.condition)
     known = record_of(ctx, plan)
     if known is not None and known.finished is None and known.attempts == record.attempts:
         record = known
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
-    want = plan.build(name, record.attempts, record.memory_bytes)
-    result = _refusal(ctx, plan, want.name) or _working(plan, record)
+    want = plan.build(Attempt(name, record.attempts, plan.key, record.memory_bytes))
+    result = _refusal(ctx, plan, want.name) or _working(plan, record, NO_POD_GRACE)
     return with_record(ctx, replace(result, wishes=(want,)), record)
 
 
@@ -157,7 +161,7 @@ def _working(
             f"; attempt {record.attempts} with {quantity_mib(record.memory_bytes)} memory, "
             f"after {record.last_reason}: {record.last_message}"
         )
-    return stage.working(plan.condition, plan.running_reason, message, requeue_after)
+    return stage.working(plan.condition, message, requeue_after)
 
 
 def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
@@ -171,9 +175,10 @@ def _refusal(ctx: Context, plan: StepPlan, name: str) -> StageResult | None:
 def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
     """Tell how a running Job is doing."""
     record = observed_record(ctx, plan, job)
-    trouble = pod_trouble(plan.condition, job.pod, ctx.now)
+    delay = delay_of_job(job)
+    trouble = None if delay is None else delay.trouble(plan.condition, ctx.now)
     if trouble is None:
-        result = _working(plan, record, until_trouble(job.pod, ctx.now))
+        result = _working(plan, record, None if delay is None else delay.due - ctx.now)
     elif _may_pass_with_a_new_job(ctx, plan, job, trouble):
         result = trouble.adding(Remove("Job", job.name, job.uid))
     else:
@@ -189,25 +194,31 @@ def _may_pass_with_a_new_job(
 ) -> bool:
     """Whether a pod that does not run would be another one now: other images, or an edited spec."""
     reason = "" if trouble.verdict is None else trouble.verdict.reason
-    if reason in IMAGE_TROUBLE and job.image != plan.image:
+    if reason in IMAGE_TROUBLE and job.images != _images(plan, job):
         return True
     shown = ctx.status.condition(plan.condition)
     return shown is not None and shown.observed_generation < ctx.model.generation
 
 
+def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:
+    """Return what the containers of a Job would run in, were it made now."""
+    want = plan.build(Attempt(job.name, job.attempt, plan.key, plan.memory_bytes))
+    return tuple(container.image for container in want.containers)
+
+
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
     """Try again where that can help, else say what a person can do."""
-    record = observed_record(ctx, plan, job).model_copy(
-        update={"last_reason": failed.reason, "last_message": failed.message}
-    )
+    record = failed_record(observed_record(ctx, plan, job), failed)
     if failed.reason == OUT_OF_MEMORY:
         return _out_of_memory(ctx, plan, record, failed)
     if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
-    if failed.retry_after is None or record.attempts >= failed.most_attempts:
+    disturbances = disturbances_in_a_row(record)
+    if failed.retry_after is None or disturbances >= DISTURBED_ATTEMPTS:
         message = f"{_sentence(failed.message)} Delete Job {job.name} to try again."
         return with_record(ctx, stage.blocked(plan.condition, failed.reason, message), record)
-    due = (job.finished or ctx.now) + _backoff(failed.retry_after, record.attempts)
+    pause = _backoff(failed.retry_after, disturbances or record.attempts)
+    due = (job.finished or ctx.now) + pause
     if due <= ctx.now:
         return _retry(ctx, plan, record)
     message = f"{_sentence(failed.message)} Attempt {record.attempts + 1} follows."
@@ -218,11 +229,7 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
 def _was_stuck(ctx: Context, plan: StepPlan) -> bool:
     """Whether the pod was last seen waiting for a node or an image, rather than working."""
     shown = ctx.status.condition(plan.condition)
-    return (
-        shown is not None
-        and shown.status is ConditionStatus.UNKNOWN
-        and shown.reason != plan.running_reason
-    )
+    return shown is not None and shown.is_trouble
 
 
 def _out_of_memory(ctx: Context, plan: StepPlan, record: StepStatus, failed: Failed) -> StageResult:

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.status import QuantizedModelStatus
+from qmodel.api.timestamps import rfc3339
 from qmodel.planner.context import StageResult, Verdict
 
 MAX_MESSAGE_CHARACTERS = 4096
@@ -13,10 +14,8 @@ MAX_MESSAGE_CHARACTERS = 4096
 _CONDITIONS = tuple(ConditionType)
 _PARTS = tuple(kind for kind in ConditionType if kind is not ConditionType.READY)
 
-_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}$")
+_REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,255}")
 """What a condition takes; kubelets and API servers need not keep to it."""
-
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def merge(
@@ -60,14 +59,14 @@ def _condition(
     before: Condition | None, verdict: Verdict, generation: int, now: datetime
 ) -> Condition:
     """Return the verdict as a condition; its time moves only with its status."""
-    reason = verdict.reason if _REASON.match(verdict.reason) else "Unknown"
+    reason = verdict.reason if _REASON.fullmatch(verdict.reason) else "Unknown"
     message = verdict.message[:MAX_MESSAGE_CHARACTERS]
     if before is not None and before.status is verdict.status:
         if _told(before) == (reason, message, generation):
             return before
         since = before.last_transition_time
     else:
-        since = now.strftime(_TIME)
+        since = rfc3339(now)
     return Condition(
         type=verdict.type,
         status=verdict.status,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from qmodel.api.conditions import ConditionStatus, ConditionType
+from qmodel.api.conditions import WAITING, WORK, ConditionStatus, ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus, SourceStatus
 from qmodel.naming import child_name
@@ -75,25 +75,26 @@ def done(kind: ConditionType, reason: str, message: str, **updates: Any) -> Stag
     return StageResult(Verdict(kind, ConditionStatus.TRUE, reason, message), updates)
 
 
-def waiting(kind: ConditionType, after: ConditionType) -> StageResult:
-    """Return the result of a stage whose turn has not come."""
-    message = f"waits for {after.value}"
-    return StageResult(Verdict(kind, ConditionStatus.UNKNOWN, f"WaitingFor{after.value}", message))
+def waiting(kind: ConditionType, after: str) -> StageResult:
+    """Return the result of a stage whose turn has not come: after another condition, say."""
+    verdict = Verdict(kind, ConditionStatus.UNKNOWN, f"{WAITING}{after}", f"waits for {after}")
+    return StageResult(verdict)
 
 
 def working(
-    kind: ConditionType, reason: str, message: str, requeue_after: timedelta | None = None
+    kind: ConditionType, message: str, requeue_after: timedelta | None = None
 ) -> StageResult:
     """Return the result of a stage that is being worked on."""
-    verdict = Verdict(kind, ConditionStatus.UNKNOWN, reason, message)
+    verdict = Verdict(kind, ConditionStatus.UNKNOWN, WORK[kind].value, message)
     return StageResult(verdict, requeue_after=requeue_after)
 
 
 def troubled(
     kind: ConditionType, reason: str, message: str, requeue_after: timedelta | None = None
 ) -> StageResult:
-    """Return the result of a stage that waits for trouble to pass; its reason is an event."""
-    return working(kind, reason, message, requeue_after)
+    """Return the result of a stage that waits for trouble to pass; no reason of work will do."""
+    verdict = Verdict(kind, ConditionStatus.UNKNOWN, reason, message)
+    return StageResult(verdict, requeue_after=requeue_after)
 
 
 def blocked(kind: ConditionType, reason: str, message: str) -> StageResult:

@@ -15,8 +15,7 @@ UNWITNESSED = frozenset({POD_LOST, REPORT_MISSING})
 """Reasons that only say that nothing is known of how the pod ended."""
 DISTURBED_RETRY = timedelta(seconds=5)
 DISTURBED_ATTEMPTS = 6
-"""An evicted, preempted or lost pod says nothing about the model; but not for ever."""
-UNLIMITED = 1_000_000
+"""An evicted, preempted or lost pod says nothing about the model; so many in a row do."""
 _SIGKILL_EXIT = 137
 
 
@@ -27,7 +26,8 @@ class Failed:
     reason: str
     message: str
     retry_after: timedelta | None = None
-    most_attempts: int = UNLIMITED
+    is_disturbance: bool = False
+    """Whether the pod was ended from outside."""
 
 
 def classify(job: ObservedJob) -> Failed:
@@ -68,7 +68,7 @@ def _from_container(result: ContainerResult) -> Failed:
 
 
 def _disturbed(reason: str, message: str) -> Failed:
-    return Failed(reason, message, DISTURBED_RETRY, DISTURBED_ATTEMPTS)
+    return Failed(reason, message, DISTURBED_RETRY, is_disturbance=True)
 
 
 def _no_report(pod: ObservedPod) -> str:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import FetchedStatus, SourceStatus
@@ -21,10 +22,10 @@ from qmodel.planner.model import (
 )
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_access, source_task
-from qmodel.planner.step import StepPlan
+from qmodel.planner.step import Attempt, StepPlan
 from qmodel.planner.storage import refused_claim
 from qmodel.sizing.steps import FETCH_BYTES
-from qmodel.worker.task import ARTIFACTS, FetchTask, HubSource
+from qmodel.worker.task import ARTIFACTS, FetchTask
 
 _TIMEOUT_SECONDS = 86_400
 _CPU = "100m"
@@ -91,7 +92,7 @@ def _no_volume(ctx: Context) -> StageResult:
     """Wait for the volume: its identity is part of what identifies the work on it."""
     if ctx.model.spec.suspend:
         return suspended(ConditionType.FETCHED)
-    return stage.working(ConditionType.FETCHED, "WaitingForVolume", "waits for its volume")
+    return stage.waiting(ConditionType.FETCHED, "Volume")
 
 
 def _step(ctx: Context, source: SourceStatus) -> StepPlan:
@@ -106,33 +107,28 @@ def _step(ctx: Context, source: SourceStatus) -> StepPlan:
         image=ctx.observed.installation.images.operator,
         memory_bytes=FETCH_BYTES,
         memory_field="",
-        running_reason="Fetching",
         running_message=f"bringing {source.source_bytes / 1e6:.0f} MB to the volume",
         containers=(Container.FETCH,),
-        build=lambda name, attempt, memory: _job(ctx, source, (name, attempt, memory, key)),
+        build=partial(_job, ctx, source),
     )
 
 
-def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:
-    name, number, memory_bytes, key = attempt
+def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
     installation = ctx.observed.installation
-    told = source_task(ctx.model.spec.source, installation)
-    if isinstance(told, HubSource):
-        told = told.model_copy(update={"revision": source.source_revision})
     task = FetchTask(
-        source=told,
+        source=source_task(ctx.model.spec.source, installation),
         source_revision=source.source_revision,
         directory=source_directory(source),
     )
     node_selector, tolerations = placement(ctx)
     container = WantContainer(
-        Container.FETCH, installation.images.operator, task, memory_bytes, _CPU
+        Container.FETCH, installation.images.operator, task, attempt.memory_bytes, _CPU
     )
     return WantJob(
-        name=name,
+        name=attempt.name,
         step=Step.FETCH,
-        key=key,
-        attempt=number,
+        key=attempt.key,
+        attempt=attempt.number,
         revision="",
         containers=(container,),
         timeout_seconds=_TIMEOUT_SECONDS,

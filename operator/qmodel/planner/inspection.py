@@ -1,6 +1,7 @@
 """`Inspected`: resolve the source once, then judge whether what is asked is possible."""
 
 from collections.abc import Callable
+from functools import partial
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import SourceStatus
@@ -14,7 +15,7 @@ from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_access, source_task
-from qmodel.planner.step import StepPlan
+from qmodel.planner.step import Attempt, StepPlan
 from qmodel.sizing.steps import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 
@@ -54,27 +55,26 @@ def _step(ctx: Context) -> StepPlan:
         image=ctx.observed.installation.images.operator,
         memory_bytes=INSPECT_BYTES,
         memory_field="",
-        running_reason="Inspecting",
         running_message="reading the headers of the source",
         containers=(Container.INSPECT,),
-        build=lambda name, attempt, memory: _job(ctx, name, attempt, memory, key),
+        build=partial(_job, ctx),
     )
 
 
-def _job(ctx: Context, name: str, attempt: int, memory_bytes: int, key: str) -> WantJob:
+def _job(ctx: Context, attempt: Attempt) -> WantJob:
     spec = ctx.model.spec
     installation = ctx.observed.installation
     task = InspectTask(
         source=source_task(spec.source, installation), method=spec.quantization.method
     )
     container = WantContainer(
-        Container.INSPECT, installation.images.operator, task, memory_bytes, _CPU
+        Container.INSPECT, installation.images.operator, task, attempt.memory_bytes, _CPU
     )
     return WantJob(
-        name=name,
+        name=attempt.name,
         step=Step.INSPECT,
-        key=key,
-        attempt=attempt,
+        key=attempt.key,
+        attempt=attempt.number,
         revision="",
         containers=(container,),
         timeout_seconds=_TIMEOUT_SECONDS,

@@ -4,6 +4,8 @@ Measured once a revision. Another context or concurrency follows by arithmetic; 
 in other ways (cache type, offloading, arguments) is in the arguments' hash and measures anew.
 """
 
+from functools import partial
+
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import ArtifactStatus, FootprintStatus, SourceStatus
 from qmodel.engines import ENGINES
@@ -17,7 +19,7 @@ from qmodel.planner.estimates import host_bytes
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
-from qmodel.planner.step import StepPlan
+from qmodel.planner.step import Attempt, StepPlan
 from qmodel.sizing.processors import SERVER_CPU
 from qmodel.sizing.steps import measure_bytes
 from qmodel.worker.task import MeasureTask
@@ -79,12 +81,9 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
         image=_image(ctx, source),
         memory_bytes=measure_bytes(_estimated_bytes(ctx, source, artifact)),
         memory_field="",
-        running_reason="Measuring",
         running_message="serving under full load to see what it takes",
         containers=(Container.MEASURE,),
-        build=lambda name, attempt, memory: _job(
-            ctx, source, artifact, (name, attempt, memory, key)
-        ),
+        build=partial(_job, ctx, source, artifact),
     )
 
 
@@ -103,9 +102,8 @@ def _job(
     ctx: Context,
     source: SourceStatus,
     artifact: ArtifactStatus,
-    attempt: tuple[str, int, int, str],
+    attempt: Attempt,
 ) -> WantJob:
-    name, number, memory_bytes, key = attempt
     engine = engine_of(ctx.model, source)
     server = ENGINES[engine]
     image = _image(ctx, source)
@@ -122,12 +120,14 @@ def _job(
     node_selector, tolerations = placement(ctx)
     chosen = ctx.status.accelerator
     return WantJob(
-        name=name,
+        name=attempt.name,
         step=Step.MEASURE,
-        key=key,
-        attempt=number,
+        key=attempt.key,
+        attempt=attempt.number,
         revision=artifact.revision,
-        containers=(WantContainer(Container.MEASURE, image, task, memory_bytes, SERVER_CPU),),
+        containers=(
+            WantContainer(Container.MEASURE, image, task, attempt.memory_bytes, SERVER_CPU),
+        ),
         timeout_seconds=_TIMEOUT_SECONDS,
         claim_name=ctx.claim_name,
         accelerators=None if chosen is None else accelerators(chosen),

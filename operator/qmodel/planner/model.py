@@ -149,6 +149,8 @@ class ObservedPod:
     waiting_message: str = ""
     unschedulable: str = ""
     """The scheduler's message, while no node fits."""
+    starting_since: datetime | None = None
+    """When it was given a node (before that: made), until a container has run or is in trouble."""
     pod_reason: str = ""
     """Why the pod failed as a whole, such as Evicted."""
     pod_message: str = ""
@@ -176,8 +178,8 @@ class ObservedJob:
     pod: ObservedPod | None = None
     """Only a pod whose owner is this Job."""
     progress_percent: int | None = None
-    image: str = ""
-    """What its containers run in; an upgrade of the operator does not change it."""
+    images: tuple[str, ...] = ()
+    """What its containers run in, init containers first; an upgrade does not change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,8 @@ class ObservedDeployment:
     ready_replicas: int
     available: bool
     """Whether the wanted servers of the current template are available."""
+    failed_create: str = ""
+    """Why its controller cannot make a pod, such as a full quota."""
     pods: tuple[ObservedPod, ...] = ()
 
 

@@ -6,6 +6,7 @@ gate itself is judged here, from numbers in status, so that a changed gate runs 
 """
 
 from dataclasses import replace
+from functools import partial
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.methods import Backend, Method
@@ -24,7 +25,7 @@ from qmodel.planner.model import Accelerators, Container, Step, WantContainer, W
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_name
-from qmodel.planner.step import StepPlan
+from qmodel.planner.step import Attempt, StepPlan
 from qmodel.sizing.bounds import quality_bounds
 from qmodel.sizing.processors import threads
 from qmodel.worker.report import Artifact
@@ -142,10 +143,9 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
         image=quantizing_image(ctx.observed.installation.images, spec.quantization.chosen_backend),
         memory_bytes=memory_bytes,
         memory_field="spec.quantization.resources.memory",
-        running_reason="Quantizing" if quantizing else "Evaluating",
         running_message=_doing(ctx, quantizing=quantizing),
         containers=(Container.QUANTIZE, Container.EVALUATE) if evaluates else (Container.QUANTIZE,),
-        build=lambda name, attempt, memory: _job(ctx, source, (name, attempt, memory, key)),
+        build=partial(_job, ctx, source),
     )
 
 
@@ -160,8 +160,7 @@ def _doing(ctx: Context, *, quantizing: bool) -> str:
     return f"making {kind} of revision {ctx.revision}"
 
 
-def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:
-    name, number, memory_bytes, key = attempt
+def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
     spec = ctx.model.spec
     images, backend = ctx.observed.installation.images, spec.quantization.chosen_backend
     asked = spec.quantization.resources
@@ -171,20 +170,20 @@ def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str])
             Container.QUANTIZE,
             quantizing_image(images, backend),
             _quantize_task(ctx, source, threads(cpu)),
-            memory_bytes,
+            attempt.memory_bytes,
             cpu,
         )
     ]
     if backend is not None:
         task = _evaluate_task(ctx, source, threads(cpu))
         image = evaluating_image(images, backend)
-        containers.append(WantContainer(Container.EVALUATE, image, task, memory_bytes, cpu))
+        containers.append(WantContainer(Container.EVALUATE, image, task, attempt.memory_bytes, cpu))
     node_selector, tolerations = placement(ctx)
     return WantJob(
-        name=name,
+        name=attempt.name,
         step=Step.QUANTIZE,
-        key=key,
-        attempt=number,
+        key=attempt.key,
+        attempt=attempt.number,
         revision=ctx.revision or "",
         containers=tuple(containers),
         timeout_seconds=spec.quantization.timeout_seconds,

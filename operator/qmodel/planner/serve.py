@@ -5,7 +5,6 @@ and only when requests reach it do the old servers go. Whatever fails on the way
 left alone.
 """
 
-from dataclasses import replace
 from datetime import timedelta
 
 from qmodel.api.conditions import ConditionType
@@ -30,6 +29,7 @@ from qmodel.planner.placement import placement
 from qmodel.planner.quantize import current_artifact
 from qmodel.planner.server_trouble import SERVE, killed_for_memory, raised, trouble
 from qmodel.planner.size import sizing_key
+from qmodel.planner.step import stored_record, with_record
 
 _LEAST_STARTUP_SECONDS = 120
 _STARTUP_FACTOR = 20
@@ -164,7 +164,7 @@ def _state(ctx: Context, candidate: Rollout) -> StageResult:
     if refused is not None:
         return stage.troubled(ConditionType.AVAILABLE, refused.reason, refused.message)
     starting = stage.working(
-        ConditionType.AVAILABLE, "Deploying", f"starting the servers of {candidate.revision}"
+        ConditionType.AVAILABLE, f"starting the servers of {candidate.revision}"
     )
     if found is None:
         return starting
@@ -179,9 +179,7 @@ def _out_of_memory(
 ) -> StageResult | None:
     """Give the servers one larger try, then stop."""
     key = sizing_key(candidate.revision, candidate.sizing)
-    record = ctx.status.step(SERVE)
-    if record is not None and record.key != key:
-        record = None
+    record = stored_record(ctx, SERVE, key)
     if not killed_for_memory(found, None if record is None else record.started):
         return None
     if record is not None:
@@ -192,8 +190,7 @@ def _out_of_memory(
     larger = raised(key, candidate.sizing.memory_bytes, candidate.image, ctx.now)
     message = f"{larger.last_message}; trying {quantity_mib(larger.memory_bytes)}"
     result = stage.troubled(ConditionType.AVAILABLE, OUT_OF_MEMORY, message, timedelta(0))
-    steps = [s for s in ctx.status.steps if s.name != SERVE]
-    return replace(result, updates={"steps": [*steps, larger]})
+    return with_record(ctx, result, larger)
 
 
 def _refused(ctx: Context, candidate: Rollout) -> Refusal | None:

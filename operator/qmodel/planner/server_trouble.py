@@ -5,6 +5,7 @@ from datetime import datetime
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.status import StepStatus
+from qmodel.api.timestamps import rfc3339
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
@@ -14,7 +15,7 @@ from qmodel.planner.model import (
     ContainerResult,
     ObservedDeployment,
 )
-from qmodel.planner.pod_trouble import pod_trouble, until_trouble
+from qmodel.planner.pod_trouble import delay_of_pod
 
 SERVE = "serve"
 """Name of the record in `status.steps`."""
@@ -23,7 +24,7 @@ _MEMORY_FACTOR = 1.5
 
 def trouble(found: ObservedDeployment, now: datetime) -> StageResult | None:
     """Return what keeps the servers from answering, the most telling first."""
-    return _damaged(found) or _crashed(found) or _not_started(found, now)
+    return _damaged(found) or _crashed(found) or _not_made(found) or _not_started(found, now)
 
 
 def killed_for_memory(found: ObservedDeployment, since: str | None) -> bool:
@@ -48,7 +49,7 @@ def raised(key: str, memory_bytes: int, image: str, now: datetime) -> StepStatus
         attempts=2,
         image=image,
         memory_bytes=int(memory_bytes * _MEMORY_FACTOR),
-        started=now.isoformat(timespec="seconds"),
+        started=rfc3339(now),
         last_reason=OUT_OF_MEMORY,
         last_message=f"a server was killed for memory with {quantity_mib(memory_bytes)}",
     )
@@ -85,13 +86,21 @@ def _is_crash(result: ContainerResult) -> bool:
     return result.name == SERVER_CONTAINER and result.exit_code != 0
 
 
+def _not_made(found: ObservedDeployment) -> StageResult | None:
+    """Return why a server's pod cannot be made, in the words of its controller."""
+    if not found.failed_create:
+        return None
+    message = f"a server cannot be made: {found.failed_create}"
+    return stage.troubled(ConditionType.AVAILABLE, "FailedCreate", message)
+
+
 def _not_started(found: ObservedDeployment, now: datetime) -> StageResult | None:
     """Return what keeps a pod from starting, once it has lasted."""
-    shown = (pod_trouble(ConditionType.AVAILABLE, pod, now) for pod in found.pods)
+    delays = [delay for pod in found.pods if (delay := delay_of_pod(pod)) is not None]
+    shown = (delay.trouble(ConditionType.AVAILABLE, now) for delay in delays)
     lasting = next((trouble for trouble in shown if trouble is not None), None)
-    left = [until_trouble(pod, now) for pod in found.pods]
-    soonest = min((each for each in left if each is not None), default=None)
-    if lasting is not None or soonest is None:
+    if lasting is not None or not delays:
         return lasting
     message = f"starting the servers of {found.revision}"
-    return stage.working(ConditionType.AVAILABLE, "Deploying", message, soonest)
+    soonest = min(delay.due for delay in delays)
+    return stage.working(ConditionType.AVAILABLE, message, soonest - now)

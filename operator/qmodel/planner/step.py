@@ -9,8 +9,22 @@ from dataclasses import dataclass, replace
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import StepStatus
+from qmodel.api.timestamps import rfc3339
 from qmodel.planner.context import Context, StageResult
+from qmodel.planner.failures import DISTURBED_ATTEMPTS, Failed
 from qmodel.planner.model import Container, ObservedJob, Step, WantJob
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What one Job of a step is told apart by, and given."""
+
+    name: str
+    """Of the Job."""
+    number: int
+    """Counted from 1 over all attempts with this key."""
+    key: str
+    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,22 +35,26 @@ class StepPlan:
     condition: ConditionType
     key: str
     image: str
+    """What the first container runs in."""
     memory_bytes: int
     """Memory of the first attempt."""
     memory_field: str
     """Field of spec that raises it, for the message; empty where there is none."""
-    running_reason: str
     running_message: str
     containers: tuple[Container, ...]
     """Whose reports make the step complete."""
-    build: Callable[[str, int, int], WantJob]
-    """(name, attempt, memory in bytes) to the Job."""
+    build: Callable[[Attempt], WantJob]
 
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
     """Return what status holds of this step with these inputs."""
-    found = ctx.status.step(plan.step)
-    return found if found is not None and found.key == plan.key else None
+    return stored_record(ctx, plan.step, plan.key)
+
+
+def stored_record(ctx: Context, name: str, key: str) -> StepStatus | None:
+    """Return what status holds by that name, unless it speaks of other inputs."""
+    found = ctx.status.step(name)
+    return found if found is not None and found.key == key else None
 
 
 def next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
@@ -55,7 +73,7 @@ def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) 
         attempts=attempts,
         image=plan.image,
         memory_bytes=memory_bytes,
-        started=ctx.now.isoformat(timespec="seconds"),
+        started=rfc3339(ctx.now),
     )
 
 
@@ -69,14 +87,41 @@ def observed_record(ctx: Context, plan: StepPlan, job: ObservedJob) -> StepStatu
         known = _new_record(ctx, plan, job.attempt, plan.memory_bytes)
     elif known.attempts != job.attempt:
         known = following_record(ctx, plan, known, job.attempt)
-    finished = None if job.finished is None else job.finished.isoformat(timespec="seconds")
-    return known.updated({"image": job.image, "finished": finished})
+    finished = None if job.finished is None else rfc3339(job.finished)
+    image = next(iter(job.images), known.image)
+    return known.updated({"image": image, "finished": finished})
 
 
 def following_record(ctx: Context, plan: StepPlan, record: StepStatus, attempts: int) -> StepStatus:
-    """Return the record of a later attempt: what the last one taught stays visible."""
-    kept = {"last_reason": record.last_reason, "last_message": record.last_message}
+    """Return the record of a later attempt: what the last one taught stays visible.
+
+    After the last disturbance that is borne in a row, only a person starts another attempt.
+    """
+    goes_on = disturbances_in_a_row(record) < DISTURBED_ATTEMPTS
+    kept = {
+        "last_reason": record.last_reason,
+        "last_message": record.last_message,
+        "disturbed_since": record.disturbed_since if goes_on else None,
+    }
     return _new_record(ctx, plan, attempts, record.memory_bytes).model_copy(update=kept)
+
+
+def failed_record(record: StepStatus, failed: Failed) -> StepStatus:
+    """Return the record of an attempt with why it failed."""
+    since = (record.disturbed_since or record.attempts) if failed.is_disturbance else None
+    return record.model_copy(
+        update={
+            "last_reason": failed.reason,
+            "last_message": failed.message,
+            "disturbed_since": since,
+        }
+    )
+
+
+def disturbances_in_a_row(record: StepStatus) -> int:
+    """Return how many attempts were disturbed since one last failed otherwise, this included."""
+    since = record.disturbed_since
+    return 0 if since is None else record.attempts - since + 1
 
 
 def with_record(ctx: Context, result: StageResult, record: StepStatus) -> StageResult:

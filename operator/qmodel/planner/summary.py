@@ -1,21 +1,11 @@
 """Status fields for people: one word for the stage, one for memory, one for the accelerator."""
 
-from qmodel.api.conditions import ConditionStatus, ConditionType
+from qmodel.api.conditions import WORK, ConditionStatus
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.planner import serve
 from qmodel.planner.context import Context
 from qmodel.planner.engine import engine_of
-
-_STAGES = {
-    ConditionType.INSPECTED: "Inspecting",
-    ConditionType.FETCHED: "Fetching",
-    ConditionType.QUANTIZED: "Quantizing",
-    ConditionType.EVALUATED: "Evaluating",
-    ConditionType.MEASURED: "Measuring",
-    ConditionType.SIZED: "Sizing",
-    ConditionType.AVAILABLE: "Deploying",
-}
 
 
 def summarise(ctx: Context, status: QuantizedModelStatus) -> QuantizedModelStatus:
@@ -35,10 +25,10 @@ def summarise(ctx: Context, status: QuantizedModelStatus) -> QuantizedModelStatu
 
 def _stage(status: QuantizedModelStatus) -> str:
     """Return the first condition that is not settled, as work in progress."""
-    for kind, word in _STAGES.items():
+    for kind, work in WORK.items():
         found = status.condition(kind)
         if found is None or found.status is ConditionStatus.UNKNOWN:
-            return word
+            return work.value
         if found.status is ConditionStatus.FALSE:
             return "Suspended" if found.reason == "Suspended" else "Failed"
     return "Ready"

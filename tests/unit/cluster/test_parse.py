@@ -1,12 +1,19 @@
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from objects import claim, deployment, ended, job, model, pod, server_pod
 
+from qmodel.api.methods import Backend
 from qmodel.api.resource import QuantizedModel
 from qmodel.cluster import parse
+from qmodel.planner.engine import evaluating_image, quantizing_image
 from qmodel.planner.model import InvalidModel, JobState
+from qmodel.resources.build import build
 from qmodel.worker.report import Failure, Report
+from unit.planner.values import IMAGES
+from unit.resources.wishes import MODEL, QUANTIZE
 
 
 def test_a_model_is_parsed_with_its_defaults() -> None:
@@ -77,6 +84,42 @@ def test_what_passes_by_itself_is_no_reason_to_wait() -> None:
         assert parse.pod(pod(containerStatuses=[waiting])).waiting_reason == ""
 
 
+MADE = "2026-01-01T00:00:00Z"
+PLACED = "2026-01-01T00:05:00Z"
+SCHEDULED = {"type": "PodScheduled", "status": "True", "lastTransitionTime": PLACED}
+CREATING = {"name": "fetch", "state": {"waiting": {"reason": "ContainerCreating"}}}
+
+
+@pytest.mark.parametrize(
+    ("status", "since"),
+    [
+        ({"phase": "Pending"}, MADE),
+        ({"phase": "Pending", "conditions": [SCHEDULED]}, PLACED),
+        ({"phase": "Pending", "conditions": [SCHEDULED | {"lastTransitionTime": None}]}, MADE),
+        ({"phase": "Pending", "conditions": [SCHEDULED], "containerStatuses": [CREATING]}, PLACED),
+        ({"phase": "Pending", "containerStatuses": [{"name": "fetch", "state": {}}]}, MADE),
+        ({"phase": "Running", "containerStatuses": [CREATING]}, None),
+        ({"phase": "Failed", "reason": "Evicted"}, None),
+    ],
+)
+def test_a_pod_tells_since_when_its_containers_are_awaited(
+    status: dict[str, Any], since: str | None
+) -> None:
+    found = parse.pod(pod(**status))
+    assert found.starting_since == (None if since is None else parse.time(since))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [{"running": {}}, {"terminated": {"exitCode": 0}}, {"waiting": {"reason": "ErrImagePull"}}],
+)
+def test_no_container_is_awaited_once_one_ran_or_is_in_trouble(state: dict[str, Any]) -> None:
+    first = {"name": "quantize", "state": state}
+    last = {"name": "evaluate", "state": {"waiting": {"reason": "PodInitializing"}}}
+    body = pod(phase="Pending", initContainerStatuses=[first], containerStatuses=[last])
+    assert parse.pod(body).starting_since is None
+
+
 def test_the_schedulers_message_is_told_while_no_node_fits() -> None:
     condition = {
         "type": "PodScheduled",
@@ -116,6 +159,23 @@ def test_a_failed_job_tells_why() -> None:
     assert found.finished is not None
 
 
+@pytest.mark.parametrize("backend", [Backend.AUTO_AWQ, Backend.AUTO_GPTQ])
+def test_a_job_tells_the_images_of_its_containers_in_the_order_in_which_they_run(
+    backend: Backend,
+) -> None:
+    made, judged = (quantizing_image(IMAGES, backend), evaluating_image(IMAGES, backend))
+    assert made != judged
+    first, last = QUANTIZE.containers
+    want = replace(QUANTIZE, containers=(replace(first, image=made), replace(last, image=judged)))
+    body = build(MODEL, want, "1") | {"status": {}}
+    body["metadata"] |= {"uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    proxy = {"name": "proxy", "image": "mesh:1"}
+    body["spec"]["template"]["spec"]["initContainers"].insert(0, proxy)
+    found = parse.job(body)
+    assert found is not None
+    assert found.images == (made, judged)
+
+
 def test_a_job_whose_labels_were_changed_is_not_taken_for_a_step() -> None:
     body = job()
     body["metadata"]["labels"]["qmodel.dev/step"] = "novelty"
@@ -146,6 +206,22 @@ def test_a_deployment_is_available_once_rolled_out() -> None:
 )
 def test_a_deployment_is_not_available_while(lack: dict[str, int]) -> None:
     assert not parse.deployment(deployment(**ROLLED_OUT | lack)).available
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "told"),
+    [
+        ("True", "FailedCreate", "exceeded quota"),
+        ("True", "FailedDelete", ""),
+        ("False", "FailedCreate", ""),
+    ],
+)
+def test_a_deployment_tells_why_its_pods_cannot_be_made(
+    status: str, reason: str, told: str
+) -> None:
+    condition = {"type": "ReplicaFailure", "status": status, "reason": reason}
+    body = deployment(conditions=[{**condition, "message": "exceeded quota"}])
+    assert parse.deployment(body).failed_create == told
 
 
 def test_no_servers_wanted_and_none_there_is_available() -> None:

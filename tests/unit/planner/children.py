@@ -112,7 +112,7 @@ class Children:
             attempt=want.attempt,
             state=JobState.ACTIVE,
             created=self.now,
-            image=want.containers[-1].image,
+            images=tuple(container.image for container in want.containers),
         )
         self.job_wishes[want.name] = want
         self.started.append(f"{want.step} {want.attempt}")

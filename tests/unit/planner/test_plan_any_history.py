@@ -69,6 +69,12 @@ def stick(world: World, job: ObservedJob) -> None:
     world.advance(20)
 
 
+def start_nothing(world: World, job: ObservedJob) -> None:
+    pod = replace(world.pod(job.name), phase="Pending", starting_since=world.now)
+    world.change(job.step, pod=pod)
+    world.advance(150)
+
+
 EVENTS: dict[str, Event] = {
     "complete": of_a_job(lambda w, j: w.complete(j.step)),
     "complete badly": of_a_job(lambda w, j: w.complete(j.step, evaluation=BAD_EVALUATION)),
@@ -81,6 +87,7 @@ EVENTS: dict[str, Event] = {
         lambda w, j: w.fail(j.step, report=failure(j.step, "SourceChanged", retry=15))
     ),
     "stuck": of_a_job(stick),
+    "no container starts": of_a_job(start_nothing),
     "serve": World.serve,
     "server killed for memory": of_servers(ContainerResult("server", 137, "OOMKilled", None)),
     "server without image": of_servers(waiting_reason="ImagePullBackOff"),

@@ -36,6 +36,11 @@ def memory(world: World, step: str) -> int:
     return world.wish(step).containers[-1].memory_bytes
 
 
+def evict(world: World, step: str) -> None:
+    """Let the node evict the pod of a step's running Job."""
+    world.end(step, JobState.FAILED, pod_reason="Evicted", pod_message="node was low on disk")
+
+
 @every_step
 def test_a_step_killed_for_memory_gets_one_larger_try_and_goes_on(step: str) -> None:
     world = at(step)
@@ -135,11 +140,44 @@ def test_waiting_for_a_hub_writes_nothing() -> None:
 def test_evicted_pods_are_tried_again_a_bounded_number_of_times(step: str) -> None:
     world = at(step)
     for _ in range(6):
-        world.end(step, JobState.FAILED, pod_reason="Evicted", pod_message="node was low on disk")
+        evict(world, step)
         world.advance(400)
     assert attempts(world, step) == ["1", "2", "3", "4", "5", "6"]
     assert world.says(SHOWN_BY[step]) == "False Evicted"
     assert "node was low on disk" in world.message(SHOWN_BY[step])
+
+
+def test_what_failed_otherwise_before_is_not_counted_as_a_disturbance() -> None:
+    world = at("fetch")
+    for _ in range(6):
+        world.fail("fetch", report=failure("fetch", "HubUnavailable", retry=15))
+        world.advance(400)
+    for _ in range(5):
+        evict(world, "fetch")
+        assert world.says(ConditionType.FETCHED) == "Unknown Evicted"
+        world.advance(400)
+    world.fail("fetch", report=failure("fetch", "HubUnavailable", retry=15))
+    world.advance(400)
+    evict(world, "fetch")
+    assert world.says(ConditionType.FETCHED) == "Unknown Evicted"
+    world.advance(6)
+    assert len(attempts(world, "fetch")) == 14
+    world.run()
+    assert world.status.stage == "Ready"
+
+
+@every_step
+def test_a_person_who_asks_for_another_try_has_disturbances_counted_anew(step: str) -> None:
+    world = at(step)
+    for _ in range(6):
+        evict(world, step)
+        world.advance(400)
+    world.delete_job(step)
+    evict(world, step)
+    assert world.says(SHOWN_BY[step]) == "Unknown Evicted"
+    world.advance(6)
+    world.run()
+    assert world.status.stage == "Ready"
 
 
 def test_an_evicted_pod_keeps_the_larger_memory_of_its_try() -> None:
@@ -242,8 +280,9 @@ def test_a_refused_job_is_shown_and_made_once_it_is_allowed(step: str) -> None:
     assert world.status.stage == "Ready"
 
 
-def test_a_reason_that_no_condition_takes_is_not_shown_as_one() -> None:
+@pytest.mark.parametrize("reason", ["node-lost!", "NodeLost\n", "1NodeLost", "N" * 257])
+def test_a_reason_that_no_condition_takes_is_not_shown_as_one(reason: str) -> None:
     world = at("fetch")
-    world.end("fetch", JobState.FAILED, pod_reason="node-lost!", pod_message="gone")
+    world.end("fetch", JobState.FAILED, pod_reason=reason, pod_message="gone")
     assert world.says(ConditionType.FETCHED) == "Unknown Unknown"
     assert "gone" in world.message(ConditionType.FETCHED)

@@ -1,3 +1,4 @@
+import re
 from collections import Counter
 
 from qmodel.api.conditions import ConditionType
@@ -45,6 +46,14 @@ def test_an_idle_world_plans_nothing() -> None:
     assert len(world.statuses) == writes
 
 
+def test_all_times_in_a_status_are_written_in_one_way() -> None:
+    world = World(model())
+    world.run()
+    (step, *_) = world.status.steps
+    times = [step.started, step.finished, world.status.conditions[0].last_transition_time]
+    assert all(re.fullmatch(r"[0-9-]{10}T[0-9:]{8}Z", time or "") for time in times)
+
+
 def test_a_resolved_revision_is_what_is_fetched() -> None:
     secret = {"name": "hub", "key": "token"}
     source = {"huggingFace": {"repository": "example/gated", "tokenSecretRef": secret}}
@@ -57,7 +66,7 @@ def test_a_resolved_revision_is_what_is_fetched() -> None:
     task = fetch.containers[0].task
     assert isinstance(task, FetchTask)
     assert isinstance(task.source, HubSource)
-    assert task.source.revision == INSPECTION.source_revision
+    assert task.source_revision == INSPECTION.source_revision
     assert task.source.endpoint == "https://hub.example"
     assert fetch.source == access
     world.run()

@@ -1,10 +1,12 @@
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import JobState
+from qmodel.planner.model import JobState, ObservedPod
+from qmodel.planner.plan import plan
 from unit.planner.values import INSTALLATION, failure, images, model
 from unit.planner.world import World
 
@@ -22,7 +24,13 @@ def at(step: str) -> World:
     return world
 
 
-def stuck(world: World, step: str, **why: str) -> None:
+def unheard(world: World, step: str, pod: ObservedPod) -> None:
+    """Let a step's Job have this pod; of a pod that is made or starts the planner is not told."""
+    job = world.active(step)
+    world.jobs[job.name] = replace(job, pod=pod)
+
+
+def stuck(world: World, step: str, **why: Any) -> None:
     """Let the pod of a step's Job not come to run."""
     job = world.active(step)
     world.change(step, pod=replace(world.pod(job.name), phase="Pending", **why))
@@ -59,6 +67,61 @@ def test_a_pod_whose_volume_is_being_made_is_given_longer() -> None:
     assert world.says(ConditionType.FETCHED) == "Unknown Fetching"
     world.advance(2)
     assert world.says(ConditionType.FETCHED) == "Unknown Unschedulable"
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_job_without_a_pod_says_so_after_the_grace_and_recovers_by_itself(step: str) -> None:
+    world = at(step)
+    world.advance(59)
+    assert all(a.type == "Normal" for a in world.announcements)
+    world.advance(2)
+    assert world.says(ConditionType.READY) == "Unknown NoPod"
+    assert "kubectl describe job" in world.message(ConditionType.READY)
+    writes = len(world.statuses)
+    world.advance(600)
+    assert len(world.statuses) == writes
+    unheard(world, step, world.pod(world.active(step).name))
+    world.advance(30)
+    assert "NoPod" not in world.says(ConditionType.READY)
+    world.run()
+    assert world.started == [f"{each} 1" for each in STEPS]
+
+
+def test_whether_a_job_gets_a_pod_is_looked_at_though_nobody_is_told_that_it_was_made() -> None:
+    world = World(model())
+    started = plan(world.model, world.observed(), world.now)
+    assert started.requeue_after == timedelta(seconds=60)
+
+
+def test_a_pod_that_does_not_start_its_containers_says_so_and_recovers_by_itself() -> None:
+    world = at("quantize")
+    pod = replace(world.pod("p"), phase="Pending", starting_since=world.now)
+    unheard(world, "quantize", pod)
+    world.advance(119)
+    assert all(a.type == "Normal" for a in world.announcements)
+    world.advance(2)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown ContainersNotStarted"
+    assert "kubectl describe pod p-pod" in world.message(ConditionType.QUANTIZED)
+    writes = len(world.statuses)
+    world.advance(600)
+    assert len(world.statuses) == writes
+    unheard(world, "quantize", replace(pod, starting_since=None))
+    world.advance(30)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown Quantizing"
+    world.run()
+    assert world.started == [f"{each} 1" for each in STEPS]
+
+
+def test_a_pod_that_waited_for_its_node_is_given_the_time_to_start() -> None:
+    world = at("quantize")
+    stuck(world, "quantize", unschedulable=NO_NODE)
+    world.advance(3600)
+    pod = world.active("quantize").pod
+    assert pod is not None
+    world.change("quantize", pod=replace(pod, unschedulable="", starting_since=world.now))
+    assert world.says(ConditionType.QUANTIZED) == "Unknown Quantizing"
+    world.advance(121)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown ContainersNotStarted"
 
 
 def test_a_pod_that_waits_briefly_is_no_trouble() -> None:
@@ -128,6 +191,32 @@ def test_an_image_that_cannot_be_pulled_is_mended_by_an_upgrade(step: str) -> No
     assert world.status.stage == "Ready"
     assert world.status.rollout is not None
     assert world.status.rollout.image == "llamacpp:2"
+
+
+@pytest.mark.parametrize(
+    ("container", "image"), [("quantize", "autoawq"), ("evaluate", "quantizer")]
+)
+def test_of_a_job_with_two_images_either_is_mended_by_an_upgrade_and_only_by_that(
+    container: str, image: str
+) -> None:
+    method = {"method": "AWQ", "backend": "AutoAWQ", "awq": {"groupSize": 64}}
+    world = World(model(quantization=method))
+    world.settle()
+    for each in STEPS[:2]:
+        world.complete(each)
+    stuck(world, "quantize", waiting_reason="ImagePullBackOff", waiting_message="no such image")
+    world.advance(60)
+    assert world.started == ["inspect 1", "fetch 1", "quantize 1"]
+    assert world.says(ConditionType.QUANTIZED) == "Unknown ImagePullBackOff"
+    found = world.status.step("quantize")
+    assert found is not None
+    assert found.image == "autoawq:1"
+    mended = replace(INSTALLATION.images, **{image: "mended:1"})
+    world.installation = replace(INSTALLATION, images=mended)
+    world.wake()
+    images = {each.name: each.image for each in world.wish("quantize").containers}
+    assert images[container] == "mended:1"
+    assert world.started[3:] == ["quantize 1"]
 
 
 def test_an_upgrade_changes_nothing_that_is_healthy() -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from typing import Any
 
 from qmodel.api.conditions import ConditionType
 from qmodel.planner.model import ContainerResult, ObservedPod
@@ -19,7 +20,7 @@ def deploying() -> World:
     return world
 
 
-def server(world: World, *results: ContainerResult, **why: str) -> ObservedPod:
+def server(world: World, *results: ContainerResult, **why: Any) -> ObservedPod:
     """Return a server's pod, created now."""
     return replace(world.pod("server"), results=results, **why)
 
@@ -128,6 +129,30 @@ def test_a_server_without_a_node_is_shown_after_the_grace() -> None:
     assert world.says(ConditionType.AVAILABLE) == "Unknown Deploying"
     world.advance(11)
     assert world.says(ConditionType.AVAILABLE) == "Unknown Unschedulable"
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_a_server_that_does_not_start_is_shown_after_the_grace() -> None:
+    world = deploying()
+    world.servers(server(world, phase="Pending", starting_since=world.now))
+    world.advance(119)
+    assert world.says(ConditionType.AVAILABLE) == "Unknown Deploying"
+    world.advance(2)
+    assert world.says(ConditionType.AVAILABLE) == "Unknown ContainersNotStarted"
+    world.serve()
+    assert world.status.stage == "Ready"
+
+
+def test_servers_that_a_quota_forbids_are_shown_in_its_words() -> None:
+    world = deploying()
+    world.servers()
+    ((name, found),) = world.deployments.items()
+    world.deployments[name] = replace(found, failed_create="exceeded quota: team-a")
+    world.wake()
+    assert world.says(ConditionType.AVAILABLE) == "Unknown FailedCreate"
+    assert "exceeded quota: team-a" in world.message(ConditionType.AVAILABLE)
+    world.deployments[name] = found
     world.serve()
     assert world.status.stage == "Ready"
 

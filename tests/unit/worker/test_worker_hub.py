@@ -33,6 +33,7 @@ from qmodel.worker.errors import (
 from qmodel.worker.manifest import MANIFEST, complete, load_manifest, verify
 from qmodel.worker.progress import Progress
 from qmodel.worker.report import Fetched, Inspection
+from qmodel.worker.sources import pinned
 from qmodel.worker.sources.hub import HubRepository
 from qmodel.worker.task import FetchTask, HubSource, InspectTask
 
@@ -141,6 +142,11 @@ def test_fetching_brings_verified_files(hub: Hub, root: Path, tmp_path: Path) ->
     }  # fmt: skip
     verify(target, Progress("verify", StringIO()))
     assert '"percent":100' in lines.getvalue()
+
+
+def test_what_was_inspected_is_fetched_whatever_the_branch_names_by_now(hub: Hub) -> None:
+    commit = "c" * 40
+    assert pinned(source(hub), commit) == source(hub, revision=commit)
 
 
 def test_fetching_again_asks_for_nothing(hub: Hub, tmp_path: Path) -> None:
