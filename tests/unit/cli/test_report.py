@@ -1,5 +1,6 @@
 from typing import Any
 
+from browser import samples
 from qmodel.cli import report
 from unit.cli.models import model
 
@@ -121,3 +122,22 @@ def test_what_is_not_known_yet_is_left_out() -> None:
 def test_a_source_served_as_it_is_has_no_quality_to_compare() -> None:
     as_it_is = {"revision": "r", "key": "k", "applicable": False}
     assert "Perplexity ratio" not in values(WHOLE | {"evaluation": as_it_is})
+
+
+def test_host_and_gpu_memory_have_lines_of_their_own() -> None:
+    found = {name: rest for name, *rest in report.lines(samples.fp8().model) if "memory" in name}
+    assert found == {
+        "Host memory estimated": ["2,138 MiB", "before it was measured"],
+        "Host memory measured": ["2,054 MiB", "peak at 1 x 4096 tokens: other 2,054 MiB"],
+        "Host memory predicted": ["2,054 MiB", "for 2 x 4096 tokens"],
+        "Host memory requested": ["2148Mi", "request and limit of one server"],
+        "GPU memory estimated": ["1,263 MiB", "before it was measured"],
+        "GPU memory measured": [
+            "1,181 MiB",
+            (
+                "peak at 1 x 4096 tokens: "
+                "weights 138 MiB, KV cache 90 MiB, compute 126 MiB, other 827 MiB"
+            ),
+        ],
+        "GPU memory predicted": ["1,271 MiB", "for 2 x 4096 tokens"],
+    }
