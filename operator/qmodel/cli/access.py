@@ -20,11 +20,10 @@ from urllib3.exceptions import HTTPError
 from qmodel.api.base import GROUP, PLURAL, VERSION
 from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.spec import QuantizedModelSpec
-from qmodel.api.status import QuantizedModelStatus
 from qmodel.cli import volume
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.errors import AccessError, AccessInterruptedError, told
+from qmodel.cluster import parse
 from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
 
 CHAT_SECONDS = 300
@@ -145,9 +144,11 @@ class Cluster:
         what = "watching pods"
         events = self._again(lambda: self._stream(what, listing, namespace, label_selector=chosen))
         for event in events:
-            fresh = [each for each in _running(event["object"]) if each not in seen]
-            seen.update(fresh)
-            yield from fresh
+            pod: parse.Object = event["object"]
+            found = RunningContainer(pod["metadata"]["name"], parse.running_container(pod))
+            if found.container and found not in seen:
+                seen.add(found)
+                yield found
 
     def log(self, namespace: str, container: RunningContainer) -> Iterator[str]:
         """Yield the lines of a log until the container ends."""
@@ -231,28 +232,11 @@ def require_answering(model: QuantizedModel) -> None:
 
 def _model(body: Any) -> QuantizedModel:
     """Return a model that an operator of another version may have written."""
-    meta = body["metadata"]
+    known = parse.identity(body["metadata"])
+    written = {"spec": body["spec"], "status": body.get("status", {})}
     try:
-        return QuantizedModel(
-            name=meta["name"],
-            namespace=meta["namespace"],
-            uid=meta["uid"],
-            generation=meta["generation"],
-            deleting="deletionTimestamp" in meta,
-            spec=QuantizedModelSpec.model_validate(body["spec"], extra="ignore"),
-            status=QuantizedModelStatus.model_validate(body.get("status", {}), extra="ignore"),
-        )
+        return QuantizedModel.model_validate({**known, **written}, extra="ignore")
     except ValidationError as error:
-        message = f"{meta['name']} is not as this version of qmodel knows it: {error}"
+        problems = "; ".join(parse.problems(error))
+        message = f"{known['name']} is not as this version of qmodel knows it: {problems}"
         raise AccessError(message) from error
-
-
-def _running(pod: dict[str, Any]) -> list[RunningContainer]:
-    """Return the containers of a pod that run."""
-    status = pod.get("status", {})
-    states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    return [
-        RunningContainer(pod["metadata"]["name"], state["name"])
-        for state in states
-        if "running" in state["state"]
-    ]

@@ -13,7 +13,7 @@ from browser import samples
 from qmodel.cli import __main__ as program
 from qmodel.cli import access as cluster_access
 from qmodel.cli.durations import duration, parse_duration
-from unit.cli.models import ScriptedAccess, model, status
+from unit.cli.models import SPEC, ScriptedAccess, model, status
 
 
 @pytest.fixture
@@ -188,6 +188,25 @@ def test_the_api_servers_own_words_are_kept(
         cluster.model("demo", "smollm2")
 
 
+def test_a_model_of_another_version_is_told_by_field(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body: dict[str, Any] = {
+        "metadata": {"name": "x", "namespace": "demo", "uid": "u", "generation": 1},
+        "spec": SPEC | {"unheardOf": 1},
+        "status": {"unheardOf": 1},
+    }
+    monkeypatch.setattr(cluster._custom, "get_namespaced_custom_object", lambda *_: body)
+    assert cluster.model("demo", "x").uid == "u"
+    body["spec"] = SPEC | {"quantization": {"method": "Unheard"}}
+    body["status"] = {"replicas": "many"}
+    with pytest.raises(cluster_access.AccessError) as refused:
+        cluster.model("demo", "x")
+    assert "spec.quantization.method: Input should be" in str(refused.value)
+    assert "; status.replicas: Input should be" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
 def test_running_containers_are_told_once(
     cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +214,10 @@ def test_running_containers_are_told_once(
         "metadata": {"name": "p"},
         "status": {
             "initContainerStatuses": [{"name": "quantize", "state": {"terminated": {}}}],
-            "containerStatuses": [{"name": "evaluate", "state": {"running": {}}}],
+            "containerStatuses": [
+                {"name": "mesh-proxy", "state": {"running": {}}},
+                {"name": "evaluate", "state": {"running": {}}},
+            ],
         },
     }
 
