@@ -6,6 +6,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from qmodel.api.conditions import ConditionType
 from qmodel.api.quality import QualityBounds
 from qmodel.api.quantities import mebibytes as quantity
 from qmodel.api.resource import QuantizedModel
@@ -13,6 +14,7 @@ from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelS
 from qmodel.cli.durations import duration
 from qmodel.cli.page.comparison import Cell
 from qmodel.cli.page.comparison import lines as compared
+from qmodel.cli.page.facts import state
 from qmodel.cli.page.memory import GPU, Split, host_name, on_gpus, on_host
 from qmodel.cli.units import mebibytes, megabytes
 
@@ -29,7 +31,7 @@ def table(model: QuantizedModel) -> Table:
     )
     made.add_column(style="bold", no_wrap=True)
     made.add_column(justify="right", no_wrap=True)
-    made.add_column(style="dim")
+    made.add_column(style="dim", overflow="fold")
     for line in lines(model):
         made.add_row(*line)
     return made
@@ -54,6 +56,9 @@ def _styled(cell: Cell) -> Text:
 def lines(model: QuantizedModel) -> Iterator[Line]:
     """Yield every line of the table."""
     status = model.status
+    if not status.is_true(ConditionType.READY):
+        found = state(model)
+        yield "State", found.value, found.note
     yield from _size(status)
     if status.evaluation is not None and status.evaluation.applicable:
         yield from _quality(status.evaluation, status.quality_bounds)
