@@ -31,7 +31,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One page of each sort, written once."""
     folder = tmp_path_factory.mktemp("pages")
     subjects = {"gguf": samples.q8(), "awq": samples.awq(), "nf4": samples.nf4()}
+    on_gpu = samples.fp8()
     made = {name: build.report(subject, NOW) for name, subject in subjects.items()}
+    made["fp8"] = build.report(on_gpu, NOW)
+    made["compare-gpu"] = build.compare([on_gpu, samples.q8()], NOW)
     made["compare"] = build.compare(list(subjects.values()), NOW)
     made["evil"] = build.report(samples.evil(), NOW)
     made["evil-compare"] = build.compare([samples.evil(), samples.q8()], NOW)

@@ -127,6 +127,25 @@ def nf4() -> Subject:
     return _subject("smollm2-nf4", quantization, status, files)
 
 
+def fp8() -> Subject:
+    """Return FP8 on a GPU, where the host holds no weights."""
+    quality = ("1.0031", "0.0021", "0.0051", "0.0005", "0.9490", "0.0071")
+    footprint = _footprint("VLLM", "0.33.0", (138, 90, 126, 0), 2138, 430.0)
+    on_gpu = {"otherBytes": 2054 * MIB, "peakBytes": 2054 * MIB, "deviceBytes": 1181 * MIB}
+    footprint |= on_gpu | {"estimatedDeviceBytes": 1263 * MIB}
+    status = _status(144_811_872, quality, footprint, (14.0, 60.0), BOUNDS)
+    status["sizing"] |= {"deviceBytes": 1271 * MIB, "kvBytes": 180 * MIB, "concurrency": 2}
+    status["accelerator"] = {
+        "key": "k",
+        "type": "GPU",
+        "resourceName": "nvidia.com/gpu",
+        "count": 1,
+        "reason": "asked for: 1 x nvidia.com/gpu",
+    }
+    files = {"details.json": _details("fp8", 8.0, _uniform(127), 64, _torch_name)}
+    return _subject("smollm2-fp8", {"method": "FP8"}, status, files)
+
+
 def evil() -> Subject:
     """A model whose every free text tries to become markup."""
     sample = nf4()

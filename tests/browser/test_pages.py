@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Request
 
 DESK, PHONE = 1280, 390
 Scheme = Literal["light", "dark"]
-NAMES = ("gguf", "awq", "nf4", "compare", "evil", "evil-compare")
+NAMES = ("gguf", "awq", "nf4", "fp8", "compare", "compare-gpu", "evil", "evil-compare")
 TYPE_PIXELS = 10
 """Smallest type that can be read."""
 CONTRAST = 4.5
@@ -106,8 +106,11 @@ def test_type_stands_out_from_its_ground(open_page: Opener, name: str, scheme: S
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_figures_stand_out_from_their_bars(open_page: Opener, scheme: Scheme) -> None:
-    page = open_page("awq", scheme=scheme)
+@pytest.mark.parametrize(("name", "bars"), [("awq", 6), ("fp8", 7)])
+def test_figures_stand_out_from_their_bars(
+    open_page: Opener, name: str, bars: int, scheme: Scheme
+) -> None:
+    page = open_page(name, scheme=scheme)
     found = page.evaluate(
         """() => [...document.querySelectorAll(".legend i")].filter(e => e.closest("#memory"))
             .map(e => getComputedStyle(e).backgroundColor)"""
@@ -115,7 +118,7 @@ def test_figures_stand_out_from_their_bars(open_page: Opener, scheme: Scheme) ->
     ink = page.evaluate(
         "getComputedStyle(document.querySelector('#memory [fill=\"var(--on-bar)\"]')).fill"
     )
-    assert len(found) == 6
+    assert len(found) == bars
     assert min(contrast(rgb(ink), rgb(bar)) for bar in found) >= CONTRAST
 
 
@@ -152,6 +155,20 @@ def test_bars_are_as_long_as_their_figures(open_page: Opener) -> None:
         by_bar[bar.removeprefix("bar: ")] = by_bar.get(bar.removeprefix("bar: "), 0) + pixels
     assert by_bar["Estimated"] / by_bar["Measured"] == pytest.approx(315 / 270, rel=0.02)
     assert by_bar["Requested"] / by_bar["Measured"] == pytest.approx(310 / 270, rel=0.02)
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_host_and_gpu_memory_have_a_chart_each(open_page: Opener, width: int) -> None:
+    memory = open_page("fp8", width).locator("#memory")
+    assert memory.locator("h3").all_inner_texts() == ["GPU memory", "Host memory"]
+    said = [chart.get_attribute("aria-label") for chart in memory.get_by_role("img").all()]
+    assert said == [
+        (
+            "GPU memory of one server: Unquantized 1,300 MiB, Estimated 1,263 MiB, "
+            "Measured 1,181 MiB, Predicted 1,271 MiB."
+        ),
+        "Host memory of one server: Estimated 2,138 MiB, Measured 2,054 MiB, Requested 2,148 MiB.",
+    ]
 
 
 def test_a_chart_can_be_read_as_a_table(open_page: Opener) -> None:

@@ -75,6 +75,8 @@ class FootprintStatus(Footprint):
     """Hash of the part of spec, and the accelerator, that it was measured for."""
     estimated_peak_bytes: PositiveInt
     """What was expected before it was measured, so that the error is on record."""
+    estimated_device_bytes: NonNegativeInt | None = None
+    """The same of its GPUs together; absent on a CPU."""
 
 
 class AcceleratorStatus(ApiModel):

@@ -36,8 +36,24 @@ class Duration(click.ParamType[float]):
             self.fail(str(error), param, ctx)
 
 
+class Name(click.ParamType[str]):
+    """What an object is called: an empty one, as of an unset variable, would list all of a kind."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return it as it was written."""
+        if not value.strip():
+            self.fail("it is empty", param, ctx)
+        return str(value)
+
+
 namespace_option = click.option(
-    "-n", "--namespace", default=current_namespace, help="Default: that of the current context."
+    "-n",
+    "--namespace",
+    type=Name(),
+    default=current_namespace,
+    help="Default: that of the current context.",
 )
 
 
@@ -47,7 +63,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", type=Name())
 @namespace_option
 @click.option(
     "--until",
@@ -76,7 +92,7 @@ volume_option = click.option(
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", type=Name())
 @namespace_option
 @click.option(
     "-o", "--output", type=OUTPUT, help="Where the page goes.  [default: NAME-report.html]"
@@ -97,9 +113,16 @@ def report(name: str, namespace: str, output: Path | None, *, text: bool, volume
 
 
 @cli.command()
-@click.argument("names", nargs=-1, required=True)
+@click.argument("names", type=Name(), nargs=-1, required=True)
 @namespace_option
-@click.option("-o", "--output", type=OUTPUT, default=Path("compare.html"), show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=OUTPUT,
+    default=Path("compare.html"),
+    show_default=True,
+    help="Where the page goes.",
+)
 @text_option
 @volume_option
 def compare(
@@ -115,10 +138,16 @@ def compare(
 
 
 @cli.command()
-@click.argument("name")
+@click.argument("name", type=Name())
 @click.argument("question")
 @namespace_option
-@click.option("--max-tokens", type=click.IntRange(min=1), default=256, show_default=True)
+@click.option(
+    "--max-tokens",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Longest answer.",
+)
 def chat(name: str, question: str, namespace: str, max_tokens: int) -> None:
     """Ask the model NAME one QUESTION and print its answer.
 
@@ -133,7 +162,10 @@ def chat(name: str, question: str, namespace: str, max_tokens: int) -> None:
         "max_tokens": max_tokens,
         "temperature": 0,
     }
-    click.echo(access.chat(model, request)["choices"][0]["message"]["content"].strip())
+    answer = access.chat(model, request)["choices"][0]
+    click.echo((answer["message"]["content"] or "").strip())
+    if answer.get("finish_reason") == "length":
+        click.echo(f"The answer was cut after {max_tokens} tokens (--max-tokens).", err=True)
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
+import yaml
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from kubernetes.watch import Watch
@@ -20,18 +21,22 @@ from urllib3.exceptions import HTTPError
 from qmodel.api.base import GROUP, PLURAL, VERSION
 from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.spec import QuantizedModelSpec
-from qmodel.api.status import QuantizedModelStatus
 from qmodel.cli import volume
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.errors import AccessError, AccessInterruptedError, told
+from qmodel.cluster import parse
 from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
 
 CHAT_SECONDS = 300
+LOG_LINES = 5
+"""Lines of a running container that are read: its progress, without all that led there."""
 RECONNECTS = 30
 RECONNECT_SECONDS = 1.0
 
 T = TypeVar("T")
+
+_UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError)
+"""What the client raises for a kubeconfig that is missing, no YAML, or YAML of something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,7 @@ class Access(Protocol):
         """Yield each container of the model's Jobs once it runs, those that run already first."""
 
     def log(self, namespace: str, container: RunningContainer) -> Iterator[str]:
-        """Yield the lines of a log until the container ends."""
+        """Yield the last lines of a log, then what follows until the container ends."""
 
     def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         """Send one chat completion request to the model; returns the server's answer."""
@@ -71,7 +76,7 @@ def current_namespace() -> str:
     """Return the namespace of the current context."""
     try:
         _, context = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
-    except config.ConfigException:
+    except _UNUSABLE:
         return "default"
     return str(context["context"].get("namespace") or "default")
 
@@ -88,11 +93,13 @@ def connect() -> "Cluster":
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
         config.load_kube_config()  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
+    except _UNUSABLE as error:
         try:
             config.load_incluster_config()  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            why = str(error).rstrip(".")
+            why = " ".join(str(error).split()).rstrip(".")
+            if not isinstance(error, config.ConfigException):
+                why = f"the kubeconfig cannot be read ({why})"
             message = f"no cluster: {why}. Set KUBECONFIG to the file that kubectl uses."
             raise AccessError(message) from error
     return Cluster(client.ApiClient())
@@ -145,16 +152,23 @@ class Cluster:
         what = "watching pods"
         events = self._again(lambda: self._stream(what, listing, namespace, label_selector=chosen))
         for event in events:
-            fresh = [each for each in _running(event["object"]) if each not in seen]
-            seen.update(fresh)
-            yield from fresh
+            pod: parse.Object = event["object"]
+            found = RunningContainer(pod["metadata"]["name"], parse.running_container(pod))
+            if found.container and found not in seen:
+                seen.add(found)
+                yield found
 
     def log(self, namespace: str, container: RunningContainer) -> Iterator[str]:
-        """Yield the lines of a log until the container ends."""
+        """Yield the last lines of a log, then what follows until the container ends."""
         reading = self._core.read_namespaced_pod_log
         what = f"log of pod {container.pod}"
         yield from self._stream(
-            what, reading, container.pod, namespace, container=container.container
+            what,
+            reading,
+            container.pod,
+            namespace,
+            container=container.container,
+            tail_lines=LOG_LINES,
         )
 
     def chat(self, model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
@@ -203,7 +217,7 @@ class Cluster:
                 self._closing.wait(RECONNECT_SECONDS)
 
     def _stream(
-        self, what: str, function: Callable[..., Any], *words: str, **chosen: str
+        self, what: str, function: Callable[..., Any], *words: str, **chosen: str | int
     ) -> Iterator[Any]:
         """Yield what the API server sends: events of a listing, lines of a log."""
         watch = Watch(return_type="object")  # type: ignore[no-untyped-call]
@@ -231,28 +245,11 @@ def require_answering(model: QuantizedModel) -> None:
 
 def _model(body: Any) -> QuantizedModel:
     """Return a model that an operator of another version may have written."""
-    meta = body["metadata"]
+    known = parse.identity(body["metadata"])
+    written = {"spec": body["spec"], "status": body.get("status", {})}
     try:
-        return QuantizedModel(
-            name=meta["name"],
-            namespace=meta["namespace"],
-            uid=meta["uid"],
-            generation=meta["generation"],
-            deleting="deletionTimestamp" in meta,
-            spec=QuantizedModelSpec.model_validate(body["spec"], extra="ignore"),
-            status=QuantizedModelStatus.model_validate(body.get("status", {}), extra="ignore"),
-        )
+        return QuantizedModel.model_validate({**known, **written}, extra="ignore")
     except ValidationError as error:
-        message = f"{meta['name']} is not as this version of qmodel knows it: {error}"
+        problems = "; ".join(parse.problems(error))
+        message = f"{known['name']} is not as this version of qmodel knows it: {problems}"
         raise AccessError(message) from error
-
-
-def _running(pod: dict[str, Any]) -> list[RunningContainer]:
-    """Return the containers of a pod that run."""
-    status = pod.get("status", {})
-    states = [*status.get("initContainerStatuses", []), *status.get("containerStatuses", [])]
-    return [
-        RunningContainer(pod["metadata"]["name"], state["name"])
-        for state in states
-        if "running" in state["state"]
-    ]

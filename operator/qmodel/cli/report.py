@@ -6,6 +6,7 @@ from datetime import datetime
 from rich.table import Table
 from rich.text import Text
 
+from qmodel.api.conditions import ConditionType
 from qmodel.api.quality import QualityBounds
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.resource import QuantizedModel
@@ -13,10 +14,14 @@ from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelS
 from qmodel.cli.durations import duration
 from qmodel.cli.page.comparison import Cell
 from qmodel.cli.page.comparison import lines as compared
+from qmodel.cli.page.facts import state
+from qmodel.cli.page.memory import GPU, Split, host_name, on_gpus, on_host
 from qmodel.cli.units import mebibytes, megabytes
 
 Line = tuple[str, str, str]
 """What, how much, and what to compare it with."""
+
+_BEFORE = "before it was measured"
 
 
 def table(model: QuantizedModel) -> Table:
@@ -26,7 +31,7 @@ def table(model: QuantizedModel) -> Table:
     )
     made.add_column(style="bold", no_wrap=True)
     made.add_column(justify="right", no_wrap=True)
-    made.add_column(style="dim")
+    made.add_column(style="dim", overflow="fold")
     for line in lines(model):
         made.add_row(*line)
     return made
@@ -51,11 +56,14 @@ def _styled(cell: Cell) -> Text:
 def lines(model: QuantizedModel) -> Iterator[Line]:
     """Yield every line of the table."""
     status = model.status
+    if not status.is_true(ConditionType.READY):
+        found = state(model)
+        yield "State", found.value, found.note
     yield from _size(status)
     if status.evaluation is not None and status.evaluation.applicable:
         yield from _quality(status.evaluation, status.quality_bounds)
     if status.footprint is not None:
-        yield from _memory(status.footprint, status.sizing)
+        yield from _memory(host_name([model]), status.footprint, status.sizing)
         yield from _speed(status.footprint)
     yield from _durations(status)
 
@@ -96,19 +104,42 @@ def _with_error(value: str | None, error: str | None) -> str:
     return f"{value} ± {error}" if error else str(value)
 
 
-def _memory(found: FootprintStatus, sizing: Sizing | None) -> Iterator[Line]:
-    load = f"{found.concurrency} x {found.context_length} tokens"
-    yield "Memory estimated", mebibytes(found.estimated_peak_bytes), "before it was measured"
-    parts = (
-        f"weights {mebibytes(found.weights_bytes)}, KV cache {mebibytes(found.kv_bytes)}, "
-        f"compute {mebibytes(found.compute_bytes)}, other {mebibytes(found.other_bytes)}"
-    )
-    yield "Memory measured", mebibytes(found.peak_bytes), f"peak at {load}: {parts}"
-    if sizing is None:
-        return
-    load = f"{sizing.concurrency} x {sizing.context_length} tokens"
-    yield "Memory predicted", mebibytes(sizing.predicted_peak_bytes), f"for {load}"
-    yield "Memory requested", quantity_mib(sizing.memory_bytes), "request and limit of one server"
+def _memory(host: str, found: FootprintStatus, sizing: Sizing | None) -> Iterator[Line]:
+    yield f"{host} estimated", mebibytes(found.estimated_peak_bytes), _BEFORE
+    note = f"peak at {_load(found)}: {_parts(on_host(found))}"
+    yield f"{host} measured", mebibytes(found.peak_bytes), note
+    if sizing is not None:
+        predicted = mebibytes(sizing.predicted_peak_bytes)
+        yield f"{host} predicted", predicted, f"for {_load(sizing)}"
+        requested = quantity_mib(sizing.memory_bytes)
+        yield f"{host} requested", requested, "request and limit of one server"
+    if found.device_bytes:
+        yield from _gpu_memory(found, sizing)
+
+
+def _gpu_memory(found: FootprintStatus, sizing: Sizing | None) -> Iterator[Line]:
+    """Yield what one server takes of all its GPUs together, which are requested whole."""
+    if found.estimated_device_bytes is not None:
+        yield f"{GPU} estimated", mebibytes(found.estimated_device_bytes), _BEFORE
+    note = f"peak at {_load(found)}: {_parts(on_gpus(found))}"
+    yield f"{GPU} measured", mebibytes(found.device_bytes), note
+    if sizing is not None and sizing.device_bytes:
+        yield f"{GPU} predicted", mebibytes(sizing.device_bytes), f"for {_load(sizing)}"
+
+
+def _load(of: FootprintStatus | Sizing) -> str:
+    return f"{of.concurrency} x {of.context_length} tokens"
+
+
+def _parts(of: Split) -> str:
+    """Return the parts that there are."""
+    counts = {
+        "weights": of.weights,
+        "KV cache": of.kv,
+        "compute": of.compute,
+        "other": of.other,
+    }
+    return ", ".join(f"{name} {mebibytes(count)}" for name, count in counts.items() if count)
 
 
 def _speed(found: FootprintStatus) -> Iterator[Line]:

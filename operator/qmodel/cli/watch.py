@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from enum import IntEnum
 from functools import partial
 
-from pydantic import ValidationError
 from rich.console import Console
 from rich.live import Live
 
@@ -23,6 +22,7 @@ from qmodel.cli.board import Board
 from qmodel.cli.errors import AccessError
 from qmodel.cli.live import LiveBoard
 from qmodel.cli.plain import PlainBoard
+from qmodel.cluster.parse import progress_line
 from qmodel.worker.report import ProgressLine
 
 FRAMES_PER_SECOND = 8
@@ -94,7 +94,7 @@ class Feed:
     def _follow_log(self, container: RunningContainer) -> None:
         try:
             for text in self._access.log(self._namespace, container):
-                line = progress_line(text)
+                line = progress_line(text.encode())
                 if line is not None:
                     self._news.put(line)
         except AccessError:
@@ -110,16 +110,6 @@ class Feed:
         thread = threading.Thread(target=work, daemon=True)
         self._threads.append(thread)
         thread.start()
-
-
-def progress_line(text: str) -> ProgressLine | None:
-    """Return a line of a step's log as progress, if that is what it is."""
-    if not text.startswith("{"):
-        return None
-    try:
-        return ProgressLine.model_validate_json(text)
-    except ValidationError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)

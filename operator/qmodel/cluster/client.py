@@ -7,7 +7,6 @@ answers and events. Bodies come typed from `qmodel.resources`; `qmodel.cluster.p
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
 
 import aiohttp
 import orjson
@@ -15,6 +14,7 @@ import orjson
 from qmodel.cluster.credentials import Credentials
 from qmodel.cluster.errors import DEFAULT_RETRY_SECONDS, from_status, is_success, translated
 from qmodel.cluster.kinds import POD, Kind, Scope
+from qmodel.cluster.parse import Object
 from qmodel.metrics import API_CALLS
 from qmodel.naming import MANAGER
 
@@ -46,9 +46,6 @@ _METHODS = {
     "delete": "DELETE",
 }
 """By the verbs that RBAC and the metrics have."""
-
-Object = dict[str, Any]
-"""A Kubernetes object as JSON."""
 
 
 class ApiClient:

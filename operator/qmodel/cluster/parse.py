@@ -31,12 +31,16 @@ from qmodel.planner.model import (
     ObservedService,
     Step,
 )
-from qmodel.worker.report import Report
+from qmodel.worker.report import ProgressLine, Report
 
 Object = dict[str, Any]
+"""A Kubernetes object as JSON."""
 
 MAX_MESSAGE_CHARACTERS = 1024
 """Longest termination message that is kept of a container without a report."""
+
+MAX_LINE_CHARACTERS = 1024
+"""Longest line of a log that can be progress."""
 
 MAX_NUMBER = 2**53
 """Largest number of a report: exact in every reader of JSON, and as many bytes are 8 PiB."""
@@ -62,20 +66,23 @@ class Endpoints:
 
 def model(body: Object) -> QuantizedModel | InvalidModel:
     """Return a QuantizedModel, or what is wrong with it."""
-    meta = body["metadata"]
-    known: dict[str, Any] = {
+    known = {**identity(body["metadata"]), "status": stored_status(body.get("status", {}))}
+    try:
+        spec = QuantizedModelSpec.model_validate(body.get("spec"))
+    except ValidationError as error:
+        return InvalidModel(**known, problems=tuple(problems(error, "spec")))
+    return QuantizedModel(**known, spec=spec)
+
+
+def identity(meta: Object) -> dict[str, Any]:
+    """Return which QuantizedModel this is, at which generation, and whether it goes."""
+    return {
         "name": meta["name"],
         "namespace": meta["namespace"],
         "uid": meta["uid"],
         "generation": meta["generation"],
         "deleting": "deletionTimestamp" in meta,
-        "status": stored_status(body.get("status", {})),
     }
-    try:
-        spec = QuantizedModelSpec.model_validate(body.get("spec"))
-    except ValidationError as error:
-        return InvalidModel(**known, problems=tuple(_problems(error)))
-    return QuantizedModel(**known, spec=spec)
 
 
 def stored_status(status: Object) -> QuantizedModelStatus:
@@ -90,10 +97,10 @@ def stored_status(status: Object) -> QuantizedModelStatus:
         return QuantizedModelStatus()
 
 
-def _problems(error: ValidationError) -> Iterator[str]:
-    """Yield each refused field as users write it, and why."""
+def problems(error: ValidationError, *within: str) -> Iterator[str]:
+    """Yield each refused field as users write it, and why; `within` are the fields around it."""
     for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        field = ".".join(str(part) for part in ("spec", *problem["loc"]))
+        field = ".".join(str(part) for part in (*within, *problem["loc"]))
         yield f"{field}: {problem['msg']}"
 
 
@@ -220,6 +227,16 @@ def read_report(message: str) -> Report | None:
             json.loads(message, parse_int=_number, parse_float=_number, parse_constant=_number)
         )
     except (ValueError, RecursionError):
+        return None
+
+
+def progress_line(line: bytes) -> ProgressLine | None:
+    """Return the progress that a line of a log tells; None if it tells none."""
+    if len(line) > MAX_LINE_CHARACTERS or not line.startswith(b"{"):
+        return None
+    try:
+        return ProgressLine.model_validate_json(line)
+    except ValidationError:
         return None
 
 

@@ -9,13 +9,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from pydantic import ValidationError
-
 from qmodel.cluster.client import ApiClient
 from qmodel.cluster.entries import Entry, is_job_pod
 from qmodel.cluster.errors import ApiError
+from qmodel.cluster.parse import progress_line
 from qmodel.cluster.store import Keys, Store
-from qmodel.worker.report import ProgressLine
 
 SETTLE_SECONDS = 5.0
 """A container that ends sooner is never followed."""
@@ -28,8 +26,6 @@ INTERVAL_SECONDS = 10.0
 
 MAX_FOLLOWED = 64
 """Logs that are followed at once."""
-
-MAX_LINE_CHARACTERS = 1024
 
 logger = logging.getLogger(__name__)
 
@@ -97,9 +93,5 @@ class ProgressFollower:
 
 def coarse_percent(line: bytes) -> int | None:
     """Return the progress that a line tells, rounded down to whole steps; None if it tells none."""
-    if len(line) > MAX_LINE_CHARACTERS or not line.startswith(b"{"):
-        return None
-    try:
-        return ProgressLine.model_validate_json(line).percent // POINTS * POINTS
-    except ValidationError:
-        return None
+    found = progress_line(line)
+    return None if found is None else found.percent // POINTS * POINTS

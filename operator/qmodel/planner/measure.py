@@ -15,7 +15,7 @@ from qmodel.planner.accelerator import accelerators
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count, load_of, server_settings, serving_image
-from qmodel.planner.estimates import host_bytes
+from qmodel.planner.estimates import device_bytes, host_bytes
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
@@ -92,6 +92,14 @@ def _estimated_bytes(ctx: Context, source: SourceStatus, artifact: ArtifactStatu
     return host_bytes(ctx.model, source, artifact.weight_bytes, gpu_count(ctx))
 
 
+def _estimated_device_bytes(
+    ctx: Context, source: SourceStatus, artifact: ArtifactStatus
+) -> int | None:
+    """Return the peak of the server on all its GPUs together; None on a CPU."""
+    gpus = gpu_count(ctx)
+    return device_bytes(ctx.model, source, artifact.weight_bytes, gpus) if gpus else None
+
+
 def _image(ctx: Context, source: SourceStatus) -> str:
     """Return the image that serves."""
     images = ctx.observed.installation.images
@@ -158,6 +166,7 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
         engine_env=ENGINES[engine].environment(settings),
         key=serving_key(ctx),
         estimated_peak_bytes=_estimated_bytes(ctx, source, artifact),
+        estimated_device_bytes=_estimated_device_bytes(ctx, source, artifact),
         **found.model_dump(),
     )
     return StageResult(_measured(footprint).verdict, {"footprint": footprint})

@@ -75,6 +75,8 @@ class ScriptedAccess:
         self.error = error
         self.requests: list[dict[str, Any]] = []
         self.read: list[str] = []
+        self.answer: str | None = " Paris.\n"
+        self.ended = "stop"
         self.closed = False
 
     def model(self, namespace: str, name: str) -> QuantizedModel:
@@ -98,7 +100,7 @@ class ScriptedAccess:
 
     def chat(self, _model: QuantizedModel, request: dict[str, Any]) -> dict[str, Any]:
         self.requests.append(request)
-        return {"choices": [{"message": {"content": " Paris.\n"}}]}
+        return {"choices": [{"message": {"content": self.answer}, "finish_reason": self.ended}]}
 
     def files(self, model: QuantizedModel) -> ArtifactFiles:
         self.read.append(model.name)

@@ -6,14 +6,17 @@ from typing import Any, Never
 
 import pytest
 from click.testing import CliRunner
-from kubernetes import client
+from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
+from urllib3 import HTTPConnectionPool
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from browser import samples
 from qmodel.cli import __main__ as program
 from qmodel.cli import access as cluster_access
 from qmodel.cli.durations import duration, parse_duration
-from unit.cli.models import ScriptedAccess, model, status
+from qmodel.cli.errors import told
+from unit.cli.models import SPEC, ScriptedAccess, model, status
 
 
 @pytest.fixture
@@ -35,6 +38,16 @@ def test_chat_asks_once_and_prints_the_answer(access: ScriptedAccess) -> None:
             "temperature": 0,
         }
     ]
+
+
+def test_an_answer_that_was_cut_is_said_beside_it(access: ScriptedAccess) -> None:
+    access.ended = "length"
+    words = ["chat", "smollm2", "Capital?", "-n", "demo", "--max-tokens", "9"]
+    result = CliRunner().invoke(program.cli, words)
+    assert result.stdout == "Paris.\n"
+    assert result.stderr == "The answer was cut after 9 tokens (--max-tokens).\n"
+    access.answer = None
+    assert CliRunner().invoke(program.cli, words).stdout == "\n"
 
 
 def test_chat_with_a_model_that_does_not_serve_says_how_to_follow_it(
@@ -116,6 +129,17 @@ def test_an_unknown_model_is_one_line_on_stderr(
     assert capsys.readouterr().err == ("error: QuantizedModel other in namespace demo: not found\n")
 
 
+@pytest.mark.usefixtures("access")
+@pytest.mark.parametrize(
+    "words",
+    [["report", ""], ["compare", "a", ""], ["watch", ""], ["report", "a", "--namespace", ""]],
+)
+def test_an_empty_name_is_refused(words: list[str]) -> None:
+    result = CliRunner().invoke(program.cli, words)
+    assert result.exit_code == 2
+    assert "it is empty" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("45", 45), ("0.5h", 1800)]
 )
@@ -188,6 +212,62 @@ def test_the_api_servers_own_words_are_kept(
         cluster.model("demo", "smollm2")
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (json.dumps({"kind": "Status", "message": 'models "x" not found'}), "not found$"),
+        ("404 page not found\n", "is the operator installed?"),
+    ],
+)
+def test_a_missing_model_is_told_from_a_missing_operator(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    def refuse(*_: Any) -> Never:
+        raise ApiException(status=404, body=body)
+
+    monkeypatch.setattr(cluster._custom, "get_namespaced_custom_object", refuse)
+    with pytest.raises(cluster_access.AccessError, match=words):
+        cluster.model("demo", "smollm2")
+
+
+def test_a_cluster_that_does_not_answer_is_told_without_the_request() -> None:
+    error = MaxRetryError(HTTPConnectionPool("api"), "/apis", NewConnectionError("api", "refused"))
+    assert str(told(error, "model x")) == "model x: the cluster does not answer (api: refused)"
+
+
+def test_a_model_of_another_version_is_told_by_field(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body: dict[str, Any] = {
+        "metadata": {"name": "x", "namespace": "demo", "uid": "u", "generation": 1},
+        "spec": SPEC | {"unheardOf": 1},
+        "status": {"unheardOf": 1},
+    }
+    monkeypatch.setattr(cluster._custom, "get_namespaced_custom_object", lambda *_: body)
+    assert cluster.model("demo", "x").uid == "u"
+    body["spec"] = SPEC | {"quantization": {"method": "Unheard"}}
+    body["status"] = {"replicas": "many"}
+    with pytest.raises(cluster_access.AccessError) as refused:
+        cluster.model("demo", "x")
+    assert "spec.quantization.method: Input should be" in str(refused.value)
+    assert "; status.replicas: Input should be" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("text", [None, "", "foo: [", "hello", "\0", "kind: Config\n"])
+def test_a_kubeconfig_that_cannot_be_used_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None
+) -> None:
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+    monkeypatch.setattr(config.kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
+    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
+    assert cluster_access.current_namespace() == "default"
+    with pytest.raises(cluster_access.AccessError, match=r"^no cluster: [^\n]+$"):
+        cluster_access.connect()
+
+
 def test_running_containers_are_told_once(
     cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -195,7 +275,10 @@ def test_running_containers_are_told_once(
         "metadata": {"name": "p"},
         "status": {
             "initContainerStatuses": [{"name": "quantize", "state": {"terminated": {}}}],
-            "containerStatuses": [{"name": "evaluate", "state": {"running": {}}}],
+            "containerStatuses": [
+                {"name": "mesh-proxy", "state": {"running": {}}},
+                {"name": "evaluate", "state": {"running": {}}},
+            ],
         },
     }
 
@@ -206,6 +289,21 @@ def test_running_containers_are_told_once(
     monkeypatch.setattr(cluster, "_stream", stream)
     found = list(cluster.running("demo", "uid"))
     assert found == [cluster_access.RunningContainer("p", "evaluate")]
+
+
+def test_a_log_is_read_from_where_it_is_now(
+    cluster: cluster_access.Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def stream(*_: Any, **chosen: Any) -> Iterator[str]:
+        asked.append(chosen)
+        yield "line"
+
+    monkeypatch.setattr(cluster, "_stream", stream)
+    container = cluster_access.RunningContainer("p", "evaluate")
+    assert list(cluster.log("demo", container)) == ["line"]
+    assert asked == [{"container": "evaluate", "tail_lines": cluster_access.LOG_LINES}]
 
 
 def test_an_interrupted_watch_begins_anew(

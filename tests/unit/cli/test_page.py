@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,9 +13,10 @@ from qmodel.cli.page.answers import exchanges
 from qmodel.cli.page.charts.base import NARROW, WIDE
 from qmodel.cli.page.charts.memory import memory as memory_chart
 from qmodel.cli.page.charts.quality import gauge as gauge_chart
-from qmodel.cli.page.memory import Part, bars
+from qmodel.cli.page.memory import Bar, Part, bars, gpu_bars
 from qmodel.cli.page.quality import gauges
 from qmodel.cli.page.subject import Subject
+from qmodel.cli.page.theme import PARTS
 from qmodel.worker.details import LayerError
 from qmodel.worker.parameters import Parameter
 
@@ -22,10 +24,10 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 MIB = samples.MIB
 
 
-def parts(of: Subject) -> dict[str, dict[str, int]]:
+def parts(of: Subject, found: Callable[..., list[Bar]] = bars) -> dict[str, dict[str, int]]:
     return {
         bar.label: {segment.part.name: segment.bytes // MIB for segment in bar.segments}
-        for bar in bars(of.model.status)
+        for bar in found(of.model.status)
     }
 
 
@@ -54,11 +56,68 @@ def test_each_bar_is_split_as_far_as_it_is_known() -> None:
     assert found["Requested"] == {"WEIGHTS": 136, "KV": 90, "UNSPLIT": 44, "MARGIN": 40}
 
 
-def test_memory_of_an_accelerator_counts_with_the_hosts() -> None:
+def test_the_host_of_a_server_on_gpus_is_held_against_the_host_alone() -> None:
+    assert parts(samples.fp8()) == {
+        "Estimated": {"HOST": 2138},
+        "Measured": {"HOST": 2054},
+        "Requested": {"HOST": 2054, "MARGIN": 93},
+    }
+
+
+def test_gpus_are_held_against_what_was_expected_of_gpus() -> None:
+    found = parts(samples.fp8(), gpu_bars)
+    assert found["Unquantized"] == {"WEIGHTS": 256, "KV": 90, "COMPUTE": 126, "OTHER": 827}
+    assert found["Estimated"] == {"WEIGHTS": 138, "KV": 90, "UNSPLIT": 1034}
+    assert found["Measured"] == {"WEIGHTS": 138, "KV": 90, "COMPUTE": 126, "OTHER": 827}
+    assert found["Predicted"] == {"WEIGHTS": 138, "KV": 180, "UNSPLIT": 953}
+    assert gpu_bars(samples.q8().model.status) == []
+
+
+def test_what_llama_cpp_keeps_on_the_host_is_not_counted_on_the_gpu() -> None:
     footprint = samples.q8().model.status.footprint
     assert footprint is not None
-    on_gpu = footprint.model_copy(update={"device_bytes": 100 * MIB})
-    assert parts(changed(samples.q8(), footprint=on_gpu))["Measured"]["OTHER"] == 126
+    split = {"other_bytes": 200 * MIB, "peak_bytes": 240 * MIB, "device_bytes": 700 * MIB}
+    on_gpu = changed(samples.q8(), footprint=footprint.model_copy(update=split))
+    assert parts(on_gpu)["Measured"] == {"WEIGHTS": 40, "HOST": 200}
+    measured = parts(on_gpu, gpu_bars)["Measured"]
+    assert measured == {"WEIGHTS": 96, "KV": 90, "COMPUTE": 18, "OTHER": 496}
+
+
+def test_a_measurement_of_an_older_operator_has_no_estimate_of_gpus() -> None:
+    footprint = samples.fp8().model.status.footprint
+    assert footprint is not None
+    older = footprint.model_copy(update={"estimated_device_bytes": None})
+    found = parts(changed(samples.fp8(), footprint=older), gpu_bars)
+    assert list(found) == ["Unquantized", "Measured", "Predicted"]
+
+
+def test_every_part_of_memory_has_a_colour_of_its_own() -> None:
+    assert set(PARTS) == set(Part)
+    assert len(set(PARTS.values())) == len(PARTS)
+
+
+def test_host_and_gpu_memory_are_compared_apart() -> None:
+    models = [samples.fp8().model, samples.q8().model]
+    found = {
+        line.name: [cell.text for cell in line.cells]
+        for line in comparison.lines(models)
+        if "memory" in line.name.lower()
+    }
+    assert found == {
+        "Host memory, measured": ["2,054 MiB", "270 MiB"],
+        "Host memory, requested": ["2,148 MiB", "310 MiB"],
+        "GPU memory, measured": ["1,181 MiB", ""],
+        "GPU memory, predicted": ["1,271 MiB", ""],
+    }
+    alone = [line.name for line in comparison.lines(models[1:])]
+    assert [name for name in alone if "emory" in name] == ["Memory, measured", "Memory, requested"]
+
+
+def test_tiles_tell_the_hosts_memory_from_that_of_gpus() -> None:
+    tiles = {tile.label: (tile.value, tile.note) for tile in facts.tiles(samples.fp8().model)}
+    assert tiles["Host memory"] == ("2,054 MiB", "limit 2,148 MiB")
+    assert tiles["GPU memory"] == ("1,181 MiB", "on 1 x nvidia.com/gpu")
+    assert "Memory" in {tile.label for tile in facts.tiles(samples.q8().model)}
 
 
 def test_nothing_measured_draws_no_memory() -> None:

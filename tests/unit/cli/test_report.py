@@ -1,7 +1,11 @@
+import io
 from typing import Any
 
+from rich.console import Console
+
+from browser import samples
 from qmodel.cli import report
-from unit.cli.models import model
+from unit.cli.models import failed, model, status
 
 KV = {"fullLayers": 30, "kvHeads": 3, "keyHeadDim": 64, "valueHeadDim": 64}
 SOURCE = {
@@ -83,6 +87,7 @@ STEP = {
     "started": "2026-01-01T00:00:00+00:00",
     "finished": "2026-01-01T00:00:08+00:00",
 }
+READY = status(8)
 WHOLE = {
     "source": SOURCE,
     "artifact": ARTIFACT,
@@ -98,7 +103,7 @@ def values(status: dict[str, Any]) -> dict[str, str]:
 
 
 def test_everything_that_is_known_has_a_line() -> None:
-    assert values(WHOLE) == {
+    assert values(WHOLE | READY) == {
         "Weights before": "269 MB",
         "Weights after": "134 MB",
         "Perplexity ratio": "1.016 ± 0.002",
@@ -114,10 +119,44 @@ def test_everything_that_is_known_has_a_line() -> None:
 
 
 def test_what_is_not_known_yet_is_left_out() -> None:
-    assert values({}) == {}
-    assert list(values({"source": SOURCE})) == ["Weights before"]
+    assert values(READY) == {}
+    assert list(values(READY | {"source": SOURCE})) == ["Weights before"]
+
+
+def test_what_keeps_a_model_from_being_ready_stands_first() -> None:
+    assert list(report.lines(model({}))) == [("State", "New", "no operator has looked at it yet")]
+    below = failed(3, "BelowGate", "perplexity ratio is 1.3")
+    first = next(report.lines(model(below | {"source": SOURCE})))
+    assert first == ("State", "BelowGate", "perplexity ratio is 1.3")
+
+
+def test_notes_are_folded_where_a_terminal_is_narrow() -> None:
+    console = Console(width=36, file=io.StringIO())
+    console.print(report.table(model(READY | {"source": SOURCE})))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "…" not in text
+    assert "usalLM" in text
 
 
 def test_a_source_served_as_it_is_has_no_quality_to_compare() -> None:
     as_it_is = {"revision": "r", "key": "k", "applicable": False}
     assert "Perplexity ratio" not in values(WHOLE | {"evaluation": as_it_is})
+
+
+def test_host_and_gpu_memory_have_lines_of_their_own() -> None:
+    found = {name: rest for name, *rest in report.lines(samples.fp8().model) if "memory" in name}
+    assert found == {
+        "Host memory estimated": ["2,138 MiB", "before it was measured"],
+        "Host memory measured": ["2,054 MiB", "peak at 1 x 4096 tokens: other 2,054 MiB"],
+        "Host memory predicted": ["2,054 MiB", "for 2 x 4096 tokens"],
+        "Host memory requested": ["2148Mi", "request and limit of one server"],
+        "GPU memory estimated": ["1,263 MiB", "before it was measured"],
+        "GPU memory measured": [
+            "1,181 MiB",
+            (
+                "peak at 1 x 4096 tokens: "
+                "weights 138 MiB, KV cache 90 MiB, compute 126 MiB, other 827 MiB"
+            ),
+        ],
+        "GPU memory predicted": ["1,271 MiB", "for 2 x 4096 tokens"],
+    }

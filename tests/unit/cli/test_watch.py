@@ -8,7 +8,7 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.cli.access import RunningContainer
 from qmodel.cli.errors import AccessError
-from qmodel.cli.watch import Exit, Feed, Watch, progress_line
+from qmodel.cli.watch import Exit, Feed, Watch
 from unit.cli.models import ScriptedAccess, failed, model, status
 
 QUANTIZE = RunningContainer("pod", "quantize")
@@ -88,8 +88,3 @@ def test_lines_of_a_log_move_the_bar() -> None:
     assert outcome is Exit.TIMED_OUT
     assert "35%" in text
     assert "blk.3" in text
-
-
-@pytest.mark.parametrize("text", ["", "noise", "{", '{"percent": 3}', '{"step":"a","percent":300}'])
-def test_what_is_no_progress_is_passed_over(text: str) -> None:
-    assert progress_line(text) is None

@@ -122,6 +122,8 @@ def test_llama_cpp_on_a_gpu_has_the_image_that_can_use_it() -> None:
     world.settle()
     assert world.status.sizing is not None
     assert world.status.sizing.device_bytes == 807 * MIB
+    assert world.status.footprint is not None
+    assert (world.status.footprint.estimated_device_bytes or 0) > 600 * MIB
     assert world.status.footprint_summary == "245Mi + 807Mi GPU"
     assert "807Mi of GPU memory" in world.message(ConditionType.SIZED)
 

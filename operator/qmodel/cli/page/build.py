@@ -9,11 +9,12 @@ from datetime import datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from qmodel.api.resource import QuantizedModel
 from qmodel.cli.page import facts, figures, parameters, recipe
 from qmodel.cli.page.answers import Exchange, exchanges
 from qmodel.cli.page.comparison import Line, lines
 from qmodel.cli.page.figures import Figure
-from qmodel.cli.page.memory import bars, measured
+from qmodel.cli.page.memory import GPU, Bar, bars, gpu_bars, host_name, measured, measured_on_gpus
 from qmodel.cli.page.quality import Gauge, gauges
 from qmodel.cli.page.subject import Subject
 from qmodel.cli.page.timing import spans
@@ -46,7 +47,7 @@ class ReportPage:
     tiles: list[facts.Tile]
     asked: list[facts.Fact]
     done: list[facts.Fact]
-    memory: Figure | None
+    memory: dict[str, Figure]
     quality: list[Quality]
     layer: Layer | None
     errors: Figure | None
@@ -63,7 +64,7 @@ class ComparePage:
 
     subjects: list[Subject]
     lines: list[Line]
-    memory: Figure | None
+    memory: dict[str, Figure]
     quality: list[Quality]
     trade: Figure | None
     exchanges: list[Exchange]
@@ -94,14 +95,13 @@ def _rendered(template: str, page: ReportPage | ComparePage, now: datetime) -> s
 
 def _report(subject: Subject) -> ReportPage:
     model, details = subject.model, subject.files.details
-    memory = bars(model.status)
     return ReportPage(
         subject=subject,
         state=facts.state(model),
         tiles=facts.tiles(model),
         asked=facts.asked(model),
         done=facts.done(subject),
-        memory=figures.memory(memory) if memory else None,
+        memory=_memory([model], bars(model.status), gpu_bars(model.status)),
         quality=_quality([subject]),
         layer=_layer(details.example_layer if details else None),
         errors=figures.layer_errors(details) if details else None,
@@ -115,18 +115,26 @@ def _report(subject: Subject) -> ReportPage:
 
 def _compare(subjects: list[Subject]) -> ComparePage:
     models = [subject.model for subject in subjects]
-    memory = [
-        measured(model.status.footprint, model.name) for model in models if model.status.footprint
-    ]
+    found = {each.name: each.status.footprint for each in models if each.status.footprint}
+    on_hosts = [measured(each, name) for name, each in found.items()]
+    on_gpus = [measured_on_gpus(each, name) for name, each in found.items() if each.device_bytes]
     return ComparePage(
         subjects=subjects,
         lines=lines(models),
-        memory=figures.memory(memory) if memory else None,
+        memory=_memory(models, on_hosts, on_gpus),
         quality=_quality(subjects),
         trade=figures.trade(models),
         exchanges=exchanges(subjects),
         recipes={model.name: recipe.manifest(model) for model in models},
     )
+
+
+def _memory(
+    models: Sequence[QuantizedModel], on_hosts: Sequence[Bar], on_gpus: Sequence[Bar]
+) -> dict[str, Figure]:
+    """Return the figures by name, as far as there is something to draw; GPUs hold the model."""
+    found = {GPU: on_gpus, host_name(models): on_hosts}
+    return {name: figures.memory(drawn, name) for name, drawn in found.items() if drawn}
 
 
 def _quality(subjects: Sequence[Subject]) -> list[Quality]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from qmodel.api.resource import QuantizedModel
 from qmodel.cli.durations import duration
 from qmodel.cli.page.facts import recipe, where
+from qmodel.cli.page.memory import GPU, host_name
 from qmodel.cli.page.quality import gauges
 from qmodel.cli.page.timing import spans, total_seconds
 from qmodel.cli.units import mebibytes, megabytes
@@ -39,8 +40,7 @@ def lines(models: Sequence[QuantizedModel]) -> list[Line]:
         _words("Engine", [model.status.engine or "" for model in models]),
         _figures("Weights", models, _weights, lambda count: megabytes(round(count))),
         *_quality(models),
-        _figures("Memory, measured", models, _peak, lambda count: mebibytes(round(count))),
-        _figures("Memory, requested", models, _limit, lambda count: mebibytes(round(count))),
+        *_memory(models),
         _figures("Generation", models, _speed, lambda rate: f"{rate:,.0f} tokens/s", most=True),
         _figures("Prompt", models, _prompt_speed, lambda rate: f"{rate:,.0f} tokens/s", most=True),
         _figures("First token", models, _first_token, lambda seconds: f"{seconds:.2f} s"),
@@ -69,6 +69,18 @@ def _figures(
     return Line(name, tuple(cells))
 
 
+def _memory(models: Sequence[QuantizedModel]) -> Iterator[Line]:
+    """Yield the lines of the host, and of GPUs; what nobody has is left out later."""
+    host = host_name(models)
+    for name, value in (
+        (f"{host}, measured", _peak),
+        (f"{host}, requested", _limit),
+        (f"{GPU}, measured", _gpu_peak),
+        (f"{GPU}, predicted", _gpu_predicted),
+    ):
+        yield _figures(name, models, value, lambda count: mebibytes(round(count)))
+
+
 def _quality(models: Sequence[QuantizedModel]) -> Iterator[Line]:
     """Yield a line a measure; what misses its gate is never the best."""
     found = [{gauge.name: gauge for gauge in gauges(model)} for model in models]
@@ -94,12 +106,19 @@ def _weights(model: QuantizedModel) -> float | None:
 
 
 def _peak(model: QuantizedModel) -> float | None:
-    found = model.status.footprint
-    return found.peak_bytes + found.device_bytes if found else None
+    return model.status.footprint.peak_bytes if model.status.footprint else None
 
 
 def _limit(model: QuantizedModel) -> float | None:
     return model.status.sizing.memory_bytes if model.status.sizing else None
+
+
+def _gpu_peak(model: QuantizedModel) -> float | None:
+    return (model.status.footprint.device_bytes or None) if model.status.footprint else None
+
+
+def _gpu_predicted(model: QuantizedModel) -> float | None:
+    return (model.status.sizing.device_bytes or None) if model.status.sizing else None
 
 
 def _speed(model: QuantizedModel) -> float | None:

@@ -15,6 +15,8 @@ from qmodel.api.methods import (
 from qmodel.api.quantization import Quantization
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.source import Source
+from qmodel.api.status import QuantizedModelStatus
+from qmodel.cli.page.memory import GPU, host_name
 from qmodel.cli.page.quality import gauges
 from qmodel.cli.page.subject import Subject
 from qmodel.cli.units import mebibytes, megabytes
@@ -181,6 +183,16 @@ def _tiles(model: QuantizedModel) -> Iterator[Tile]:
     if found is not None:
         limit = status.sizing.memory_bytes if status.sizing else None
         note = f"limit {mebibytes(limit)}" if limit else "measured under full load"
-        yield Tile("Memory", mebibytes(found.peak_bytes + found.device_bytes), note)
+        yield Tile(host_name([model]), mebibytes(found.peak_bytes), note)
+        if found.device_bytes:
+            yield Tile(GPU, mebibytes(found.device_bytes), _gpus(status))
         first = f"first token after {found.first_token_seconds:.2f} s"
         yield Tile("Generation", f"{found.tokens_per_second:.0f} tokens/s", first)
+
+
+def _gpus(status: QuantizedModelStatus) -> str:
+    """Return which GPUs one server has."""
+    chosen = status.accelerator
+    if chosen is None or not chosen.count:
+        return "of all its GPUs"
+    return f"on {chosen.count} x {chosen.resource_name}"

@@ -39,8 +39,8 @@ class Figure:
     """What each colour stands for."""
 
 
-def memory(bars: Sequence[Bar]) -> Figure:
-    """Return the memory of servers."""
+def memory(bars: Sequence[Bar], name: str) -> Figure:
+    """Return the memory of servers, of the host or of GPUs as the name says."""
     rows = [
         (bar.label, segment.part.value, mebibytes(segment.bytes), bar.note)
         for bar in bars
@@ -48,7 +48,7 @@ def memory(bars: Sequence[Bar]) -> Figure:
     ]
     sums = ", ".join(f"{bar.label} {mebibytes(bar.bytes)}" for bar in bars)
     drawn = picture(partial(memory_chart.memory, bars))
-    said = f"Memory of one server: {sums}."
+    said = f"{name} of one server: {sums}."
     return Figure(drawn, said, ("Bar", "Part", "Memory", "Note"), rows, memory_chart.colours(bars))
 
 

@@ -1,9 +1,17 @@
-"""Memory of one server as stacked bars: what it would have taken, was thought to take, takes."""
+"""Memory of one server as stacked bars: what it would have taken, was thought to take, takes.
 
+Memory of the host and of GPUs are never added: each has its own bars, and its own scale.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import FootprintStatus, QuantizedModelStatus, Sizing
+
+GPU = "GPU memory"
+_BEFORE = "before anything was measured"
 
 
 class Part(StrEnum):
@@ -14,6 +22,8 @@ class Part(StrEnum):
     COMPUTE = "Activations"
     OTHER = "Rest"
     UNSPLIT = "Activations and rest"
+    HOST = "Processes and loading"
+    """Of a server on GPUs."""
     MARGIN = "Margin"
 
 
@@ -39,56 +49,136 @@ class Bar:
         return sum(segment.bytes for segment in self.segments)
 
 
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Measured memory of the host, or of all GPUs together, by what it is taken for; in bytes."""
+
+    weights: int
+    kv: int
+    compute: int
+    other: int
+
+
+def on_host(found: FootprintStatus) -> Split:
+    """Return the parts of the host's peak: all parts, unless layers lie on GPUs.
+
+    Of these, llama.cpp keeps embeddings on the host, and buffers that are small beside them: what
+    it has there counts as weights first.
+    """
+    weights, kv, compute = found.weights_bytes, found.kv_bytes, found.compute_bytes
+    if found.device_bytes:
+        buffers = max(0, found.peak_bytes - found.other_bytes)
+        weights, kv = min(weights, buffers), 0
+        compute = min(compute, buffers - weights)
+    return Split(weights, kv, compute, max(0, found.peak_bytes - weights - kv - compute))
+
+
+def on_gpus(found: FootprintStatus) -> Split:
+    """Return the parts of the peak on GPUs: what the host does not have."""
+    host = on_host(found)
+    weights, kv = found.weights_bytes - host.weights, found.kv_bytes - host.kv
+    compute = found.compute_bytes - host.compute
+    return Split(weights, kv, compute, max(0, found.device_bytes - weights - kv - compute))
+
+
+def host_name(models: Sequence[QuantizedModel]) -> str:
+    """Return how the host's memory is called: by that name only where there are GPUs beside it."""
+    footprints = (model.status.footprint for model in models)
+    return "Host memory" if any(found and found.device_bytes for found in footprints) else "Memory"
+
+
 def bars(status: QuantizedModelStatus) -> list[Bar]:
-    """Return the bars that status has figures for, in the order in which they were found out."""
-    found, source, artifact = status.footprint, status.source, status.artifact
+    """Return the host's bars, those that status has figures for in the order of their finding."""
+    found, source = status.footprint, status.source
     if found is None or source is None:
         return []
-    stored = artifact.weight_bytes if artifact is not None else found.weights_bytes
-    unquantized = _measured(found, source.weight_bytes)
-    made = [
-        Bar("Unquantized", unquantized, "computed: the same server with the source's weights"),
-        Bar("Estimated", _estimated(found, stored), "before anything was measured"),
-        measured(found, "Measured"),
-    ]
+    made = [] if found.device_bytes else [_unquantized(on_host(found), source.weight_bytes)]
+    made += [Bar("Estimated", _estimated(found, status), _BEFORE), measured(found, "Measured")]
     if status.sizing is not None:
         made.append(Bar("Requested", _requested(found, status.sizing), "request and limit"))
     return made
 
 
+def gpu_bars(status: QuantizedModelStatus) -> list[Bar]:
+    """Return the bars of all GPUs together; none on a CPU."""
+    found, source = status.footprint, status.source
+    if found is None or source is None or not found.device_bytes:
+        return []
+    return list(_gpu_bars(found, status, source.weight_bytes))
+
+
+def _gpu_bars(
+    found: FootprintStatus, status: QuantizedModelStatus, source_bytes: int
+) -> Iterator[Bar]:
+    parts, sizing = on_gpus(found), status.sizing
+    yield _unquantized(parts, source_bytes)
+    if found.estimated_device_bytes is not None:
+        stored = _stored(found, status)
+        estimated = _with_rest(found.estimated_device_bytes, stored, found.kv_bytes)
+        yield Bar("Estimated", _segments(*estimated), _BEFORE)
+    yield measured_on_gpus(found, "Measured")
+    if sizing is not None and sizing.device_bytes:
+        predicted = _with_rest(sizing.device_bytes, parts.weights, sizing.kv_bytes)
+        note = f"for {_load(sizing)}; GPUs are requested whole"
+        yield Bar("Predicted", _segments(*predicted), note)
+
+
 def measured(found: FootprintStatus, label: str) -> Bar:
-    """Return the peak of the real server under full load."""
-    load = f"peak with {found.concurrency} x {found.context_length:,} tokens"
-    return Bar(label, _measured(found, found.weights_bytes), load)
+    """Return the peak of the real server under full load, on the host."""
+    rest = Part.HOST if found.device_bytes else Part.OTHER
+    return Bar(label, _measured(on_host(found), rest), f"peak with {_load(found)}")
 
 
-def _measured(found: FootprintStatus, weights_bytes: int) -> tuple[Segment, ...]:
-    """Return the measured parts with those weights; host and accelerator together."""
-    known = found.weights_bytes + found.kv_bytes + found.compute_bytes
-    peak = found.peak_bytes + found.device_bytes
+def measured_on_gpus(found: FootprintStatus, label: str) -> Bar:
+    """Return the same on all its GPUs together."""
+    return Bar(label, _measured(on_gpus(found), Part.OTHER), f"peak with {_load(found)}")
+
+
+def _load(of: FootprintStatus | Sizing) -> str:
+    return f"{of.concurrency} x {of.context_length:,} tokens"
+
+
+def _unquantized(parts: Split, source_bytes: int) -> Bar:
+    """Return what was measured, with the weights as the source stores them."""
+    whole = Split(source_bytes, parts.kv, parts.compute, parts.other)
+    note = "computed: the same server with the source's weights"
+    return Bar("Unquantized", _measured(whole, Part.OTHER), note)
+
+
+def _measured(parts: Split, rest: Part) -> tuple[Segment, ...]:
     return _segments(
-        (Part.WEIGHTS, weights_bytes),
-        (Part.KV, found.kv_bytes),
-        (Part.COMPUTE, found.compute_bytes),
-        (Part.OTHER, max(0, peak - known)),
+        (Part.WEIGHTS, parts.weights),
+        (Part.KV, parts.kv),
+        (Part.COMPUTE, parts.compute),
+        (rest, parts.other),
     )
 
 
-def _estimated(found: FootprintStatus, stored: int) -> tuple[Segment, ...]:
-    """Return the estimate; status keeps its sum, and the cache is counted, not estimated."""
-    rest = max(0, found.estimated_peak_bytes - stored - found.kv_bytes)
-    return _segments((Part.WEIGHTS, stored), (Part.KV, found.kv_bytes), (Part.UNSPLIT, rest))
+def _stored(found: FootprintStatus, status: QuantizedModelStatus) -> int:
+    return status.artifact.weight_bytes if status.artifact is not None else found.weights_bytes
+
+
+def _estimated(found: FootprintStatus, status: QuantizedModelStatus) -> tuple[Segment, ...]:
+    """Return the host's estimate; status keeps its sum, and the cache is counted, not estimated."""
+    if found.device_bytes:
+        return _segments((Part.HOST, found.estimated_peak_bytes))
+    stored = _stored(found, status)
+    return _segments(*_with_rest(found.estimated_peak_bytes, stored, found.kv_bytes))
 
 
 def _requested(found: FootprintStatus, sizing: Sizing) -> tuple[Segment, ...]:
     """Return the prediction for the asked context and concurrency, and its margin."""
-    rest = sizing.predicted_peak_bytes - found.weights_bytes - sizing.kv_bytes
-    return _segments(
-        (Part.WEIGHTS, found.weights_bytes),
-        (Part.KV, sizing.kv_bytes),
-        (Part.UNSPLIT, max(0, rest)),
-        (Part.MARGIN, max(0, sizing.memory_bytes - sizing.predicted_peak_bytes)),
-    )
+    predicted = sizing.predicted_peak_bytes
+    margin = (Part.MARGIN, max(0, sizing.memory_bytes - predicted))
+    if found.device_bytes:
+        return _segments((Part.HOST, predicted), margin)
+    return _segments(*_with_rest(predicted, found.weights_bytes, sizing.kv_bytes), margin)
+
+
+def _with_rest(whole: int, weights: int, kv: int) -> list[tuple[Part, int]]:
+    """Return a sum of which weights and cache are known."""
+    rest = max(0, whole - weights - kv)
+    return [(Part.WEIGHTS, weights), (Part.KV, kv), (Part.UNSPLIT, rest)]
 
 
 def _segments(*parts: tuple[Part, int]) -> tuple[Segment, ...]:

@@ -19,6 +19,7 @@ PARTS = {
     Part.COMPUTE: "var(--compute)",
     Part.OTHER: "var(--other)",
     Part.UNSPLIT: "var(--unsplit)",
+    Part.HOST: "var(--host)",
     Part.MARGIN: "var(--margin)",
 }
 
