@@ -53,7 +53,7 @@ def _make(task: QuantizeTask, progress: Progress) -> Artifact:
         return stored.model_copy(update={"reused": True})
     started = time.monotonic()
     if task.keep_revisions is not None:
-        make_room(directory, task.keep_revisions, Path(task.source_directory).name)
+        make_room(directory.parent, task.keep_revisions, Path(task.source_directory).name)
     with staged(directory) as folder:
         facts, found = _fill(task, folder, progress)
         manifest = write_manifest(folder, facts)

@@ -7,40 +7,39 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from qmodel.worker.errors import SourceInvalid
-from qmodel.worker.files import PARTIAL, remove
+from qmodel.worker.files import PARTIAL, lock_of, remove
 from qmodel.worker.manifest import MANIFEST
 
+_BASES = ".base"
+_SOURCES = "sources"
 _LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 
 
 def base_store(artifact: Path) -> Path:
     """Return the folder of converted, unquantized models beside an artifact's folder."""
-    return artifact.parent / ".base"
+    return artifact.parent / _BASES
 
 
-def source_store(artifact: Path) -> Path:
-    """Return the folder of fetched sources beside an artifact's folder."""
-    return artifact.parent / "sources"
-
-
-def make_room(artifact: Path, keep_revisions: Sequence[str], source: str) -> None:
+def make_room(volume: Path, keep_revisions: Sequence[str], source: str) -> None:
     """Remove the sources, artifacts, conversions and leftovers that nothing needs any more.
+
+    What a step that was interrupted has of the source stays: it goes on from there.
 
     Parameters
     ----------
-    artifact
-        Folder of the artifact to be made.
+    volume
+        Where they lie.
     keep_revisions
-        Other artifacts that must stay.
+        Artifacts that must stay.
     source
         Name of the source's folder; it and its conversion stay.
     """
-    kept = {artifact.name, *keep_revisions}
-    for folder in _entries(artifact.parent):
-        if folder.name.removesuffix(PARTIAL) not in kept and _is_artifact(folder):
+    for folder in _entries(volume):
+        if folder.name.removesuffix(PARTIAL) not in keep_revisions and _is_artifact(folder):
             remove(folder)
-    for folder in [*_entries(base_store(artifact)), *_entries(source_store(artifact))]:
-        if folder.name != source:
+    kept = {source, source + PARTIAL, lock_of(volume / source).name}
+    for folder in [*_entries(volume / _BASES), *_entries(volume / _SOURCES)]:
+        if folder.name not in kept:
             remove(folder)
 
 

@@ -21,17 +21,21 @@ def test_room_is_made_of_what_nothing_needs(tmp_path: Path) -> None:
         artifact(tmp_path, revision)
     for leftover in ("sources", "lost+found", "crashed.partial", "new.partial"):
         (tmp_path / leftover).mkdir()
-    for source in ("current", "former"):
+    for source in ("current", "former", "former.partial", "current.partial"):
         (base_store(tmp_path / "new") / source).mkdir(parents=True)
-    make_room(tmp_path / "new", ["serving"], "current")
+        (tmp_path / "sources" / source).mkdir()
+    for lock in (".current.lock", ".former.lock"):
+        (tmp_path / "sources" / lock).touch()
+    make_room(tmp_path, ["serving", "new"], "current")
     assert names(tmp_path) == {
         "serving", "new", "sources", "lost+found", "new.partial", ".base"
     }  # fmt: skip
-    assert names(tmp_path / ".base") == {"current"}
+    assert names(tmp_path / ".base") == {"current", "current.partial"}
+    assert names(tmp_path / "sources") == {"current", "current.partial", ".current.lock"}
 
 
 def test_room_on_an_empty_volume(tmp_path: Path) -> None:
-    make_room(tmp_path / "missing" / "new", [], "current")
+    make_room(tmp_path / "missing", [], "current")
 
 
 def test_a_linked_model_takes_no_second_copy(tmp_path: Path) -> None:
