@@ -13,12 +13,11 @@ from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
 from qmodel.api.base import GROUP, KIND, VERSION
-from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.serving import PodTemplate
+from qmodel.api.serving import AccessMode, PodTemplate
 from qmodel.cli.artifact import ArtifactFiles, unpack
 from qmodel.cli.errors import NOT_FOUND, AccessError, told
-from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
+from qmodel.naming import child_name
 from qmodel.resources.metadata import child_labels
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,
@@ -27,6 +26,7 @@ from qmodel.resources.pod import (
     container,
     pod_spec,
     resources,
+    stay_together,
 )
 from qmodel.worker.task import ARTIFACTS
 
@@ -106,8 +106,9 @@ def _spec(model: QuantizedModel, directory: str) -> dict[str, Any]:
     )
     spec["restartPolicy"] = "Never"
     add_wanted(spec, wanted)
-    affinity = {"affinity": _beside_the_server(model)} if _serves(model) else {}
-    return {**spec, **affinity, "activeDeadlineSeconds": DEADLINE_SECONDS}
+    if model.spec.storage.access_mode is not AccessMode.READ_WRITE_MANY:
+        stay_together(spec, model.uid)
+    return {**spec, "activeDeadlineSeconds": DEADLINE_SECONDS}
 
 
 def _template(model: QuantizedModel) -> PodTemplate:
@@ -116,19 +117,6 @@ def _template(model: QuantizedModel) -> PodTemplate:
     if rollout is not None:
         return rollout.pod_template
     return model.spec.serving.pod_template or PodTemplate()
-
-
-def _beside_the_server(model: QuantizedModel) -> dict[str, Any]:
-    """Return what puts the pod on a server's node, where a ReadWriteOnce volume is attached."""
-    term = {
-        "labelSelector": {"matchLabels": {MODEL_UID_LABEL: model.uid, **SERVER_LABELS}},
-        "topologyKey": "kubernetes.io/hostname",
-    }
-    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-
-
-def _serves(model: QuantizedModel) -> bool:
-    return model.status.is_true(ConditionType.AVAILABLE) and bool(model.status.replicas)
 
 
 def _image(model: QuantizedModel) -> str:

@@ -21,6 +21,7 @@ from qmodel.resources.pod import (
     pod_spec,
     resources,
     shared_memory,
+    stay_together,
 )
 from qmodel.resources.types import Container, Deployment, Labels, PodSpec, Probe, VolumeMount
 from qmodel.worker.task import ARTIFACTS
@@ -74,11 +75,11 @@ def _template(model: QuantizedModel, rollout: Rollout, labels: Labels) -> types.
             "labels": {**(wanted.labels or {}), **labels},
             "annotations": {**(wanted.annotations or {}), MODEL_ANNOTATION: model.name},
         },
-        "spec": _pod(rollout),
+        "spec": _pod(model, rollout),
     }
 
 
-def _pod(rollout: Rollout) -> PodSpec:
+def _pod(model: QuantizedModel, rollout: Rollout) -> PodSpec:
     """Return the pod: the artifact is verified before the server reads a byte of it."""
     wanted = rollout.pod_template
     engine = ENGINES[rollout.engine]
@@ -94,6 +95,8 @@ def _pod(rollout: Rollout) -> PodSpec:
     )
     spec["terminationGracePeriodSeconds"] = engine.grace_seconds
     add_wanted(spec, wanted)
+    if model.spec.storage.is_on_one_node:
+        stay_together(spec, model.uid)
     return spec
 
 
