@@ -29,6 +29,7 @@ from qmodel.planner.step import StepPlan
 from qmodel.planner.storage import forgetting, noting_growth
 from qmodel.sizing.bounds import quality_bounds
 from qmodel.sizing.processors import threads
+from qmodel.worker.recipe_words import in_words
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import (
     EVALUATION_FILE,
@@ -150,8 +151,7 @@ def _doing(ctx: Context, *, quantizing: bool) -> str:
     spec = ctx.model.spec.quantization
     if spec.method is Method.NONE:
         return "taking the source as it is"
-    kind = spec.gguf_options.type if spec.method is Method.GGUF else spec.method
-    return f"making {kind} of revision {ctx.revision}"
+    return f"making {in_words(recipe(spec))}, of revision {ctx.revision}"
 
 
 def _job(ctx: Context, source: SourceStatus, attempt: tuple[str, int, int, str]) -> WantJob:

@@ -9,11 +9,12 @@ import pytest
 from sparse_models import write_model
 
 from qmodel.api.methods import Backend
-from qmodel.worker import companions, model_card, quantize
+from qmodel.worker import companions, quantize
 from qmodel.worker.backends import registry
 from qmodel.worker.errors import ArtifactDamaged, EngineFailed, SourceInvalid
 from qmodel.worker.manifest import verify
 from qmodel.worker.progress import Progress
+from qmodel.worker.recipe_words import in_words
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import QuantizeTask, Recipe
 
@@ -186,6 +187,7 @@ def test_an_altered_companion_is_found(tmp_path: Path, source: Path) -> None:
             "GPTQ, 4 bits, one group a row, symmetric, by activation order",
         ),
         ({"method": "BitsAndBytes", "bitsAndBytes": {}}, "bitsandbytes NF4, double quantization"),
+        ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}}, "bitsandbytes INT8"),
         (
             {"method": "GGUF", "gguf": {"type": "Q2_K_S", "importanceMatrix": True}},
             "GGUF Q2_K_S, with an importance matrix",
@@ -195,7 +197,7 @@ def test_an_altered_companion_is_found(tmp_path: Path, source: Path) -> None:
     ],
 )
 def test_a_recipe_in_words(recipe: dict[str, Any], words: str) -> None:
-    assert model_card.described(Recipe.model_validate(recipe)) == words
+    assert in_words(Recipe.model_validate(recipe)) == words
 
 
 def test_every_backend_has_a_module() -> None:
