@@ -31,7 +31,7 @@ from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.provenance import PROVENANCE
 from qmodel.worker.report import Artifact
 from qmodel.worker.resources import peak_bytes
-from qmodel.worker.store import link_model, make_room, source_gguf
+from qmodel.worker.store import link, make_room, source_gguf
 from qmodel.worker.task import QuantizeTask
 
 REPORT = "report.json"
@@ -104,7 +104,7 @@ def _link_source(task: QuantizeTask, folder: Path) -> None:
     source = Path(task.source_directory)
     model = source_gguf(source)
     if model is not None:
-        link_model(model, folder)
+        link(model, folder / model.name)
     else:
         companions.link_folder(source, folder)
         adopted_config.complete(folder)

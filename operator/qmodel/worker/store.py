@@ -1,7 +1,6 @@
 """What lies on the model's volume: artifacts by revision, and conversions that steps share."""
 
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,6 @@ from qmodel.worker.manifest import MANIFEST
 
 _BASES = ".base"
 _SOURCES = "sources"
-_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
 
 
 def base_store(artifact: Path) -> Path:
@@ -43,19 +41,6 @@ def make_room(volume: Path, keep_revisions: Sequence[str], source: str) -> None:
             remove(folder)
 
 
-def link_model(model: Path, folder: Path) -> str:
-    """Put a model's files into `folder`, without taking their bytes twice where possible.
-
-    Returns
-    -------
-    str
-        Name of the file to load.
-    """
-    for part in model_parts(model):
-        link(part, folder / part.name)
-    return model.name
-
-
 def link(path: Path, target: Path) -> None:
     """Make a file appear at a second place, taking its bytes twice only where it must be."""
     try:
@@ -65,7 +50,7 @@ def link(path: Path, target: Path) -> None:
 
 
 def source_gguf(source: Path) -> Path | None:
-    """Return the GGUF file of a source, the first one of a split model, or None.
+    """Return the GGUF file of a source, or None.
 
     Raises
     ------
@@ -73,20 +58,11 @@ def source_gguf(source: Path) -> Path | None:
         If there are several models.
     """
     found = sorted(source.glob("*.gguf"))
-    firsts = [file for file in found if not _LATER_PART.search(file.name)]
-    if len(firsts) > 1:
-        names = ", ".join(file.name for file in firsts)
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
         message = f"the source holds several GGUF models ({names}): name one in spec.source"
         raise SourceInvalid(message)
-    return firsts[0] if firsts else None
-
-
-def model_parts(model: Path) -> list[Path]:
-    """Return all files of a model, which may be split."""
-    split = re.fullmatch(r"(.+)-00001-of-(\d{5})\.gguf", model.name)
-    if split is None:
-        return [model]
-    return sorted(model.parent.glob(f"{split[1]}-?????-of-{split[2]}.gguf"))
+    return found[0] if found else None
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from qmodel.worker.manifest import write_manifest
-from qmodel.worker.store import base_store, link_model, make_room, model_parts
+from qmodel.worker.store import base_store, link, make_room
 
 
 def artifact(volume: Path, revision: str) -> Path:
@@ -38,16 +38,7 @@ def test_room_on_an_empty_volume(tmp_path: Path) -> None:
     make_room(tmp_path / "missing", [], "current")
 
 
-def test_a_linked_model_takes_no_second_copy(tmp_path: Path) -> None:
+def test_a_linked_file_takes_no_second_copy(tmp_path: Path) -> None:
     model = artifact(tmp_path, "source") / "model.gguf"
-    target = tmp_path / "target"
-    target.mkdir()
-    assert link_model(model, target) == "model.gguf"
-    assert (target / "model.gguf").samefile(model)
-
-
-def test_a_split_model_is_linked_whole(tmp_path: Path) -> None:
-    parts = [tmp_path / f"m-{number:05}-of-00002.gguf" for number in (1, 2)]
-    for part in [*parts, tmp_path / "other-00001-of-00003.gguf"]:
-        part.write_bytes(b"GGUF")
-    assert model_parts(parts[0]) == parts
+    link(model, tmp_path / "target")
+    assert (tmp_path / "target").samefile(model)

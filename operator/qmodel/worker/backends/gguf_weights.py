@@ -11,7 +11,6 @@ sys.path.append(f"{os.environ.get('QMODEL_LLAMACPP_HOME', '/opt/llama')}/convert
 import gguf
 
 from qmodel.worker.quality.pair import Rows, rows_at_once
-from qmodel.worker.store import model_parts
 
 
 class StoredWeights:
@@ -20,12 +19,11 @@ class StoredWeights:
     Parameters
     ----------
     model
-        GGUF file, the first one of a split model.
+        GGUF file.
     """
 
     def __init__(self, model: Path) -> None:
-        readers = [gguf.GGUFReader(path) for path in model_parts(model)]
-        self._tensors = {tensor.name: tensor for reader in readers for tensor in reader.tensors}
+        self._tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(model).tensors}
 
     def blocks(self, name: str) -> Iterator[Rows]:
         """Yield a weight's rows in order.
