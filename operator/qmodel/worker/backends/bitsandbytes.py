@@ -22,8 +22,6 @@ from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
-_READABLE = 0o644
-"""transformers makes files that only their owner may read; a server has another user."""
 _M_MMAP_THRESHOLD = -3
 """glibc's name for the size from which a block is mapped by itself."""
 _MAPPED_BYTES = 64 << 10
@@ -138,13 +136,11 @@ def _skipped(source: Path, recipe: Recipe) -> list[str]:
 
 
 def _finish(source: Path, out: Path) -> None:
-    """Let others read the files, and keep the source's own config beside the quantization's.
+    """Keep the source's own config beside the quantization's.
 
     A config that transformers 5 wrote is misread by 4: it takes another base for the rotary
     embedding, without a word.
     """
-    for path in out.glob("*.safetensors"):
-        path.chmod(_READABLE)
     written = json.loads((out / "config.json").read_bytes())
     config = json.loads((source / "config.json").read_bytes())
     config["quantization_config"] = written["quantization_config"]

@@ -93,8 +93,6 @@ def save(
         force_contiguous=True,
         shared_tensors_to_discard=model._tied_weights_keys,  # noqa: SLF001  as the library saves
     )
-    for shard in out.glob("*.safetensors"):
-        shard.chmod(0o644)  # the library leaves them to their owner; another user may serve
     config = json.loads((source / "config.json").read_bytes())
     config["dtype" if "dtype" in config else "torch_dtype"] = "float16"
     config["quantization_config"] = dict(quantization)
