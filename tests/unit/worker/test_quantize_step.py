@@ -56,6 +56,9 @@ def source(tmp_path: Path) -> Path:
 class Library:
     """Stands for a library that writes weights, and alters the tokenizer beside them."""
 
+    takes_samples = False
+    makes_folder = True
+
     def quantize(self, _recipe: Recipe, _source: Path, out: Path, *_: object) -> None:
         write_model(out)
         (out / "tokenizer.json").write_text('{"altered": true}')
@@ -143,6 +146,20 @@ def test_an_artifact_says_where_it_came_from(tmp_path: Path) -> None:
     assert "license: apache-2.0\n---\n\n# owner/name, FP8\n" in card
     assert "vllm serve ." in card
     assert "| library | 1.0 |" in card
+
+
+@pytest.mark.usefixtures("source", "library")
+def test_samples_are_drawn_only_for_a_backend_that_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    monkeypatch.setattr(quantize, "_samples", lambda *_: drawn.append("samples"))
+    recipe = {**FP8, "calibration": {"samples": 8}}
+    run(task(tmp_path, recipe))
+    assert drawn == []
+    monkeypatch.setattr(Library, "takes_samples", True)
+    run(task(tmp_path, recipe, directory=str(tmp_path / "another")))
+    assert drawn == ["samples"]
 
 
 @pytest.mark.usefixtures("library")

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from qmodel.api.methods import BitsAndBytesOptions, BitsAndBytesType
-from qmodel.worker.backends import CalibrationSet, group_sizes
+from qmodel.worker.backends import group_sizes
 from qmodel.worker.backends.library_errors import library_errors
 from qmodel.worker.backends.torch_loading import LOCAL
 from qmodel.worker.errors import UnsupportedModel
@@ -30,12 +30,15 @@ _MAPPED_BYTES = 64 << 10
 class BitsAndBytes:
     """Makes artifacts that transformers and vLLM load with bitsandbytes."""
 
+    takes_samples = False
+    makes_folder = True
+
     def quantize(
         self,
         recipe: Recipe,
         source: Path,
         out: Path,
-        calibration: CalibrationSet | None,
+        _samples: None,
         threads: int,
         progress: Progress | ProgressPart,
     ) -> None:
@@ -48,7 +51,6 @@ class BitsAndBytes:
         EngineFailed
             If the library fails.
         """
-        del calibration
         torch.set_num_threads(threads)
         _give_back_what_is_freed()
         options = recipe.bits_and_bytes or BitsAndBytesOptions()

@@ -8,7 +8,6 @@ from pydantic import JsonValue
 
 from qmodel.api.gguf import GGUFOptions
 from qmodel.worker.backends import (
-    CalibrationSet,
     gguf_conversion,
     gguf_quantizer,
     importance_matrix,
@@ -24,21 +23,22 @@ from qmodel.worker.task import Recipe
 class LlamaCpp:
     """Makes GGUF files."""
 
+    takes_samples = False
+    makes_folder = False
+
     def quantize(
         self,
         recipe: Recipe,
         source: Path,
         out: Path,
-        calibration: CalibrationSet | None,
+        _samples: None,
         threads: int,
         progress: Progress | ProgressPart,
     ) -> None:
         """Write one GGUF file into the folder `out`.
 
-        An importance matrix is computed from a text, which `out` keeps: `calibration`, samples in
-        tokens, is of no use here.
+        An importance matrix is computed from a text, which `out` keeps.
         """
-        del calibration
         options = recipe.gguf or GGUFOptions()
         base = self.base(source, base_store(out), progress.part(0.0, 0.35))
         matrix, begun = None, 0.35

@@ -56,6 +56,9 @@ _LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 class LLMCompressor:
     """Writes checkpoints that vLLM and transformers load by their own config."""
 
+    takes_samples = True
+    makes_folder = True
+
     def quantize(
         self,
         recipe: Recipe,
