@@ -10,6 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
+
 import torch
 from pydantic import JsonValue
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
@@ -17,7 +20,6 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, P
 from qmodel.api.methods import BitsAndBytesOptions, BitsAndBytesType
 from qmodel.worker.backends import group_sizes
 from qmodel.worker.backends.library_errors import library_errors
-from qmodel.worker.backends.torch_loading import LOCAL
 from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe

@@ -1,12 +1,13 @@
 """The weights of GGUF files as plain arrays, by llama.cpp's own Python package."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from qmodel.worker.backends.tools import LLAMA_HOME  # isort: skip
+
 # The image keeps the package beside the converter, of the same version.
-sys.path.append(f"{os.environ.get('QMODEL_LLAMACPP_HOME', '/opt/llama')}/convert/gguf-py")
+sys.path.append(str(LLAMA_HOME / "convert/gguf-py"))
 
 import gguf
 

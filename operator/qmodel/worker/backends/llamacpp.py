@@ -14,6 +14,7 @@ from qmodel.worker.backends import (
 )
 from qmodel.worker.backends.importance_matrix import Matrix
 from qmodel.worker.backends.llama_model import LlamaModel
+from qmodel.worker.backends.tools import LLAMA_HOME
 from qmodel.worker.calibration import TEXT_FILE, calibration_text
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.store import base_store
@@ -73,7 +74,7 @@ class LlamaCpp:
         with self.open(base, threads, mapped=True) as model:
             text = calibration_text(model, user_file)
         (out / TEXT_FILE).write_text(text, encoding="utf-8")
-        tool, scratch = gguf_conversion.HOME / "bin" / "llama-imatrix", out / ".importance-matrix"
+        tool, scratch = LLAMA_HOME / "bin" / "llama-imatrix", out / ".importance-matrix"
         try:
             return importance_matrix.compute(
                 tool, base, out / TEXT_FILE, scratch, threads, progress
