@@ -25,7 +25,7 @@ from qmodel.api.status import QuantizedModelStatus
 from qmodel.cli import volume
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.errors import AccessError, AccessInterruptedError, told
-from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
+from qmodel.naming import HTTP_PORT_NAME, MODEL_UID_LABEL, STEP_LABEL, child_name
 
 CHAT_SECONDS = 300
 RECONNECTS = 30
@@ -162,7 +162,7 @@ class Cluster:
 
         Works wherever kubectl works: the Service needs no address outside the cluster.
         """
-        service = f"{child_name(model.name)}:http"
+        service = f"{child_name(model.name)}:{HTTP_PORT_NAME}"
         words = self._api.param_serialize(
             "POST",
             f"/api/v1/namespaces/{model.namespace}/services/{service}/proxy/v1/chat/completions",

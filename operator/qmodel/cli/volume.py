@@ -12,13 +12,12 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
-from qmodel.api.base import GROUP, KIND, VERSION
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import AccessMode, PodTemplate
 from qmodel.cli.artifact import ArtifactFiles, unpack
 from qmodel.cli.errors import NOT_FOUND, AccessError, told
-from qmodel.naming import child_name
-from qmodel.resources.metadata import child_labels
+from qmodel.naming import child_name, volume_name
+from qmodel.resources.metadata import child_labels, owner
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,
     add_wanted,
@@ -28,7 +27,7 @@ from qmodel.resources.pod import (
     resources,
     stay_together,
 )
-from qmodel.worker.task import ARTIFACTS
+from qmodel.worker.task import ARTIFACTS, artifact_directory
 
 CONTAINER = "show"
 MEMORY_BYTES = 256 * 2**20
@@ -77,18 +76,9 @@ def pod(model: QuantizedModel) -> dict[str, Any]:
         "metadata": {
             "generateName": f"{child_name(model.name, 'report')[:56]}-",
             "labels": labels,
-            "ownerReferences": [_owner(model)],
+            "ownerReferences": [owner(model)],
         },
-        "spec": _spec(model, f"{ARTIFACTS}/{artifact.revision}"),
-    }
-
-
-def _owner(model: QuantizedModel) -> dict[str, Any]:
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KIND,
-        "name": model.name,
-        "uid": model.uid,
+        "spec": _spec(model, artifact_directory(artifact.revision)),
     }
 
 
@@ -135,7 +125,7 @@ def _claim_name(model: QuantizedModel) -> str:
     """Return the claim that holds the artifact."""
     if model.status.rollout is not None:
         return model.status.rollout.claim_name
-    return model.spec.storage.existing_claim or child_name(model.name, "volume")
+    return model.spec.storage.existing_claim or volume_name(model.name)
 
 
 def _delete(core: client.CoreV1Api, namespace: str, name: str) -> None:

@@ -3,11 +3,17 @@
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import Rollout
 from qmodel.engines import ENGINES, ServingEngine
-from qmodel.naming import MODEL_ANNOTATION, MODEL_UID_LABEL, REVISION_LABEL, SERVER_LABELS
+from qmodel.naming import (
+    HTTP_PORT_NAME,
+    MODEL_ANNOTATION,
+    MODEL_UID_LABEL,
+    REVISION_LABEL,
+    SERVER_LABELS,
+)
+from qmodel.planner.accelerator import accelerators
 from qmodel.planner.model import (
     SERVER_CONTAINER,
     VERIFY_CONTAINER,
-    Accelerators,
     WantDeployment,
 )
 from qmodel.resources import types
@@ -24,9 +30,8 @@ from qmodel.resources.pod import (
     stay_together,
 )
 from qmodel.resources.types import Container, Deployment, Labels, PodSpec, Probe, VolumeMount
-from qmodel.worker.task import ARTIFACTS
+from qmodel.worker.task import ARTIFACTS, artifact_directory
 
-HTTP_PORT_NAME = "http"
 VERIFY_BYTES = 128 * 2**20
 """Python and a read buffer."""
 VERIFY_CPU = "100m"
@@ -104,7 +109,7 @@ def _verify(rollout: Rollout) -> Container:
     """Return the container that compares the artifact with its manifest."""
     asked = resources(VERIFY_BYTES, VERIFY_CPU)
     built = container(VERIFY_CONTAINER, rollout.image, asked, [_ARTIFACTS_MOUNT])
-    directory = f"{ARTIFACTS}/{rollout.revision}"
+    directory = artifact_directory(rollout.revision)
     built["command"] = ["python", "-m", "qmodel.worker.verify", directory]
     return built
 
@@ -112,7 +117,7 @@ def _verify(rollout: Rollout) -> Container:
 def _server(rollout: Rollout) -> Container:
     """Return the server, as it was measured."""
     sizing, engine = rollout.sizing, ENGINES[rollout.engine]
-    asked = resources(sizing.memory_bytes, sizing.cpu, _accelerators(rollout))
+    asked = resources(sizing.memory_bytes, sizing.cpu, accelerators(rollout.accelerator))
     mounts = [_ARTIFACTS_MOUNT, *(mount for _, mount in shared_memory(engine.shared_memory_bytes))]
     built = container(SERVER_CONTAINER, rollout.image, asked, mounts)
     built["command"] = rollout.argv
@@ -124,14 +129,6 @@ def _server(rollout: Rollout) -> Container:
     built["livenessProbe"] = _probe(engine, period_seconds=10, failures=6)
     built["lifecycle"] = {"preStop": {"exec": {"command": _drain_argv(engine)}}}
     return built
-
-
-def _accelerators(rollout: Rollout) -> Accelerators | None:
-    """Return the GPUs of one server."""
-    chosen = rollout.accelerator
-    if chosen.resource_name is None or chosen.count == 0:
-        return None
-    return Accelerators(chosen.resource_name, chosen.count)
 
 
 def _drain_argv(engine: ServingEngine) -> list[str]:

@@ -57,16 +57,15 @@ def object_meta(model: QuantizedModel, want: Child, labels: Labels, version: str
             DESIRED_ANNOTATION: desired_hash(want),
             VERSION_ANNOTATION: version,
         },
-        "ownerReferences": [_owner(model)],
+        "ownerReferences": [{**owner(model), "controller": True}],
     }
 
 
-def _owner(model: QuantizedModel) -> OwnerReference:
+def owner(model: QuantizedModel) -> OwnerReference:
     """Return the reference to the model, which never blocks its deletion."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
         "name": model.name,
         "uid": model.uid,
-        "controller": True,
     }
