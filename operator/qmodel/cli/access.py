@@ -70,7 +70,7 @@ class Access(Protocol):
 def current_namespace() -> str:
     """Return the namespace of the current context."""
     try:
-        _, context = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+        _, context = config.list_kube_config_contexts()
     except config.ConfigException:
         return "default"
     return str(context["context"].get("namespace") or "default")
@@ -87,10 +87,10 @@ def connect() -> "Cluster":
     # It would tell of each retried connection in the middle of a progress bar.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
-        config.load_kube_config()  # type: ignore[no-untyped-call]
+        config.load_kube_config()
     except config.ConfigException as error:
         try:
-            config.load_incluster_config()  # type: ignore[no-untyped-call]
+            config.load_incluster_config()
         except config.ConfigException:
             why = str(error).rstrip(".")
             message = f"no cluster: {why}. Set KUBECONFIG to the file that kubectl uses."
@@ -112,7 +112,7 @@ class Cluster:
         """End every stream, so that whoever reads one comes to an end."""
         self._closing.set()
         for watch in tuple(self._open):
-            watch.stop()  # type: ignore[no-untyped-call]
+            watch.stop()
 
     def model(self, namespace: str, name: str) -> QuantizedModel:
         """Return the model as it is now."""
@@ -172,7 +172,7 @@ class Cluster:
         )
         try:
             response = self._api.call_api(*words, _request_timeout=CHAT_SECONDS)
-            text = response.read()  # type: ignore[no-untyped-call]
+            text = response.read()
         except (ApiException, HTTPError) as error:
             raise told(error, f"chat with {model.name}") from error
         if response.status >= 300:  # noqa: PLR2004  what HTTP calls no success
@@ -206,10 +206,10 @@ class Cluster:
         self, what: str, function: Callable[..., Any], *words: str, **chosen: str
     ) -> Iterator[Any]:
         """Yield what the API server sends: events of a listing, lines of a log."""
-        watch = Watch(return_type="object")  # type: ignore[no-untyped-call]
+        watch = Watch(return_type="object")
         self._open.add(watch)
         try:
-            for item in watch.stream(function, *words, **chosen):  # type: ignore[no-untyped-call]
+            for item in watch.stream(function, *words, **chosen):
                 if self._closing.is_set():
                     return
                 yield item

@@ -139,9 +139,9 @@ def _delete(core: client.CoreV1Api, namespace: str, name: str) -> None:
 
 def _await_end(core: client.CoreV1Api, namespace: str, name: str) -> None:
     """Wait until the pod has succeeded; raise what kept it from that."""
-    watch = Watch()  # type: ignore[no-untyped-call]
+    watch = Watch()
     state = "was not seen"
-    for event in watch.stream(  # type: ignore[no-untyped-call]
+    for event in watch.stream(
         core.list_namespaced_pod,
         namespace,
         field_selector=f"metadata.name={name}",
