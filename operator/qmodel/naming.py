@@ -17,6 +17,8 @@ MANAGER = "qmodel-operator"
 COMPONENT_LABEL = "app.kubernetes.io/component"
 SERVER_LABELS = {COMPONENT_LABEL: "server"}
 """What the servers' pods carry besides the model's uid."""
+HTTP_PORT_NAME = "http"
+"""Of the servers' port, and of the Service's."""
 
 MAX_NAME_LENGTH = 63
 """Longest DNS label: Services, and Jobs whose name becomes a pod's label."""
@@ -50,3 +52,8 @@ def child_name(model: str, *suffixes: str) -> str:
         kept = base[: room - _HASH_LENGTH - 1].rstrip("-")
         base = f"{kept}-{short_hash(model)}"
     return base + suffix
+
+
+def volume_name(model: str) -> str:
+    """Return the name of the claim that is made for `model`."""
+    return child_name(model, "volume")

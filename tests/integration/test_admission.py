@@ -489,6 +489,11 @@ def test_only_the_number_of_replicas_is_filled_in() -> None:
     assert stored == {**MINIMAL["spec"], "serving": {"replicas": 1}}
 
 
+def test_what_a_claim_of_the_user_can_may_be_said() -> None:
+    storage = {"existingClaim": "mine", "accessMode": "ReadWriteOnce"}
+    assert yaml.safe_load(submit(changed({"storage": storage})))["spec"]["storage"] == storage
+
+
 def test_a_model_can_be_scaled_though_it_names_no_replicas() -> None:
     target.kubectl(["apply", "-f", "-"], stdin=yaml.safe_dump(changed({"suspend": True})))
     try:

@@ -211,9 +211,8 @@ class Storage(ApiModel):
     model_config = ConfigDict(
         json_schema_extra=rules(
             cel(
-                "!has(self.existingClaim) || (!has(self.size) && !has(self.storageClassName)"
-                " && !has(self.accessMode))",
-                "size, storageClassName and accessMode are not allowed with existingClaim",
+                "!has(self.existingClaim) || (!has(self.size) && !has(self.storageClassName))",
+                "size and storageClassName are not allowed with existingClaim",
             )
         )
     )
@@ -223,8 +222,15 @@ class Storage(ApiModel):
     storage_class_name: ResourceName | None = None
     """StorageClass; absent: the cluster's default."""
     access_mode: AccessMode | None = None
-    """Absent: ReadWriteOnce."""
+    """Absent: ReadWriteOnce; of an existing claim, not known. All pods that mount a ReadWriteOnce
+    volume run on one node."""
     existing_claim: ResourceName | None = None
     """A claim to use instead of making one; it is never deleted."""
     deletion_policy: DeletionPolicy = DeletionPolicy.DELETE
     """Delete: the claim goes with the model. Retain: it stays."""
+
+    @property
+    def is_on_one_node(self) -> bool:
+        """Whether the volume is known to be mounted by one node only."""
+        own = AccessMode.READ_WRITE_ONCE if self.existing_claim is None else None
+        return (self.access_mode or own) is AccessMode.READ_WRITE_ONCE

@@ -25,7 +25,7 @@ from qmodel.cli import volume
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.errors import AccessError, AccessInterruptedError, told
 from qmodel.cluster import parse
-from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL, child_name
+from qmodel.naming import HTTP_PORT_NAME, MODEL_UID_LABEL, STEP_LABEL, child_name
 
 CHAT_SECONDS = 300
 LOG_LINES = 5
@@ -75,7 +75,7 @@ class Access(Protocol):
 def current_namespace() -> str:
     """Return the namespace of the current context."""
     try:
-        _, context = config.list_kube_config_contexts()  # type: ignore[no-untyped-call]
+        _, context = config.list_kube_config_contexts()
     except _UNUSABLE:
         return "default"
     return str(context["context"].get("namespace") or "default")
@@ -92,10 +92,10 @@ def connect() -> "Cluster":
     # It would tell of each retried connection in the middle of a progress bar.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     try:
-        config.load_kube_config()  # type: ignore[no-untyped-call]
+        config.load_kube_config()
     except _UNUSABLE as error:
         try:
-            config.load_incluster_config()  # type: ignore[no-untyped-call]
+            config.load_incluster_config()
         except config.ConfigException:
             why = " ".join(str(error).split()).rstrip(".")
             if not isinstance(error, config.ConfigException):
@@ -119,7 +119,7 @@ class Cluster:
         """End every stream, so that whoever reads one comes to an end."""
         self._closing.set()
         for watch in tuple(self._open):
-            watch.stop()  # type: ignore[no-untyped-call]
+            watch.stop()
 
     def model(self, namespace: str, name: str) -> QuantizedModel:
         """Return the model as it is now."""
@@ -176,7 +176,7 @@ class Cluster:
 
         Works wherever kubectl works: the Service needs no address outside the cluster.
         """
-        service = f"{child_name(model.name)}:http"
+        service = f"{child_name(model.name)}:{HTTP_PORT_NAME}"
         words = self._api.param_serialize(
             "POST",
             f"/api/v1/namespaces/{model.namespace}/services/{service}/proxy/v1/chat/completions",
@@ -186,7 +186,7 @@ class Cluster:
         )
         try:
             response = self._api.call_api(*words, _request_timeout=CHAT_SECONDS)
-            text = response.read()  # type: ignore[no-untyped-call]
+            text = response.read()
         except (ApiException, HTTPError) as error:
             raise told(error, f"chat with {model.name}") from error
         if response.status >= 300:  # noqa: PLR2004  what HTTP calls no success
@@ -220,10 +220,10 @@ class Cluster:
         self, what: str, function: Callable[..., Any], *words: str, **chosen: str | int
     ) -> Iterator[Any]:
         """Yield what the API server sends: events of a listing, lines of a log."""
-        watch = Watch(return_type="object")  # type: ignore[no-untyped-call]
+        watch = Watch(return_type="object")
         self._open.add(watch)
         try:
-            for item in watch.stream(function, *words, **chosen):  # type: ignore[no-untyped-call]
+            for item in watch.stream(function, *words, **chosen):
                 if self._closing.is_set():
                     return
                 yield item

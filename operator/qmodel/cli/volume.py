@@ -12,14 +12,12 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.watch import Watch
 from urllib3.exceptions import HTTPError
 
-from qmodel.api.base import GROUP, KIND, VERSION
-from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.serving import PodTemplate
+from qmodel.api.serving import AccessMode, PodTemplate
 from qmodel.cli.artifact import ArtifactFiles, unpack
 from qmodel.cli.errors import NOT_FOUND, AccessError, told
-from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
-from qmodel.resources.metadata import child_labels
+from qmodel.naming import child_name, volume_name
+from qmodel.resources.metadata import child_labels, owner
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,
     add_wanted,
@@ -27,8 +25,9 @@ from qmodel.resources.pod import (
     container,
     pod_spec,
     resources,
+    stay_together,
 )
-from qmodel.worker.task import ARTIFACTS
+from qmodel.worker.task import ARTIFACTS, artifact_directory
 
 CONTAINER = "show"
 MEMORY_BYTES = 256 * 2**20
@@ -77,18 +76,9 @@ def pod(model: QuantizedModel) -> dict[str, Any]:
         "metadata": {
             "generateName": f"{child_name(model.name, 'report')[:56]}-",
             "labels": labels,
-            "ownerReferences": [_owner(model)],
+            "ownerReferences": [owner(model)],
         },
-        "spec": _spec(model, f"{ARTIFACTS}/{artifact.revision}"),
-    }
-
-
-def _owner(model: QuantizedModel) -> dict[str, Any]:
-    return {
-        "apiVersion": f"{GROUP}/{VERSION}",
-        "kind": KIND,
-        "name": model.name,
-        "uid": model.uid,
+        "spec": _spec(model, artifact_directory(artifact.revision)),
     }
 
 
@@ -106,8 +96,9 @@ def _spec(model: QuantizedModel, directory: str) -> dict[str, Any]:
     )
     spec["restartPolicy"] = "Never"
     add_wanted(spec, wanted)
-    affinity = {"affinity": _beside_the_server(model)} if _serves(model) else {}
-    return {**spec, **affinity, "activeDeadlineSeconds": DEADLINE_SECONDS}
+    if model.spec.storage.access_mode is not AccessMode.READ_WRITE_MANY:
+        stay_together(spec, model.uid)
+    return {**spec, "activeDeadlineSeconds": DEADLINE_SECONDS}
 
 
 def _template(model: QuantizedModel) -> PodTemplate:
@@ -116,19 +107,6 @@ def _template(model: QuantizedModel) -> PodTemplate:
     if rollout is not None:
         return rollout.pod_template
     return model.spec.serving.pod_template or PodTemplate()
-
-
-def _beside_the_server(model: QuantizedModel) -> dict[str, Any]:
-    """Return what puts the pod on a server's node, where a ReadWriteOnce volume is attached."""
-    term = {
-        "labelSelector": {"matchLabels": {MODEL_UID_LABEL: model.uid, **SERVER_LABELS}},
-        "topologyKey": "kubernetes.io/hostname",
-    }
-    return {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
-
-
-def _serves(model: QuantizedModel) -> bool:
-    return model.status.is_true(ConditionType.AVAILABLE) and bool(model.status.replicas)
 
 
 def _image(model: QuantizedModel) -> str:
@@ -147,7 +125,7 @@ def _claim_name(model: QuantizedModel) -> str:
     """Return the claim that holds the artifact."""
     if model.status.rollout is not None:
         return model.status.rollout.claim_name
-    return model.spec.storage.existing_claim or child_name(model.name, "volume")
+    return model.spec.storage.existing_claim or volume_name(model.name)
 
 
 def _delete(core: client.CoreV1Api, namespace: str, name: str) -> None:
@@ -161,9 +139,9 @@ def _delete(core: client.CoreV1Api, namespace: str, name: str) -> None:
 
 def _await_end(core: client.CoreV1Api, namespace: str, name: str) -> None:
     """Wait until the pod has succeeded; raise what kept it from that."""
-    watch = Watch()  # type: ignore[no-untyped-call]
+    watch = Watch()
     state = "was not seen"
-    for event in watch.stream(  # type: ignore[no-untyped-call]
+    for event in watch.stream(
         core.list_namespaced_pod,
         namespace,
         field_selector=f"metadata.name={name}",

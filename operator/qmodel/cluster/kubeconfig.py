@@ -54,7 +54,7 @@ async def load() -> Kubeconfig:
     # Given by name: the library reads the variable only once, when it is imported.
     path = os.environ.get("KUBECONFIG")
     try:
-        await load_kube_config(path, client_configuration=configuration)  # type: ignore[no-untyped-call]
+        await load_kube_config(path, client_configuration=configuration)
     except ConfigException as error:
         raise CredentialsError(str(error)) from error
     return Kubeconfig(configuration)

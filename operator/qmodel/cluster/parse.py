@@ -325,12 +325,15 @@ def _is_ready(endpoint: Object) -> bool:
 
 
 def claim(body: Object) -> ObservedClaim:
-    """Return a volume's claim with the size that was asked for; what it got may be more."""
+    """Return a volume's claim; one that is not bound has no capacity yet, and does not grow."""
     meta = body["metadata"]
+    asked = body["spec"]["resources"]["requests"]["storage"]
+    has = body.get("status", {}).get("capacity", {}).get("storage", asked)
     return ObservedClaim(
         name=meta["name"],
         uid=meta["uid"],
-        size_bytes=bytes_of(body["spec"]["resources"]["requests"]["storage"]),
+        size_bytes=bytes_of(asked),
+        capacity_bytes=bytes_of(has),
     )
 
 

@@ -15,6 +15,7 @@ from qmodel.naming import child_name
 from qmodel.planner import context as stage
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import (
+    DISK_FULL,
     DISTURBED_ATTEMPTS,
     DISTURBED_RETRY,
     OUT_OF_MEMORY,
@@ -42,6 +43,7 @@ from qmodel.planner.step import (
     record_of,
     with_record,
 )
+from qmodel.planner.storage import is_growing
 from qmodel.worker.report import Report
 
 WITNESS_GRACE = timedelta(seconds=3)
@@ -213,6 +215,8 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
         return _out_of_memory(ctx, plan, record, failed)
     if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
+    if failed.reason == DISK_FULL and (is_growing(ctx) or _promised(ctx, plan, failed)):
+        failed = replace(failed, retry_after=DISTURBED_RETRY)
     disturbances = disturbances_in_a_row(record)
     if failed.retry_after is None or disturbances >= DISTURBED_ATTEMPTS:
         message = f"{_sentence(failed.message)} Delete Job {job.name} to try again."
@@ -224,6 +228,13 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     message = f"{_sentence(failed.message)} Attempt {record.attempts + 1} follows."
     result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
     return with_record(ctx, result, record)
+
+
+def _promised(ctx: Context, plan: StepPlan, failed: Failed) -> bool:
+    """Whether status says already that another attempt follows this failure."""
+    shown = ctx.status.condition(plan.condition)
+    unknown = shown is not None and shown.status is ConditionStatus.UNKNOWN
+    return unknown and shown is not None and shown.reason == failed.reason
 
 
 def _was_stuck(ctx: Context, plan: StepPlan) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 from qmodel.api.conditions import WAITING, WORK, ConditionStatus, ConditionType
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus, SourceStatus
-from qmodel.naming import child_name
+from qmodel.naming import volume_name
 from qmodel.planner import keys
 from qmodel.planner.model import Observed, Wish
 
@@ -67,7 +67,7 @@ class Context:
     @property
     def claim_name(self) -> str:
         """The claim that holds source and artifacts."""
-        return self.model.spec.storage.existing_claim or child_name(self.model.name, "volume")
+        return self.model.spec.storage.existing_claim or volume_name(self.model.name)
 
 
 def done(kind: ConditionType, reason: str, message: str, **updates: Any) -> StageResult:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from qmodel.planner.model import ContainerResult, ObservedJob, ObservedPod
 
 OUT_OF_MEMORY = "OOMKilled"
+DISK_FULL = "DiskFull"
 SOURCE_CHANGED = "SourceChanged"
 """Reason of a fetch that found other files than were inspected: trying again cannot help."""
 TIMED_OUT = "TimedOut"

@@ -8,6 +8,7 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.status import FetchedStatus, SourceStatus
 from qmodel.planner import context as stage
 from qmodel.planner import keys
+from qmodel.planner.artifacts import kept_revisions, serving_artifact
 from qmodel.planner.attempts import Reports, attend, suspended
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import SOURCE_CHANGED, classify
@@ -23,7 +24,7 @@ from qmodel.planner.model import (
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import Attempt, StepPlan
-from qmodel.planner.storage import refused_claim
+from qmodel.planner.storage import forgetting, noting_growth, refused_claim
 from qmodel.sizing.steps import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask
 
@@ -45,10 +46,17 @@ def plan(ctx: Context) -> StageResult:
         return _fetched(fetched)
     if ctx.status.claim_uid is None:
         return _no_volume(ctx)
+    return _bring(ctx, source)
+
+
+def _bring(ctx: Context, source: SourceStatus) -> StageResult:
+    """Carry the Job forward; from the volume it removes what is not of this source."""
     step = _step(ctx, source)
+    if ctx.status.fetched is not None and not ctx.model.spec.suspend:
+        return forgetting(step, {"fetched": None, "artifact": serving_artifact(ctx)})
     if any(job.key == step.key for job in _refuted(ctx)):
         return _inspect_again(ctx)
-    return attend(ctx, step, lambda reports: _taken(source, reports))
+    return noting_growth(ctx, attend(ctx, step, lambda reports: _taken(source, reports)))
 
 
 def source_directory(source: SourceStatus) -> str:
@@ -119,6 +127,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
         source=source_task(ctx.model.spec.source, installation),
         source_revision=source.source_revision,
         directory=source_directory(source),
+        keep_revisions=kept_revisions(ctx),
     )
     node_selector, tolerations = placement(ctx)
     container = WantContainer(

@@ -12,17 +12,17 @@ from qmodel.engines import ENGINES
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.accelerator import accelerators
+from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count, load_of, server_settings, serving_image
 from qmodel.planner.estimates import device_bytes, host_bytes
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
-from qmodel.planner.quantize import artifact_directory, current_artifact
 from qmodel.planner.step import Attempt, StepPlan
 from qmodel.sizing.processors import SERVER_CPU
 from qmodel.sizing.steps import measure_bytes
-from qmodel.worker.task import MeasureTask
+from qmodel.worker.task import MeasureTask, artifact_directory
 
 _TIMEOUT_SECONDS = 7200
 

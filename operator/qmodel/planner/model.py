@@ -217,6 +217,9 @@ class ObservedClaim:
     name: str
     uid: str
     size_bytes: int
+    """What is asked for."""
+    capacity_bytes: int
+    """What it has; less while it grows."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,19 @@ def _once_each(wishes: list[Wish]) -> tuple[Wish, ...]:
 
 
 def _needless_jobs(ctx: Context) -> list[Wish]:
-    """Return running Jobs whose result nobody waits for."""
+    """Return running Jobs whose result nobody waits for, and all whose result is void."""
     return [
         Remove("Job", job.name, job.uid)
         for job in ctx.observed.jobs
-        if job.state is JobState.ACTIVE and _is_needless(ctx, job.step)
+        if (job.state is JobState.ACTIVE and _is_needless(ctx, job.step)) or _is_void(ctx, job.step)
     ]
+
+
+def _is_void(ctx: Context, step: Step) -> bool:
+    """Whether what a step's Jobs worked on has gone from the volume, or may go."""
+    if step is Step.MEASURE:
+        return ctx.status.artifact is None
+    return step is Step.QUANTIZE and ctx.status.fetched is None
 
 
 def _is_needless(ctx: Context, step: Step) -> bool:

@@ -16,6 +16,7 @@ from qmodel.api.texts import TextSource
 from qmodel.planner import context as stage
 from qmodel.planner import gate, keys
 from qmodel.planner.accelerator import accelerators
+from qmodel.planner.artifacts import current_artifact, kept_revisions, serving_artifact
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import evaluating_image, quantizing_image
@@ -26,14 +27,16 @@ from qmodel.planner.placement import carried, placement
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_name
 from qmodel.planner.step import Attempt, StepPlan
+from qmodel.planner.storage import forgetting, noting_growth
 from qmodel.sizing.bounds import quality_bounds
 from qmodel.sizing.processors import threads
+from qmodel.worker.recipe_words import in_words
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import (
-    ARTIFACTS,
     EVALUATION_FILE,
     EvaluateTask,
     QuantizeTask,
+    artifact_directory,
 )
 
 DEFAULT_CPU = "500m"
@@ -47,7 +50,10 @@ def plan_artifact(ctx: Context) -> StageResult:
     artifact = current_artifact(ctx)
     if artifact is not None:
         return _made(artifact)
-    return attend(ctx, _step(ctx, ConditionType.QUANTIZED), lambda reports: _taken(ctx, reports))
+    step = _step(ctx, ConditionType.QUANTIZED)
+    if ctx.status.artifact != serving_artifact(ctx) and not ctx.model.spec.suspend:
+        return forgetting(step, {"artifact": None})
+    return noting_growth(ctx, attend(ctx, step, lambda reports: _taken(ctx, reports)))
 
 
 def plan_evaluation(ctx: Context) -> StageResult:
@@ -58,17 +64,6 @@ def plan_evaluation(ctx: Context) -> StageResult:
     if evaluation is not None and _is_current(ctx, evaluation):
         return _judged(ctx, evaluation)
     return attend(ctx, _step(ctx, ConditionType.EVALUATED), lambda reports: _taken(ctx, reports))
-
-
-def current_artifact(ctx: Context) -> ArtifactStatus | None:
-    """Return the artifact, if it is the wanted revision's."""
-    artifact = ctx.status.artifact
-    return artifact if artifact is not None and artifact.revision == ctx.revision else None
-
-
-def artifact_directory(revision: str) -> str:
-    """Return where a revision's artifact lies on the volume."""
-    return f"{ARTIFACTS}/{revision}"
 
 
 def _is_current(ctx: Context, evaluation: EvaluationStatus) -> bool:
@@ -156,8 +151,7 @@ def _doing(ctx: Context, *, quantizing: bool) -> str:
     spec = ctx.model.spec.quantization
     if spec.method is Method.NONE:
         return "taking the source as it is"
-    kind = spec.gguf_options.type if spec.method is Method.GGUF else spec.method
-    return f"making {kind} of revision {ctx.revision}"
+    return f"making {in_words(recipe(spec))}, of revision {ctx.revision}"
 
 
 def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
@@ -220,7 +214,6 @@ def _accelerator_count(ctx: Context) -> int:
 def _quantize_task(ctx: Context, source: SourceStatus, thread_count: int) -> QuantizeTask:
     spec = ctx.model.spec
     revision = ctx.revision or ""
-    kept = {revision, *([ctx.status.rollout.revision] if ctx.status.rollout else [])}
     return QuantizeTask(
         source_directory=source_directory(source),
         directory=artifact_directory(revision),
@@ -228,7 +221,7 @@ def _quantize_task(ctx: Context, source: SourceStatus, thread_count: int) -> Qua
         recipe=recipe(spec.quantization),
         source_repository=source_name(spec.source),
         source_revision=source.source_revision,
-        keep_revisions=sorted(kept) if spec.storage.existing_claim is None else None,
+        keep_revisions=kept_revisions(ctx),
         threads=thread_count,
     )
 

@@ -14,6 +14,7 @@ from qmodel.api.status import Rollout
 from qmodel.engines import ENGINES
 from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
 from qmodel.planner import context as stage
+from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
 from qmodel.planner.measure import current_footprint
@@ -26,7 +27,6 @@ from qmodel.planner.model import (
     Wish,
 )
 from qmodel.planner.placement import placement
-from qmodel.planner.quantize import current_artifact
 from qmodel.planner.server_trouble import SERVE, killed_for_memory, raised, trouble
 from qmodel.planner.size import sizing_key
 from qmodel.planner.step import stored_record, with_record

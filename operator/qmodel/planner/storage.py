@@ -1,11 +1,22 @@
-"""The model's volume: made once its size is known, kept for every revision."""
+"""The model's volume: made once its size is known, kept for every revision.
 
-from qmodel.api.conditions import ConditionType
-from qmodel.api.quantities import bytes_of
+It grows where a revision that is to be made needs more than an earlier one did. A class that cannot
+expand refuses that, and the work goes on with what there is: it may be enough.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+
+from qmodel.api.conditions import ConditionStatus, ConditionType
+from qmodel.api.quantities import bytes_of, quantity_mib
 from qmodel.api.serving import AccessMode, DeletionPolicy
+from qmodel.planner import context as stage
+from qmodel.planner.artifacts import current_artifact, serving_artifact
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.model import ObservedClaim, Refusal, WantClaim
 from qmodel.planner.recipes import recipe
+from qmodel.planner.step import StepPlan
 from qmodel.sizing.artifact import volume_bytes
 
 
@@ -27,9 +38,50 @@ def observed_claim(ctx: Context) -> ObservedClaim | None:
 
 
 def refused_claim(ctx: Context) -> Refusal | None:
-    """Return why the API server does not make the volume."""
+    """Return why the API server does not make the volume, or make it as spec says."""
+    return None if _grows_by_itself(ctx) else _refusal(ctx)
+
+
+def noting_growth(ctx: Context, result: StageResult) -> StageResult:
+    """Return the result of a step that works on the volume, saying also what that is refused."""
+    verdict, refused = result.verdict, _refusal(ctx)
+    if verdict is None or verdict.status is ConditionStatus.TRUE:
+        return result
+    if refused is None or not _grows_by_itself(ctx):
+        return result
+    size = quantity_mib(_size_bytes(ctx, observed_claim(ctx)))
+    told = f"the volume does not grow to {size}, {refused.reason}: {refused.message}"
+    return replace(result, verdict=replace(verdict, message=f"{verdict.message}; {told}"))
+
+
+def is_growing(ctx: Context) -> bool:
+    """Whether the volume has been promised more than it has yet."""
+    found = observed_claim(ctx)
+    return found is not None and found.capacity_bytes < found.size_bytes
+
+
+def forgetting(step: StepPlan, updates: Mapping[str, object]) -> StageResult:
+    """Return the result that takes out of status what the step's Job removes, before it is made.
+
+    An edit while it runs may ask for those files again.
+    """
+    now = timedelta(0)
+    result = stage.working(step.condition, step.running_message, now)
+    return replace(result, updates=updates)
+
+
+def _refusal(ctx: Context) -> Refusal | None:
+    """Return the API server's refusal of the claim."""
     kind = "PersistentVolumeClaim"
     return next((r for r in ctx.observed.refusals if r.kind == kind), None)
+
+
+def _grows_by_itself(ctx: Context) -> bool:
+    """Whether the claim is asked to grow though spec does not say so."""
+    found = observed_claim(ctx)
+    if found is None or ctx.model.spec.storage.size is not None:
+        return False
+    return _size_bytes(ctx, found) > found.size_bytes
 
 
 def _claim(ctx: Context, found: ObservedClaim | None) -> WantClaim:
@@ -51,17 +103,26 @@ def _wanted(ctx: Context) -> bool:
 
 
 def _size_bytes(ctx: Context, found: ObservedClaim | None) -> int:
-    """Return the size: as the user says, else as it is, else computed. A volume never shrinks."""
+    """Return the size: as the user says, else what is to be made needs. A volume never shrinks."""
     existing = 0 if found is None else found.size_bytes
     asked = ctx.model.spec.storage.size
     if asked is not None:
         return max(bytes_of(asked), existing)
-    if found is not None:
+    if found is not None and not _is_built(ctx):
         return existing
     if ctx.source is None:
         message = "a volume is sized only after its source was inspected"
         raise ValueError(message)
-    return volume_bytes(ctx.source, recipe(ctx.model.spec.quantization))
+    serving = serving_artifact(ctx)
+    served_bytes = 0 if serving is None else serving.bytes
+    needed = volume_bytes(ctx.source, recipe(ctx.model.spec.quantization), served_bytes)
+    return max(needed, existing)
+
+
+def _is_built(ctx: Context) -> bool:
+    """Whether an artifact is to be made now."""
+    allowed = ctx.status.is_true(ConditionType.INSPECTED) and not ctx.model.spec.suspend
+    return allowed and ctx.source is not None and current_artifact(ctx) is None
 
 
 def _files_on(ctx: Context, volume: str | None) -> dict[str, object]:

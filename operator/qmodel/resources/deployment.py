@@ -3,11 +3,17 @@
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import Rollout
 from qmodel.engines import ENGINES, ServingEngine
-from qmodel.naming import MODEL_ANNOTATION, MODEL_UID_LABEL, REVISION_LABEL, SERVER_LABELS
+from qmodel.naming import (
+    HTTP_PORT_NAME,
+    MODEL_ANNOTATION,
+    MODEL_UID_LABEL,
+    REVISION_LABEL,
+    SERVER_LABELS,
+)
+from qmodel.planner.accelerator import accelerators
 from qmodel.planner.model import (
     SERVER_CONTAINER,
     VERIFY_CONTAINER,
-    Accelerators,
     WantDeployment,
 )
 from qmodel.resources import types
@@ -21,11 +27,11 @@ from qmodel.resources.pod import (
     pod_spec,
     resources,
     shared_memory,
+    stay_together,
 )
 from qmodel.resources.types import Container, Deployment, Labels, PodSpec, Probe, VolumeMount
-from qmodel.worker.task import ARTIFACTS
+from qmodel.worker.task import ARTIFACTS, artifact_directory
 
-HTTP_PORT_NAME = "http"
 VERIFY_BYTES = 128 * 2**20
 """Python and a read buffer."""
 VERIFY_CPU = "100m"
@@ -74,11 +80,11 @@ def _template(model: QuantizedModel, rollout: Rollout, labels: Labels) -> types.
             "labels": {**(wanted.labels or {}), **labels},
             "annotations": {**(wanted.annotations or {}), MODEL_ANNOTATION: model.name},
         },
-        "spec": _pod(rollout),
+        "spec": _pod(model, rollout),
     }
 
 
-def _pod(rollout: Rollout) -> PodSpec:
+def _pod(model: QuantizedModel, rollout: Rollout) -> PodSpec:
     """Return the pod: the artifact is verified before the server reads a byte of it."""
     wanted = rollout.pod_template
     engine = ENGINES[rollout.engine]
@@ -94,6 +100,8 @@ def _pod(rollout: Rollout) -> PodSpec:
     )
     spec["terminationGracePeriodSeconds"] = engine.grace_seconds
     add_wanted(spec, wanted)
+    if model.spec.storage.is_on_one_node:
+        stay_together(spec, model.uid)
     return spec
 
 
@@ -101,7 +109,7 @@ def _verify(rollout: Rollout) -> Container:
     """Return the container that compares the artifact with its manifest."""
     asked = resources(VERIFY_BYTES, VERIFY_CPU)
     built = container(VERIFY_CONTAINER, rollout.image, asked, [_ARTIFACTS_MOUNT])
-    directory = f"{ARTIFACTS}/{rollout.revision}"
+    directory = artifact_directory(rollout.revision)
     built["command"] = ["python", "-m", "qmodel.worker.verify", directory]
     return built
 
@@ -109,7 +117,7 @@ def _verify(rollout: Rollout) -> Container:
 def _server(rollout: Rollout) -> Container:
     """Return the server, as it was measured."""
     sizing, engine = rollout.sizing, ENGINES[rollout.engine]
-    asked = resources(sizing.memory_bytes, sizing.cpu, _accelerators(rollout))
+    asked = resources(sizing.memory_bytes, sizing.cpu, accelerators(rollout.accelerator))
     mounts = [_ARTIFACTS_MOUNT, *(mount for _, mount in shared_memory(engine.shared_memory_bytes))]
     built = container(SERVER_CONTAINER, rollout.image, asked, mounts)
     built["command"] = rollout.argv
@@ -121,14 +129,6 @@ def _server(rollout: Rollout) -> Container:
     built["livenessProbe"] = _probe(engine, period_seconds=10, failures=6)
     built["lifecycle"] = {"preStop": {"exec": {"command": _drain_argv(engine)}}}
     return built
-
-
-def _accelerators(rollout: Rollout) -> Accelerators | None:
-    """Return the GPUs of one server."""
-    chosen = rollout.accelerator
-    if chosen.resource_name is None or chosen.count == 0:
-        return None
-    return Accelerators(chosen.resource_name, chosen.count)
 
 
 def _drain_argv(engine: ServingEngine) -> list[str]:

@@ -20,6 +20,7 @@ from qmodel.resources.pod import (
     pod_spec,
     resources,
     shared_memory,
+    stay_together,
 )
 from qmodel.resources.types import Container, Job, KeyToPath, Labels, PodSpec, Volume, VolumeMount
 from qmodel.worker.task import (
@@ -47,7 +48,7 @@ def build(model: QuantizedModel, want: WantJob, version: str) -> Job:
             "podReplacementPolicy": "Failed",
             "template": {
                 "metadata": {"labels": labels, "annotations": {MODEL_ANNOTATION: model.name}},
-                "spec": _pod(want),
+                "spec": _pod(model, want),
             },
         },
     }
@@ -60,7 +61,7 @@ def _labels(model: QuantizedModel, want: WantJob) -> Labels:
     return labels | ({REVISION_LABEL: want.revision} if want.revision else {})
 
 
-def _pod(want: WantJob) -> PodSpec:
+def _pod(model: QuantizedModel, want: WantJob) -> PodSpec:
     """Return the pod: all containers but the last run first, one after another."""
     mounted = _mounted(want)
     mounts = [mount for _, mount in mounted]
@@ -75,6 +76,8 @@ def _pod(want: WantJob) -> PodSpec:
     spec["restartPolicy"] = "Never"
     if want.pod_template is not None:
         add_wanted(spec, want.pod_template)
+    if want.claim_name is not None and model.spec.storage.is_on_one_node:
+        stay_together(spec, model.uid)
     return spec
 
 

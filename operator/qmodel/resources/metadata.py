@@ -36,14 +36,13 @@ def desired_hash(want: Child) -> str:
     return short_hash(f"{want.name}:{json.dumps(wish, sort_keys=True)}")
 
 
-def child_labels(model: QuantizedModel, component: str, **more: str) -> Labels:
-    """Return the labels that all our children carry, and more by their full names."""
+def child_labels(model: QuantizedModel, component: str) -> Labels:
+    """Return the labels that all our children carry."""
     return {
         "app.kubernetes.io/name": "qmodel",
         "app.kubernetes.io/managed-by": MANAGER,
         COMPONENT_LABEL: component,
         MODEL_UID_LABEL: model.uid,
-        **more,
     }
 
 
@@ -58,16 +57,15 @@ def object_meta(model: QuantizedModel, want: Child, labels: Labels, version: str
             DESIRED_ANNOTATION: desired_hash(want),
             VERSION_ANNOTATION: version,
         },
-        "ownerReferences": [_owner(model)],
+        "ownerReferences": [{**owner(model), "controller": True}],
     }
 
 
-def _owner(model: QuantizedModel) -> OwnerReference:
+def owner(model: QuantizedModel) -> OwnerReference:
     """Return the reference to the model, which never blocks its deletion."""
     return {
         "apiVersion": f"{GROUP}/{VERSION}",
         "kind": KIND,
         "name": model.name,
         "uid": model.uid,
-        "controller": True,
     }

@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from qmodel.api.placement import NodeSelector, Toleration
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import EnvVar, PodTemplate
-from qmodel.planner.model import Accelerators
+from qmodel.naming import COMPONENT_LABEL, MODEL_UID_LABEL
+from qmodel.planner.model import Accelerators, Step
 from qmodel.resources import types
 from qmodel.resources.types import Container, PodSpec, Resources, Volume, VolumeMount
 
@@ -15,6 +16,7 @@ SCRATCH = "/tmp"  # noqa: S108  the pod's own, and all that it may write besides
 SCRATCH_VOLUME: Volume = {"name": "tmp", "emptyDir": {}}
 SCRATCH_MOUNT: VolumeMount = {"name": "tmp", "mountPath": SCRATCH}
 ARTIFACTS_VOLUME = "artifacts"
+_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
 def pod_spec(
@@ -64,6 +66,30 @@ def add_wanted(spec: PodSpec, wanted: PodTemplate) -> None:
         spec["runtimeClassName"] = wanted.runtime_class_name
     if wanted.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": each.name} for each in wanted.image_pull_secrets]
+
+
+def stay_together(spec: PodSpec, model_uid: str) -> None:
+    """Put a pod on the node of the model's other pods: a ReadWriteOnce volume is attached there.
+
+    Nobody else would: the scheduler does not look at where a volume is attached, and a pod on
+    another node waits for it without end. The first pod matches itself, so it may go anywhere;
+    inspecting mounts nothing. What the user asks for stays.
+    """
+    affinity = spec.get("affinity", {})
+    asked = affinity.get("podAffinity", {})
+    term = {
+        "labelSelector": {
+            "matchLabels": {MODEL_UID_LABEL: model_uid},
+            "matchExpressions": [
+                {"key": COMPONENT_LABEL, "operator": "NotIn", "values": [Step.INSPECT.value]}
+            ],
+        },
+        "topologyKey": "kubernetes.io/hostname",
+    }
+    spec["affinity"] = {
+        **affinity,
+        "podAffinity": {**asked, _REQUIRED: [*asked.get(_REQUIRED, ()), term]},
+    }
 
 
 def container(

@@ -1,9 +1,9 @@
 """The model's one address, which sends requests to one revision."""
 
 from qmodel.api.resource import QuantizedModel
-from qmodel.naming import REVISION_LABEL
+from qmodel.naming import HTTP_PORT_NAME, REVISION_LABEL
 from qmodel.planner.model import WantService
-from qmodel.resources.deployment import HTTP_PORT_NAME, server_labels
+from qmodel.resources.deployment import server_labels
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.types import Service
 
@@ -20,6 +20,6 @@ def build(model: QuantizedModel, want: WantService, version: str) -> Service:
         "spec": {
             "type": "ClusterIP",
             "selector": server_labels(model, want.revision),
-            "ports": [{"name": "http", "port": PORT, "targetPort": HTTP_PORT_NAME}],
+            "ports": [{"name": HTTP_PORT_NAME, "port": PORT, "targetPort": HTTP_PORT_NAME}],
         },
     }

@@ -17,7 +17,7 @@ class OwnerReference(TypedDict):
     kind: str
     name: str
     uid: str
-    controller: bool
+    controller: NotRequired[bool]
 
 
 class ObjectMeta(TypedDict, total=False):

@@ -58,14 +58,16 @@ def bits_per_weight(recipe: Recipe, row: int) -> float:
             return 8 * _EIGHT_BIT_SCALES
 
 
-def volume_bytes(inspection: Inspection, recipe: Recipe) -> int:
+def volume_bytes(inspection: Inspection, recipe: Recipe, served_bytes: int = 0) -> int:
     """Return the size of the model's volume.
 
     It holds the source, the unquantized model as one GGUF while it is made and evaluated, and two
-    artifacts: a new revision is built beside the one that serves.
+    artifacts: a new revision is built beside the one that serves, which has `served_bytes`, or is
+    as large.
     """
     converted = recipe.gguf is not None and inspection.format != "gguf"
     base = inspection.parameters * BASE_WEIGHT_BYTES if converted else 0
-    content = inspection.source_bytes + base + 2 * artifact_bytes(inspection, recipe)
+    made = artifact_bytes(inspection, recipe)
+    content = inspection.source_bytes + base + made + max(made, served_bytes)
     total = content + content * FILE_SYSTEM_SHARE_PERCENT // 100 + VOLUME_SPARE_BYTES
     return -(-total // MIB) * MIB

@@ -5,6 +5,7 @@ asked for.
 """
 
 import argparse
+import json
 import os
 import sys
 from importlib import import_module
@@ -75,7 +76,11 @@ def _parsed(text: str) -> Task:
 
 def _step(text: str) -> str:
     """Return the step that a task names, however wrong the rest of it is."""
-    return next((step for step in BLOCKS if f'"{step}"' in text), "unknown")
+    try:
+        step = json.loads(text).get("step")
+    except (ValueError, AttributeError, RecursionError):
+        return "unknown"
+    return step if isinstance(step, str) and step in BLOCKS else "unknown"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
 from qmodel.worker.backends import CalibrationSet, LanguageModel, importance_matrix
+from qmodel.worker.backends.tokens import windows
 from qmodel.worker.errors import TextInvalid
 from qmodel.worker.task import CalibrationTask
 from qmodel.worker.texts import passages, prompts, samples, user
@@ -133,7 +134,8 @@ def _user_set(wanted: CalibrationTask, path: Path, model: ChatModel) -> Calibrat
     found = read_samples(text)
     encoded = [model.encode(sample) for sample in found]
     if all(not sample.messages for sample in found) and not text.lstrip().startswith("{"):
-        sequences = _windows(encoded, wanted.max_sequence_length)
+        # Its passages say nothing about lengths.
+        sequences = windows(encoded, wanted.max_sequence_length)
     else:
         sequences = [tokens[: wanted.max_sequence_length] for tokens in encoded if tokens]
     if len(sequences) < wanted.samples:
@@ -145,12 +147,6 @@ def _user_set(wanted: CalibrationTask, path: Path, model: ChatModel) -> Calibrat
         raise TextInvalid(message)
     digest = sha256(text.encode()).hexdigest()
     return CalibrationSet("User", _frozen(sequences[: wanted.samples]), digest)
-
-
-def _windows(encoded: Sequence[Sequence[int]], length: int) -> list[list[int]]:
-    """Return plain text, whose passages say nothing about lengths, in windows of one length."""
-    tokens = [token for passage in encoded for token in passage]
-    return [tokens[start : start + length] for start in range(0, len(tokens) - length + 1, length)]
 
 
 def _sample(entry: object) -> Sample:

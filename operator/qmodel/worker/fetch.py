@@ -27,6 +27,7 @@ from qmodel.worker.manifest import Manifest, complete, load_manifest, write_mani
 from qmodel.worker.progress import Progress
 from qmodel.worker.report import Fetched
 from qmodel.worker.sources import Source, SourceFile, open_source, pinned
+from qmodel.worker.store import make_room
 from qmodel.worker.task import FetchTask
 
 ATTEMPTS = 6
@@ -61,6 +62,8 @@ def _fetch(task: FetchTask, progress: Progress) -> Fetched:
     source = open_source(pinned(task.source, task.source_revision))
     selection = select(source)
     _check_unchanged(source, selection, task.source_revision)
+    if task.keep_revisions is not None:
+        make_room(directory.parent.parent, task.keep_revisions, directory.name)
     with staged(directory, resume=True) as partial:
         manifest = _fill(partial, source, selection, task, progress)
         _check_unchanged(source, selection, task.source_revision)

@@ -97,9 +97,14 @@ def existing(path: Path) -> Path:
 def alone(target: Path) -> Iterator[None]:
     """Wait until no other pod works on `target`: models may share a claim, and then a source."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with target.with_name(f".{target.name}.lock").open("a") as file:
+    with lock_of(target).open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def lock_of(target: Path) -> Path:
+    """Return the file that is locked while a pod works on `target`."""
+    return target.with_name(f".{target.name}.lock")
 
 
 @contextmanager

@@ -5,13 +5,12 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from qmodel.api.methods import Method
-from qmodel.worker.backends import group_sizes
 from qmodel.worker.companions import CARD
 from qmodel.worker.manifest import MANIFEST
 from qmodel.worker.parameters import PARAMETERS, Parameters
 from qmodel.worker.provenance import PROVENANCE
-from qmodel.worker.task import QuantizeTask, Recipe
+from qmodel.worker.recipe_words import in_words
+from qmodel.worker.task import QuantizeTask
 
 _LICENSE = re.compile(r"^license: *([A-Za-z0-9][\w.+-]{0,63}) *$", re.MULTILINE)
 _FRONT_MATTER_BYTES = 16 << 10
@@ -37,25 +36,6 @@ def write(
     (folder / CARD).write_text(card, encoding="utf-8")
 
 
-def described(recipe: Recipe) -> str:
-    """Return a recipe in a few words, such as `AWQ, 4 bits, groups of 64, asymmetric`."""
-    grouped = recipe.awq or recipe.gptq
-    if recipe.gguf is not None:
-        matrix = ", with an importance matrix" if recipe.gguf.importance_matrix else ""
-        return f"GGUF {recipe.gguf.type}{matrix}"
-    if grouped is not None:
-        size = group_sizes.group_size(recipe)
-        groups = f"groups of {size}" if size > 0 else "one group a row"
-        symmetry = "symmetric" if grouped.symmetric else "asymmetric"
-        order = ", by activation order" if recipe.gptq and recipe.gptq.desc_act_order else ""
-        return f"{recipe.method}, {grouped.bits} bits, {groups}, {symmetry}{order}"
-    if recipe.bits_and_bytes is not None:
-        doubled = recipe.bits_and_bytes.double_quantization
-        twice = ", double quantization" if doubled else ""
-        return f"bitsandbytes {recipe.bits_and_bytes.type}{twice}"
-    return "as it is" if recipe.method is Method.NONE else str(recipe.method)
-
-
 def _front_matter(task: QuantizeTask) -> str:
     """Return what model hubs read: the base model, and the licence that the source names."""
     lines = []
@@ -79,7 +59,7 @@ def _license(card: Path) -> str | None:
 
 def _title(task: QuantizeTask) -> str:
     return (
-        f"# {task.source_repository}, {described(task.recipe)}\n\n"
+        f"# {task.source_repository}, {in_words(task.recipe)}\n\n"
         f"Made from {task.source_repository} at revision `{task.source_revision}`. The licence of"
         " the source applies. Tokenizer, chat template and generation config are the source's own,"
         " byte for byte.\n"
@@ -88,7 +68,7 @@ def _title(task: QuantizeTask) -> str:
 
 def _recipe(task: QuantizeTask, provenance: dict[str, JsonValue]) -> str:
     """Return how it was made."""
-    rows = [f"| Recipe | {described(task.recipe)} |"]
+    rows = [f"| Recipe | {in_words(task.recipe)} |"]
     if task.recipe.backend is not None:
         rows.append(f"| Library | {task.recipe.backend} |")
     if task.recipe.ignore:

@@ -31,7 +31,7 @@ from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.provenance import PROVENANCE
 from qmodel.worker.report import Artifact
 from qmodel.worker.resources import peak_bytes
-from qmodel.worker.store import link_model, make_room, source_gguf
+from qmodel.worker.store import link, make_room, source_gguf
 from qmodel.worker.task import QuantizeTask
 
 REPORT = "report.json"
@@ -53,11 +53,12 @@ def _make(task: QuantizeTask, progress: Progress) -> Artifact:
         return stored.model_copy(update={"reused": True})
     started = time.monotonic()
     if task.keep_revisions is not None:
-        make_room(directory, task.keep_revisions, Path(task.source_directory).name)
+        make_room(directory.parent, task.keep_revisions, Path(task.source_directory).name)
     with staged(directory) as folder:
         facts, found = _fill(task, folder, progress)
         manifest = write_manifest(folder, facts)
-        report = _report(manifest, found, facts, time.monotonic() - started)
+        seconds = time.monotonic() - started
+        report = _report(manifest, _model_path(folder), found, facts, seconds)
         write_atomically(folder / REPORT, report.model_dump_json(by_alias=True).encode())
     progress.at(1.0, "the artifact is complete")
     return report
@@ -104,7 +105,7 @@ def _link_source(task: QuantizeTask, folder: Path) -> None:
     source = Path(task.source_directory)
     model = source_gguf(source)
     if model is not None:
-        link_model(model, folder)
+        link(model, folder / model.name)
     else:
         companions.link_folder(source, folder)
         adopted_config.complete(folder)
@@ -117,12 +118,12 @@ def _quantize(
     source, recipe = Path(task.source_directory), task.recipe
     backend = registry.load(name)
     samples, begun = None, 0.02
-    if recipe.calibration is not None and name is not Backend.LLAMA_CPP:
+    if recipe.calibration is not None and backend.takes_samples:
         begun = 0.3
         samples = _samples(task, folder, progress.part(0.02, begun))
     part = progress.part(begun, 0.95)
     backend.quantize(recipe, source, folder, samples, task.threads, part)
-    if name is not Backend.LLAMA_CPP:
+    if backend.makes_folder:
         sharding.check(folder, recipe.max_shard_bytes)
         companions.copy(source, folder)
     return provenance.of(task, backend.versions(), _calibration(task, folder, samples))
@@ -175,18 +176,18 @@ def _model_path(folder: Path) -> str:
 
 def _report(
     manifest: Manifest,
+    model_path: str,
     found: Parameters | None,
     facts: dict[str, JsonValue],
     seconds: float,
 ) -> Artifact:
     """Return the step's answer."""
     weights = [f for f in manifest.files if f.path.endswith((".gguf", ".safetensors"))]
-    models = [file.path for file in weights if file.path.endswith(".gguf")]
     calibration = facts.get("calibration")
     observed = calibration if isinstance(calibration, dict) else {}
     return Artifact.model_validate(
         {
-            "modelPath": models[0] if models else FOLDER,
+            "modelPath": model_path,
             "files": len(manifest.files),
             "bytes": manifest.total_bytes,
             "weightBytes": sum(file.bytes for file in weights),

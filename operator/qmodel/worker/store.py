@@ -1,60 +1,44 @@
 """What lies on the model's volume: artifacts by revision, and conversions that steps share."""
 
 import os
-import re
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from qmodel.worker.errors import SourceInvalid
-from qmodel.worker.files import PARTIAL, remove
+from qmodel.worker.files import PARTIAL, lock_of, remove
 from qmodel.worker.manifest import MANIFEST
 
-_LATER_PART = re.compile(r"-(?!00001)\d{5}-of-\d{5}\.gguf$")
+_BASES = ".base"
+_SOURCES = "sources"
 
 
 def base_store(artifact: Path) -> Path:
     """Return the folder of converted, unquantized models beside an artifact's folder."""
-    return artifact.parent / ".base"
+    return artifact.parent / _BASES
 
 
-def source_store(artifact: Path) -> Path:
-    """Return the folder of fetched sources beside an artifact's folder."""
-    return artifact.parent / "sources"
-
-
-def make_room(artifact: Path, keep_revisions: Sequence[str], source: str) -> None:
+def make_room(volume: Path, keep_revisions: Sequence[str], source: str) -> None:
     """Remove the sources, artifacts, conversions and leftovers that nothing needs any more.
+
+    What a step that was interrupted has of the source stays: it goes on from there.
 
     Parameters
     ----------
-    artifact
-        Folder of the artifact to be made.
+    volume
+        Where they lie.
     keep_revisions
-        Other artifacts that must stay.
+        Artifacts that must stay.
     source
         Name of the source's folder; it and its conversion stay.
     """
-    kept = {artifact.name, *keep_revisions}
-    for folder in _entries(artifact.parent):
-        if folder.name.removesuffix(PARTIAL) not in kept and _is_artifact(folder):
+    for folder in _entries(volume):
+        if folder.name.removesuffix(PARTIAL) not in keep_revisions and _is_artifact(folder):
             remove(folder)
-    for folder in [*_entries(base_store(artifact)), *_entries(source_store(artifact))]:
-        if folder.name != source:
+    kept = {source, source + PARTIAL, lock_of(volume / source).name}
+    for folder in [*_entries(volume / _BASES), *_entries(volume / _SOURCES)]:
+        if folder.name not in kept:
             remove(folder)
-
-
-def link_model(model: Path, folder: Path) -> str:
-    """Put a model's files into `folder`, without taking their bytes twice where possible.
-
-    Returns
-    -------
-    str
-        Name of the file to load.
-    """
-    for part in model_parts(model):
-        link(part, folder / part.name)
-    return model.name
 
 
 def link(path: Path, target: Path) -> None:
@@ -66,7 +50,7 @@ def link(path: Path, target: Path) -> None:
 
 
 def source_gguf(source: Path) -> Path | None:
-    """Return the GGUF file of a source, the first one of a split model, or None.
+    """Return the GGUF file of a source, or None.
 
     Raises
     ------
@@ -74,20 +58,11 @@ def source_gguf(source: Path) -> Path | None:
         If there are several models.
     """
     found = sorted(source.glob("*.gguf"))
-    firsts = [file for file in found if not _LATER_PART.search(file.name)]
-    if len(firsts) > 1:
-        names = ", ".join(file.name for file in firsts)
+    if len(found) > 1:
+        names = ", ".join(file.name for file in found)
         message = f"the source holds several GGUF models ({names}): name one in spec.source"
         raise SourceInvalid(message)
-    return firsts[0] if firsts else None
-
-
-def model_parts(model: Path) -> list[Path]:
-    """Return all files of a model, which may be split."""
-    split = re.fullmatch(r"(.+)-00001-of-(\d{5})\.gguf", model.name)
-    if split is None:
-        return [model]
-    return sorted(model.parent.glob(f"{split[1]}-?????-of-{split[2]}.gguf"))
+    return found[0] if found else None
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -23,6 +23,11 @@ CALIBRATION_FILE = "/text/calibration/text"
 EVALUATION_FILE = "/text/evaluation/text"
 
 
+def artifact_directory(revision: str) -> str:
+    """Return where a revision's artifact lies on the volume."""
+    return f"{ARTIFACTS}/{revision}"
+
+
 class HubSource(ApiModel):
     """A repository of the hub endpoint that the installation allows."""
 
@@ -130,6 +135,8 @@ class FetchTask(ApiModel):
     """What inspect resolved: a commit, or the digest of a folder."""
     directory: str
     """Where the files go: `/artifacts/sources/<source digest>`."""
+    keep_revisions: list[str] | None = None
+    """As of the step `quantize`."""
 
 
 class QuantizeTask(ApiModel):

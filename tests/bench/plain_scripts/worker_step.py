@@ -20,6 +20,8 @@ class Told:
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
+        self.takes_samples: bool = backend.takes_samples
+        self.makes_folder: bool = backend.makes_folder
 
     def quantize(self, *arguments: Any) -> None:
         self._backend.quantize(*arguments)

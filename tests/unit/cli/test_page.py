@@ -268,11 +268,14 @@ def test_the_best_of_each_line_is_marked_and_a_missed_gate_never() -> None:
         ({"method": "GGUF", "gguf": {"type": "Q8_0"}}, "GGUF Q8_0"),
         (
             {"method": "GGUF", "gguf": {"type": "Q4_K_M", "importanceMatrix": True}},
-            "GGUF Q4_K_M, importance matrix",
+            "GGUF Q4_K_M, with an importance matrix",
         ),
-        ({"method": "AWQ"}, "AWQ, 4 bits, groups of 128"),
-        ({"method": "GPTQ", "gptq": {"groupSize": -1}}, "GPTQ, 4 bits, whole rows"),
-        ({"method": "BitsAndBytes"}, "bitsandbytes NF4, scales quantized too"),
+        ({"method": "AWQ"}, "AWQ, 4 bits, groups of 128, asymmetric"),
+        (
+            {"method": "GPTQ", "gptq": {"groupSize": -1, "descActOrder": False}},
+            "GPTQ, 4 bits, one group a row, symmetric",
+        ),
+        ({"method": "BitsAndBytes"}, "bitsandbytes NF4, double quantization"),
         ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}}, "bitsandbytes INT8"),
         ({"method": "FP8"}, "FP8"),
         ({"method": "None"}, "as it is"),

@@ -75,7 +75,7 @@ def test_the_pod_goes_where_the_volume_is() -> None:
     assert spec["tolerations"] == [{"key": "gpu", "operator": "Exists"}]
     assert spec["imagePullSecrets"] == [{"name": "registry"}]
     (term,) = spec["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"]
-    assert term["labelSelector"]["matchLabels"]["qmodel.dev/model-uid"] == "uid-1"
+    assert term["labelSelector"]["matchLabels"] == {"qmodel.dev/model-uid": "uid-1"}
     assert term["topologyKey"] == "kubernetes.io/hostname"
 
 
@@ -83,7 +83,7 @@ def test_before_anything_serves_a_steps_image_reads_the_models_own_volume() -> N
     spec = volume.pod(samples.q8().model)["spec"]
     assert spec["volumes"][0]["persistentVolumeClaim"] == {"claimName": "smollm2-q8-volume"}
     assert spec["containers"][0]["image"] == "example/worker:1"
-    assert "affinity" not in spec
+    assert "podAffinity" in spec["affinity"]
 
 
 def test_the_pod_goes_with_its_model_and_is_no_step_of_it() -> None:

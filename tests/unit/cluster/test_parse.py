@@ -243,3 +243,9 @@ def test_a_claim_that_someone_resized_is_read_in_any_unit(size: str, size_bytes:
     body = claim()
     body["spec"]["resources"]["requests"]["storage"] = size
     assert parse.claim(body).size_bytes == size_bytes
+
+
+def test_a_volume_that_grows_has_less_than_was_asked_for() -> None:
+    found = parse.claim(claim(capacity={"storage": "512Mi"}))
+    assert (found.size_bytes, found.capacity_bytes) == (2**30, 2**29)
+    assert parse.claim(claim()).capacity_bytes == 2**30

@@ -54,7 +54,8 @@ class Children:
     def refuse(self, wish: Wish) -> list[Refusal]:
         """Return why the API server does not do what is wished."""
         kind = "" if isinstance(wish, Remove) else KINDS[type(wish)]
-        if kind not in self.refused or wish.name in {*self.jobs, *self.deployments}:
+        exists = wish.name in {*self.jobs, *self.deployments} or self.stands(wish)
+        if kind not in self.refused or exists:
             return []
         return [Refusal(kind, wish.name, self.refused[kind], f"no {kind} is allowed here")]
 
@@ -72,7 +73,9 @@ class Children:
                 self.service = ObservedService(wish.name, uid, wish.revision)
             case WantClaim():
                 uid = self.claim.uid if self.claim else self.new_uid()
-                self.claim = ObservedClaim(wish.name, uid, wish.size_bytes)
+                self.claim = ObservedClaim(
+                    wish.name, uid, size_bytes=wish.size_bytes, capacity_bytes=wish.size_bytes
+                )
                 self.claim_wish = wish
             case Remove():
                 self._remove(wish)

@@ -1,8 +1,9 @@
 """A cluster in memory around one model, with a stepped clock.
 
 It is as quiet as the real one: a pass is made when something observed changed by other hands, when
-the spec was edited, when a plan asked for it, or after a restart of the operator. What the operator
-writes itself wakes nobody, but is planned on in the same pass, with the status as it was before.
+the spec was edited, when a plan asked for it, when a child was refused and the status changed
+since, or after a restart of the operator. What the operator writes itself wakes nobody, but is
+planned on in the same pass, with the status as it was before.
 """
 
 from copy import copy
@@ -134,7 +135,7 @@ class World(Children):
                 return
             if wrote is None or not (wrote or refusals != self._refusals):
                 break
-        self._awake = wrote is not False
+        self._awake = wrote is not False or (bool(self._refusals) and found.status != self.status)
         if found.status != self.status:
             self._write(found)
         if found.requeue_after is not None:

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 import yaml
 
+from qmodel.api.serving import PodTemplate, Storage
 from qmodel.naming import DESIRED_ANNOTATION, VERSION_ANNOTATION
-from qmodel.planner.model import WantDeployment
+from qmodel.planner.model import WantDeployment, WantJob
 from qmodel.resources.build import build
 from unit.resources.wishes import DATA, INSPECT, MODEL, ROLLOUT, VERSION, WISHES, built
 
@@ -94,6 +95,69 @@ def test_labels_of_the_user_do_not_replace_ours() -> None:
     template = built("deployment-on-gpu")["spec"]["template"]
     assert template["metadata"]["labels"]["team"] == "a"
     assert template["metadata"]["labels"]["app.kubernetes.io/component"] == "server"
+
+
+def required(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the terms of the pods that a pod must run beside."""
+    affinity = pod.get("affinity", {}).get("podAffinity", {})
+    found: list[dict[str, Any]] = affinity.get("requiredDuringSchedulingIgnoredDuringExecution", [])
+    return found
+
+
+def stored(storage: dict[str, str], name: str, **template: Any) -> dict[str, Any]:
+    """Return the pod of an object whose model says that of its storage."""
+    spec = MODEL.spec.model_copy(update={"storage": Storage.model_validate(storage)})
+    want = WISHES[name]
+    if isinstance(want, WantJob):
+        want = replace(want, pod_template=PodTemplate.model_validate(template))
+    made: dict[str, Any] = build(MODEL.model_copy(update={"spec": spec}), want, VERSION)
+    pod: dict[str, Any] = made["spec"]["template"]["spec"]
+    return pod
+
+
+@pytest.mark.parametrize("name", WORKLOADS)
+def test_pods_that_mount_a_volume_of_one_node_share_it(name: str) -> None:
+    terms = required(pod_of(name))
+    if name == "inspect-job":
+        assert terms == []
+        return
+    (term,) = terms
+    labels = built(name)["spec"]["template"]["metadata"]["labels"]
+    assert term["topologyKey"] == "kubernetes.io/hostname"
+    assert term["labelSelector"]["matchLabels"].items() <= labels.items()
+    (other_than,) = term["labelSelector"]["matchExpressions"]
+    assert labels[other_than["key"]] not in other_than["values"]
+
+
+@pytest.mark.parametrize(
+    ("storage", "shared"),
+    [
+        ({"accessMode": "ReadWriteOnce"}, True),
+        ({"accessMode": "ReadWriteMany"}, False),
+        ({"existingClaim": "mine"}, False),
+        ({"existingClaim": "mine", "accessMode": "ReadWriteOnce"}, True),
+    ],
+)
+def test_pods_share_a_node_only_where_the_volume_asks_for_it(
+    storage: dict[str, str],
+    shared: bool,  # noqa: FBT001
+) -> None:
+    for name in ("fetch-job", "deployment"):
+        assert bool(required(stored(storage, name))) is shared
+
+
+def test_the_affinity_of_the_user_is_kept() -> None:
+    mine = {"labelSelector": {}, "topologyKey": "rack"}
+    asked = {
+        "nodeAffinity": {},
+        "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [mine]},
+    }
+    pod = stored({}, "quantize-job", affinity=asked)
+    assert pod["affinity"]["nodeAffinity"] == {}
+    first, ours = required(pod)
+    assert first == mine
+    assert ours["topologyKey"] == "kubernetes.io/hostname"
+    assert required({"affinity": asked}) == [mine]
 
 
 def test_the_service_selects_the_servers_of_its_revision() -> None:

@@ -88,3 +88,10 @@ def test_a_volume_of_safetensors_holds_no_conversion() -> None:
     wanted = made(Method.FP8)
     content = INSPECTION.source_bytes + 2 * artifact_bytes(INSPECTION, wanted)
     assert 0 <= volume_bytes(INSPECTION, wanted) - (int(content * 1.1) + 256 * MIB) < MIB
+
+
+def test_a_volume_holds_what_serves_beside_what_is_made() -> None:
+    wanted = gguf(GGUFType.Q4_K_M)
+    more = 16_000_000_000 - artifact_bytes(LLAMA_3_8B, wanted)
+    found = volume_bytes(LLAMA_3_8B, wanted, 16_000_000_000) - volume_bytes(LLAMA_3_8B, wanted)
+    assert abs(found - 1.1 * more) <= MIB

@@ -1,17 +1,19 @@
 import os
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from sparse_models import folder, write_model
+from sparse_models import LLAMA, folder, write_model
 
 from qmodel.api.methods import Method
 from qmodel.worker import fetch
-from qmodel.worker.errors import SourceChanged
+from qmodel.worker.errors import DiskFull, SourceChanged
 from qmodel.worker.inspect import inspect
-from qmodel.worker.manifest import complete
+from qmodel.worker.manifest import complete, write_manifest
 from qmodel.worker.progress import Progress
 from qmodel.worker.report import Fetched
+from qmodel.worker.sources import SourceFile
 from qmodel.worker.task import FetchTask, FolderSource
 
 
@@ -22,9 +24,12 @@ def claim(tmp_path: Path) -> Path:
     return path
 
 
-def bring(claim: Path, revision: str, directory: Path) -> Fetched:
+def bring(claim: Path, revision: str, directory: Path, *keep: str) -> Fetched:
     task = FetchTask(
-        source=FolderSource(path=str(claim)), source_revision=revision, directory=str(directory)
+        source=FolderSource(path=str(claim)),
+        source_revision=revision,
+        directory=str(directory),
+        keep_revisions=list(keep) or None,
     )
     return fetch.run(task, Progress("fetch", StringIO()))
 
@@ -69,3 +74,59 @@ def test_a_folder_that_changes_while_it_is_copied(
     with pytest.raises(SourceChanged):
         bring(claim, found.source_revision, tmp_path / "s")
     assert not (tmp_path / "s").exists()
+
+
+EIGHT_BILLION = {
+    **LLAMA,
+    "hidden_size": 8192,
+    "num_attention_heads": 64,
+    "num_key_value_heads": 8,
+    "vocab_size": 980_000,
+}
+VOLUME_BYTES = 47_300_000_000
+"""As it is made for such a model in Q4_K_M."""
+
+
+@pytest.fixture
+def volume(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a volume that holds a source, its conversion and the artifact that serves."""
+    root = tmp_path / "volume"
+    sizes = {"sources/old": 16_100_000_000, ".base/old": 16_100_000_000, "serving": 4_920_000_000}
+    for name, size in sizes.items():
+        (root / name).mkdir(parents=True)
+        with (root / name / "model").open("wb") as file:
+            file.truncate(size)
+        write_manifest(root / name, {}, {"model": "0" * 64})
+
+    def usage(_: Path) -> SimpleNamespace:
+        used = sum(path.stat().st_size for path in root.rglob("*") if path.is_file())
+        return SimpleNamespace(free=VOLUME_BYTES - used)
+
+    def bring(_: object, file: SourceFile, target: Path) -> str:
+        with target.open("wb") as out:
+            out.truncate(file.bytes)
+        return "0" * 64
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    monkeypatch.setattr(fetch._Transfer, "bring", bring)
+    return root
+
+
+def test_another_source_takes_the_room_of_the_one_before(tmp_path: Path, volume: Path) -> None:
+    large = write_model(tmp_path / "large", EIGHT_BILLION)
+    found = inspect(folder(large), Method.GGUF)
+    assert found.source_bytes > 16_000_000_000
+    target = volume / "sources" / found.source_digest
+    bring(large, found.source_revision, target, "serving", "next")
+    assert complete(target)
+    assert complete(volume / "serving")
+    assert not (volume / "sources/old").exists()
+    assert not (volume / ".base/old").exists()
+
+
+def test_nothing_goes_from_a_claim_that_others_may_use(tmp_path: Path, volume: Path) -> None:
+    large = write_model(tmp_path / "large", EIGHT_BILLION)
+    found = inspect(folder(large), Method.GGUF)
+    with pytest.raises(DiskFull):
+        bring(large, found.source_revision, volume / "sources" / found.source_digest)
+    assert complete(volume / "sources/old")

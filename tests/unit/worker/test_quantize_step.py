@@ -9,11 +9,12 @@ import pytest
 from sparse_models import write_model
 
 from qmodel.api.methods import Backend
-from qmodel.worker import companions, model_card, quantize
+from qmodel.worker import companions, quantize
 from qmodel.worker.backends import registry
 from qmodel.worker.errors import ArtifactDamaged, EngineFailed, SourceInvalid
 from qmodel.worker.manifest import verify
 from qmodel.worker.progress import Progress
+from qmodel.worker.recipe_words import in_words
 from qmodel.worker.report import Artifact
 from qmodel.worker.task import QuantizeTask, Recipe
 
@@ -54,6 +55,9 @@ def source(tmp_path: Path) -> Path:
 
 class Library:
     """Stands for a library that writes weights, and alters the tokenizer beside them."""
+
+    takes_samples = False
+    makes_folder = True
 
     def quantize(self, _recipe: Recipe, _source: Path, out: Path, *_: object) -> None:
         write_model(out)
@@ -144,6 +148,20 @@ def test_an_artifact_says_where_it_came_from(tmp_path: Path) -> None:
     assert "| library | 1.0 |" in card
 
 
+@pytest.mark.usefixtures("source", "library")
+def test_samples_are_drawn_only_for_a_backend_that_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[object] = []
+    monkeypatch.setattr(quantize, "_samples", lambda *_: drawn.append("samples"))
+    recipe = {**FP8, "calibration": {"samples": 8}}
+    run(task(tmp_path, recipe))
+    assert drawn == []
+    monkeypatch.setattr(Library, "takes_samples", True)
+    run(task(tmp_path, recipe, directory=str(tmp_path / "another")))
+    assert drawn == ["samples"]
+
+
 @pytest.mark.usefixtures("library")
 def test_a_source_without_a_tokenizer_is_refused(tmp_path: Path, source: Path) -> None:
     (source / "tokenizer.json").unlink()
@@ -186,6 +204,7 @@ def test_an_altered_companion_is_found(tmp_path: Path, source: Path) -> None:
             "GPTQ, 4 bits, one group a row, symmetric, by activation order",
         ),
         ({"method": "BitsAndBytes", "bitsAndBytes": {}}, "bitsandbytes NF4, double quantization"),
+        ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}}, "bitsandbytes INT8"),
         (
             {"method": "GGUF", "gguf": {"type": "Q2_K_S", "importanceMatrix": True}},
             "GGUF Q2_K_S, with an importance matrix",
@@ -195,7 +214,7 @@ def test_an_altered_companion_is_found(tmp_path: Path, source: Path) -> None:
     ],
 )
 def test_a_recipe_in_words(recipe: dict[str, Any], words: str) -> None:
-    assert model_card.described(Recipe.model_validate(recipe)) == words
+    assert in_words(Recipe.model_validate(recipe)) == words
 
 
 def test_every_backend_has_a_module() -> None:

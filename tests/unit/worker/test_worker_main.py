@@ -117,6 +117,9 @@ def test_every_end_is_reported(  # noqa: PLR0917  fixtures and a table
     [
         ("{", "unknown", "Invalid JSON"),
         ({"step": "dance"}, "unknown", "dance"),
+        ({"step": "dance", "partner": "fetch"}, "unknown", "dance"),
+        ({"step": ["fetch"]}, "unknown", "fetch"),
+        ("[1]", "unknown", "should be an object"),
         ({"step": "fetch"}, "fetch", "fetch.source: Field required"),
         (FETCH | {"color": "red"}, "fetch", "color: Extra inputs"),
     ],

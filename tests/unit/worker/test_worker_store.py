@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from qmodel.worker.manifest import write_manifest
-from qmodel.worker.store import base_store, link_model, make_room, model_parts
+from qmodel.worker.store import base_store, link, make_room
 
 
 def artifact(volume: Path, revision: str) -> Path:
@@ -21,29 +21,24 @@ def test_room_is_made_of_what_nothing_needs(tmp_path: Path) -> None:
         artifact(tmp_path, revision)
     for leftover in ("sources", "lost+found", "crashed.partial", "new.partial"):
         (tmp_path / leftover).mkdir()
-    for source in ("current", "former"):
+    for source in ("current", "former", "former.partial", "current.partial"):
         (base_store(tmp_path / "new") / source).mkdir(parents=True)
-    make_room(tmp_path / "new", ["serving"], "current")
+        (tmp_path / "sources" / source).mkdir()
+    for lock in (".current.lock", ".former.lock"):
+        (tmp_path / "sources" / lock).touch()
+    make_room(tmp_path, ["serving", "new"], "current")
     assert names(tmp_path) == {
         "serving", "new", "sources", "lost+found", "new.partial", ".base"
     }  # fmt: skip
-    assert names(tmp_path / ".base") == {"current"}
+    assert names(tmp_path / ".base") == {"current", "current.partial"}
+    assert names(tmp_path / "sources") == {"current", "current.partial", ".current.lock"}
 
 
 def test_room_on_an_empty_volume(tmp_path: Path) -> None:
-    make_room(tmp_path / "missing" / "new", [], "current")
+    make_room(tmp_path / "missing", [], "current")
 
 
-def test_a_linked_model_takes_no_second_copy(tmp_path: Path) -> None:
+def test_a_linked_file_takes_no_second_copy(tmp_path: Path) -> None:
     model = artifact(tmp_path, "source") / "model.gguf"
-    target = tmp_path / "target"
-    target.mkdir()
-    assert link_model(model, target) == "model.gguf"
-    assert (target / "model.gguf").samefile(model)
-
-
-def test_a_split_model_is_linked_whole(tmp_path: Path) -> None:
-    parts = [tmp_path / f"m-{number:05}-of-00002.gguf" for number in (1, 2)]
-    for part in [*parts, tmp_path / "other-00001-of-00003.gguf"]:
-        part.write_bytes(b"GGUF")
-    assert model_parts(parts[0]) == parts
+    link(model, tmp_path / "target")
+    assert (tmp_path / "target").samefile(model)

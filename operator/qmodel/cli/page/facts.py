@@ -5,13 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
-from qmodel.api.methods import (
-    AWQOptions,
-    BitsAndBytesOptions,
-    BitsAndBytesType,
-    GPTQOptions,
-    Method,
-)
 from qmodel.api.quantization import Quantization
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.source import Source
@@ -20,6 +13,8 @@ from qmodel.cli.page.memory import GPU, host_name
 from qmodel.cli.page.quality import gauges
 from qmodel.cli.page.subject import Subject
 from qmodel.cli.units import mebibytes, megabytes
+from qmodel.planner import recipes
+from qmodel.worker.recipe_words import in_words
 
 Fact = tuple[str, str]
 """What, and its value."""
@@ -48,30 +43,8 @@ class Tile:
 
 
 def recipe(asked: Quantization) -> str:
-    """Return a recipe in few words, such as `AWQ, 4 bits, groups of 64`."""
-    match asked.method:
-        case Method.GGUF:
-            options = asked.gguf_options
-            matrix = ", importance matrix" if options.importance_matrix else ""
-            return f"GGUF {options.type.value}{matrix}"
-        case Method.AWQ | Method.GPTQ:
-            return f"{asked.method.value}, {_grid(asked)}"
-        case Method.BITS_AND_BYTES:
-            block = asked.bits_and_bytes or BitsAndBytesOptions()
-            double = block.double_quantization and block.type is not BitsAndBytesType.INT8
-            return f"bitsandbytes {block.type.value}" + (", scales quantized too" if double else "")
-        case Method.NONE:
-            return "as it is"
-        case _:
-            return str(asked.method.value)
-
-
-def _grid(asked: Quantization) -> str:
-    """Return bits and groups of an integer grid; where nothing is said, the defaults."""
-    awq = asked.method is Method.AWQ
-    options = (asked.awq or AWQOptions()) if awq else (asked.gptq or GPTQOptions())
-    rows = options.group_size < 0
-    return f"{options.bits} bits, " + ("whole rows" if rows else f"groups of {options.group_size}")
+    """Return a recipe in few words, defaults filled in."""
+    return in_words(recipes.recipe(asked))
 
 
 def where(source: Source) -> str:

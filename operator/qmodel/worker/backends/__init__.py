@@ -32,6 +32,11 @@ class CalibrationSet:
 class QuantizationBackend(Protocol):
     """A library that quantizes: one module, one class of the backend's name."""
 
+    takes_samples: bool
+    """Whether it observes samples in tokens, where the recipe calibrates; else it is given none."""
+    makes_folder: bool
+    """Whether it writes shards and a config, beside what the source has; else one GGUF file."""
+
     def quantize(
         self,
         recipe: Recipe,

@@ -33,6 +33,9 @@ LOADED, QUANTIZED = 0.05, 0.95
 class AutoGPTQ:
     """The backend of this name."""
 
+    takes_samples = True
+    makes_folder = True
+
     def quantize(
         self,
         recipe: Recipe,

@@ -10,20 +10,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
+
 import torch
 from pydantic import JsonValue
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedModel
 
 from qmodel.api.methods import BitsAndBytesOptions, BitsAndBytesType
-from qmodel.worker.backends import CalibrationSet, group_sizes
+from qmodel.worker.backends import group_sizes
 from qmodel.worker.backends.library_errors import library_errors
-from qmodel.worker.backends.torch_loading import LOCAL
 from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
-_READABLE = 0o644
-"""transformers makes files that only their owner may read; a server has another user."""
 _M_MMAP_THRESHOLD = -3
 """glibc's name for the size from which a block is mapped by itself."""
 _MAPPED_BYTES = 64 << 10
@@ -32,12 +32,15 @@ _MAPPED_BYTES = 64 << 10
 class BitsAndBytes:
     """Makes artifacts that transformers and vLLM load with bitsandbytes."""
 
+    takes_samples = False
+    makes_folder = True
+
     def quantize(
         self,
         recipe: Recipe,
         source: Path,
         out: Path,
-        calibration: CalibrationSet | None,
+        _samples: None,
         threads: int,
         progress: Progress | ProgressPart,
     ) -> None:
@@ -50,7 +53,6 @@ class BitsAndBytes:
         EngineFailed
             If the library fails.
         """
-        del calibration
         torch.set_num_threads(threads)
         _give_back_what_is_freed()
         options = recipe.bits_and_bytes or BitsAndBytesOptions()
@@ -138,13 +140,11 @@ def _skipped(source: Path, recipe: Recipe) -> list[str]:
 
 
 def _finish(source: Path, out: Path) -> None:
-    """Let others read the files, and keep the source's own config beside the quantization's.
+    """Keep the source's own config beside the quantization's.
 
     A config that transformers 5 wrote is misread by 4: it takes another base for the rotary
     embedding, without a word.
     """
-    for path in out.glob("*.safetensors"):
-        path.chmod(_READABLE)
     written = json.loads((out / "config.json").read_bytes())
     config = json.loads((source / "config.json").read_bytes())
     config["quantization_config"] = written["quantization_config"]

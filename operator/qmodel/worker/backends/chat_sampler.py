@@ -1,18 +1,18 @@
 """Lets an unquantized model draw the samples that it will be calibrated with."""
 
 import gc
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-# Read when these libraries are imported: a step has no network, and its lines are not bars.
-os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
 
 import torch
 from jinja2 import TemplateError
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
+from qmodel.worker.backends.tokens import as_set, left_padded
 from qmodel.worker.backends.wide_products import WideProducts
 from qmodel.worker.calibration import OnProgress, Sample
 from qmodel.worker.errors import EngineFailed, TextInvalid
@@ -21,7 +21,6 @@ CACHE_BYTES = 1 << 30
 """KV cache of the sequences that are drawn side by side."""
 MAX_BATCH = 128
 """More sequences at once are hardly faster: a CPU multiplies at its best speed by then."""
-_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 class ChatSampler:
@@ -38,7 +37,7 @@ class ChatSampler:
     def __init__(self, folder: Path, threads: int) -> None:
         torch.set_num_threads(threads)
         self._folder = folder
-        self._tokenizer = AutoTokenizer.from_pretrained(folder, **_LOCAL)
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, **LOCAL)
 
     def encode(self, sample: Sample) -> list[int]:
         """Return the token ids of a sample; a conversation in the chat template.
@@ -87,7 +86,7 @@ class ChatSampler:
     ) -> list[list[int]]:
         placed = {"device_map": "auto"} if torch.cuda.is_available() else {}
         model = AutoModelForCausalLM.from_pretrained(
-            self._folder, torch_dtype="auto", use_safetensors=True, **placed, **_LOCAL
+            self._folder, torch_dtype="auto", use_safetensors=True, **placed, **LOCAL
         )
         begun = [self._prompt(prompt)[: length - 1] for prompt in prompts]
         torch.manual_seed(seed)
@@ -117,10 +116,9 @@ class ChatSampler:
         self, model: PreTrainedModel, begun: Sequence[list[int]], length: int, told: "_Told"
     ) -> list[list[int]]:
         """Return the sequences with what the model adds, drawn side by side."""
-        longest = max(map(len, begun))
-        ids = [[0] * (longest - len(tokens)) + tokens for tokens in begun]
-        mask = [[0] * (longest - len(tokens)) + [1] * len(tokens) for tokens in begun]
-        ends = _ids(model.generation_config.eos_token_id) | _ids(self._tokenizer.eos_token_id)
+        ids, mask = left_padded(begun)
+        longest = len(ids[0])
+        ends = as_set(model.generation_config.eos_token_id) | as_set(self._tokenizer.eos_token_id)
         pure = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
             max_new_tokens=length - longest, eos_token_id=sorted(ends) or None, pad_token_id=0,
@@ -160,10 +158,3 @@ def _ended(tokens: list[int], ends: set[int]) -> list[int]:
     """Return tokens up to the first that ends a sequence; padding follows it."""
     last = next((place for place, token in enumerate(tokens) if token in ends), len(tokens))
     return tokens[: last + 1]
-
-
-def _ids(value: int | list[int] | None) -> set[int]:
-    """Return token ids that configs give as a number, a list or nothing."""
-    if value is None:
-        return set()
-    return set(value) if isinstance(value, list) else {value}

@@ -1,6 +1,5 @@
 """Conversion to GGUF by llama.cpp's own converter, whose memory stays bounded: it is lazy."""
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -8,14 +7,13 @@ from pathlib import Path
 from safetensors import safe_open
 
 from qmodel.worker.backends.llama_model import LlamaModel
-from qmodel.worker.backends.tools import run_tool
+from qmodel.worker.backends.offline import ENVIRONMENT
+from qmodel.worker.backends.tools import LLAMA_HOME, run_tool
 from qmodel.worker.errors import EngineFailed, UnsafeModel, UnsupportedModel
 from qmodel.worker.files import alone, require_space, staged
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.store import source_gguf
 
-HOME = Path(os.environ.get("QMODEL_LLAMACPP_HOME", "/opt/llama"))
-"""Where the image keeps llama.cpp: bin/ and convert/."""
 BASE_NAME = "model.gguf"
 
 _WRITING = re.compile(r"Writing:\s+(\d+)%")
@@ -71,9 +69,9 @@ def _run_converter(source: Path, out: Path, progress: Progress | ProgressPart) -
         elif "is not supported" in line or "not recognized" in line:
             lines.append(line)
 
-    script = HOME / "convert" / "convert_hf_to_gguf.py"
+    script = LLAMA_HOME / "convert" / "convert_hf_to_gguf.py"
     argv = [sys.executable, str(script), str(source), "--outfile", str(out)]
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
+    offline = ENVIRONMENT | {"PYTHONUNBUFFERED": "1"}
     try:
         run_tool([*argv, "--outtype", _outtype(source)], on_line, offline)
     except EngineFailed as error:

@@ -1,17 +1,17 @@
 """The weights of GGUF files as plain arrays, by llama.cpp's own Python package."""
 
-import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from qmodel.worker.backends.tools import LLAMA_HOME  # isort: skip
+
 # The image keeps the package beside the converter, of the same version.
-sys.path.append(f"{os.environ.get('QMODEL_LLAMACPP_HOME', '/opt/llama')}/convert/gguf-py")
+sys.path.append(str(LLAMA_HOME / "convert/gguf-py"))
 
 import gguf
 
 from qmodel.worker.quality.pair import Rows, rows_at_once
-from qmodel.worker.store import model_parts
 
 
 class StoredWeights:
@@ -20,12 +20,11 @@ class StoredWeights:
     Parameters
     ----------
     model
-        GGUF file, the first one of a split model.
+        GGUF file.
     """
 
     def __init__(self, model: Path) -> None:
-        readers = [gguf.GGUFReader(path) for path in model_parts(model)]
-        self._tensors = {tensor.name: tensor for reader in readers for tensor in reader.tensors}
+        self._tensors = {tensor.name: tensor for tensor in gguf.GGUFReader(model).tensors}
 
     def blocks(self, name: str) -> Iterator[Rows]:
         """Yield a weight's rows in order.

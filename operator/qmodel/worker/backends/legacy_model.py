@@ -6,13 +6,12 @@ rewritten, AutoGPTQ without shards. Only what lies between is theirs here.
 """
 
 import json
-import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-# Read when these libraries are imported: a step has no network, and its lines are not bars.
-os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
 
 import torch
 from huggingface_hub import save_torch_state_dict
@@ -21,8 +20,6 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 from qmodel.worker.backends.legacy_recipe import ALTERNATIVE
 from qmodel.worker.backends.readable_source import readable_source
 from qmodel.worker.errors import EngineFailed, UnsupportedModel
-
-_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 def load(
@@ -51,7 +48,7 @@ def load(
             raise UnsupportedModel(message)
         try:
             model, found = AutoModelForCausalLM.from_pretrained(
-                folder, torch_dtype=dtype, use_safetensors=True, output_loading_info=True, **_LOCAL
+                folder, torch_dtype=dtype, use_safetensors=True, output_loading_info=True, **LOCAL
             )
         except (OSError, RuntimeError, ValueError) as error:
             message = f"the model cannot be loaded: {error}"
@@ -93,8 +90,6 @@ def save(
         force_contiguous=True,
         shared_tensors_to_discard=model._tied_weights_keys,  # noqa: SLF001  as the library saves
     )
-    for shard in out.glob("*.safetensors"):
-        shard.chmod(0o644)  # the library leaves them to their owner; another user may serve
     config = json.loads((source / "config.json").read_bytes())
     config["dtype" if "dtype" in config else "torch_dtype"] = "float16"
     config["quantization_config"] = dict(quantization)

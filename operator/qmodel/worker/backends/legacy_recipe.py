@@ -4,9 +4,9 @@ No library is needed for this; where each refusal comes from stands in docs/meth
 """
 
 from collections.abc import Collection, Sequence
-from itertools import chain
 
 from qmodel.api.methods import AWQOptions, Backend, GPTQOptions
+from qmodel.worker.backends.tokens import windows
 from qmodel.worker.errors import TextInvalid, UnsupportedModel
 
 LM_HEAD = "lm_head"
@@ -62,12 +62,11 @@ def rows(sequences: Sequence[Sequence[int]], length: int) -> list[list[int]]:
     TextInvalid
         If there is no token.
     """
-    tokens = list(chain.from_iterable(sequences))
-    if not tokens:
+    count = sum(map(len, sequences))
+    if not count:
         message = "the calibration samples hold no token"
         raise TextInvalid(message)
-    length = min(length, len(tokens))
-    return [tokens[i : i + length] for i in range(0, len(tokens) - length + 1, length)]
+    return windows(sequences, min(length, count))
 
 
 def _check_ignored(ignore: Collection[str], backend: Backend) -> None:

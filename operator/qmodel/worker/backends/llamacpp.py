@@ -8,13 +8,13 @@ from pydantic import JsonValue
 
 from qmodel.api.gguf import GGUFOptions
 from qmodel.worker.backends import (
-    CalibrationSet,
     gguf_conversion,
     gguf_quantizer,
     importance_matrix,
 )
 from qmodel.worker.backends.importance_matrix import Matrix
 from qmodel.worker.backends.llama_model import LlamaModel
+from qmodel.worker.backends.tools import LLAMA_HOME
 from qmodel.worker.calibration import TEXT_FILE, calibration_text
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.store import base_store
@@ -24,21 +24,22 @@ from qmodel.worker.task import Recipe
 class LlamaCpp:
     """Makes GGUF files."""
 
+    takes_samples = False
+    makes_folder = False
+
     def quantize(
         self,
         recipe: Recipe,
         source: Path,
         out: Path,
-        calibration: CalibrationSet | None,
+        _samples: None,
         threads: int,
         progress: Progress | ProgressPart,
     ) -> None:
         """Write one GGUF file into the folder `out`.
 
-        An importance matrix is computed from a text, which `out` keeps: `calibration`, samples in
-        tokens, is of no use here.
+        An importance matrix is computed from a text, which `out` keeps.
         """
-        del calibration
         options = recipe.gguf or GGUFOptions()
         base = self.base(source, base_store(out), progress.part(0.0, 0.35))
         matrix, begun = None, 0.35
@@ -73,7 +74,7 @@ class LlamaCpp:
         with self.open(base, threads, mapped=True) as model:
             text = calibration_text(model, user_file)
         (out / TEXT_FILE).write_text(text, encoding="utf-8")
-        tool, scratch = gguf_conversion.HOME / "bin" / "llama-imatrix", out / ".importance-matrix"
+        tool, scratch = LLAMA_HOME / "bin" / "llama-imatrix", out / ".importance-matrix"
         try:
             return importance_matrix.compute(
                 tool, base, out / TEXT_FILE, scratch, threads, progress

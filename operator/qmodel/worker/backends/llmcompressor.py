@@ -18,8 +18,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-# Read when these libraries are imported: a step has no network, and its lines are not bars.
-os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
+
 os.environ.update({"LLM_COMPRESSOR_LOG_LEVEL": "CRITICAL", "TOKENIZERS_PARALLELISM": "false"})
 
 import torch
@@ -50,11 +51,13 @@ LONGEST_WAIT = timedelta(days=7)
 Rows = list[list[int]]
 """Token ids of each sequence that the library is given."""
 _log = logging.getLogger(__name__)
-_LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
 
 
 class LLMCompressor:
     """Writes checkpoints that vLLM and transformers load by their own config."""
+
+    takes_samples = True
+    makes_folder = True
 
     def quantize(
         self,
@@ -158,7 +161,7 @@ def _joined(place: Place) -> Iterator[None]:
 
 def _loaded(source: Path, place: Place) -> PreTrainedModel:
     """Return the model in memory; the first rank reads it, and the others share its memory."""
-    options: dict[str, Any] = {"dtype": "auto", "use_safetensors": True, **_LOCAL}
+    options: dict[str, Any] = {"dtype": "auto", "use_safetensors": True, **LOCAL}
     if place.count == 1:
         return AutoModelForCausalLM.from_pretrained(source, **options)
     with load_offloaded_model():
@@ -179,7 +182,7 @@ def _quantize(
     data: dict[str, Any] = {}
     if rows:
         data["dataset"] = _loader(rows)
-        data["tokenizer"] = AutoTokenizer.from_pretrained(source, **_LOCAL)
+        data["tokenizer"] = AutoTokenizer.from_pretrained(source, **LOCAL)
     layers = model.config.get_text_config().num_hidden_layers
     with _logged_once(), _told_of_layers(layers, progress), _unpinned_memory():
         oneshot(model=model, recipe=modifiers(recipe, type(model).__name__), **data)

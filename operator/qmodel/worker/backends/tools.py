@@ -6,10 +6,13 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
 from qmodel.worker.errors import DiskFull, EngineFailed, OutOfMemory
 
+LLAMA_HOME = Path(os.environ.get("QMODEL_LLAMACPP_HOME", "/opt/llama"))
+"""Where the image keeps llama.cpp: bin/ and convert/."""
 LINES_KEPT = 8
 LINE_LENGTH = 300
 """What of the log goes into a failure's message: a report holds 4,096 bytes in all."""

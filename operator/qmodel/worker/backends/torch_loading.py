@@ -10,14 +10,13 @@ a format stores is unpacked once, so that every format computes with the same pl
 """
 
 import json
-import os
 from functools import partial
 from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
-# Read when these libraries are imported: a step has no network, and its lines are not bars.
-os.environ.update({"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "TQDM_DISABLE": "1"})
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
 
 import torch
 from transformers import (
@@ -34,9 +33,6 @@ from qmodel.worker.errors import EngineFailed, OutOfMemory, StepError, Unsupport
 logging.disable_progress_bar()
 # It warns at every product that it rounds what it is made to round.
 getLogger("bitsandbytes").setLevel(ERROR)
-
-LOCAL: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-"""What every call that reads a folder is told."""
 
 
 def load(folder: Path) -> PreTrainedModel:

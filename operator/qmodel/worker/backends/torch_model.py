@@ -4,12 +4,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+# First: the libraries below read what it sets when they are imported.
+from qmodel.worker.backends.offline import LOCAL  # isort: skip
+
 import numpy as np
 import numpy.typing as npt
 import torch
 from transformers import AutoTokenizer, DynamicCache, PreTrainedModel
 
 from qmodel.worker.backends import sampling, torch_loading
+from qmodel.worker.backends.tokens import as_set, left_padded
 from qmodel.worker.backends.wide_products import WideProducts
 from qmodel.worker.errors import EngineFailed
 
@@ -43,11 +47,10 @@ class TorchModel:
     def __enter__(self) -> Self:
         """Load the weights."""
         torch.set_num_threads(self._threads)
-        self._tokenizer = AutoTokenizer.from_pretrained(self._folder, **torch_loading.LOCAL)
+        self._tokenizer = AutoTokenizer.from_pretrained(self._folder, **LOCAL)
         self.model = torch_loading.load(self._folder)
-        self._ends = _ids(self.model.generation_config.eos_token_id) | _ids(
-            self._tokenizer.eos_token_id
-        )
+        own, of_tokenizer = self.model.generation_config, self._tokenizer
+        self._ends = as_set(own.eos_token_id) | as_set(of_tokenizer.eos_token_id)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -117,7 +120,8 @@ class TorchModel:
         """Append tokens in place, drawn at temperature 1 or, without `random`, the likeliest."""
         wanted = zip(sequences, lengths, strict=True)
         cache, alive = self._cache(), [(s, length) for s, length in wanted if len(s) < length]
-        ids, mask = _left_padded([sequence for sequence, _ in alive])
+        padded = left_padded([sequence for sequence, _ in alive])
+        ids, mask = (torch.tensor(rows, dtype=torch.long) for rows in padded)
         while alive:
             last = self._forward(ids, cache, mask)[:, -1]
             drawn = last.argmax(axis=1) if random is None else sampling.draw(last, random)
@@ -156,18 +160,3 @@ class TorchModel:
             raise EngineFailed(message) from error
         logits: npt.NDArray[np.float32] = output.logits.float().cpu().numpy()
         return logits
-
-
-def _ids(value: int | list[int] | None) -> set[int]:
-    """Return token ids that configs give as a number, a list or nothing."""
-    if value is None:
-        return set()
-    return set(value) if isinstance(value, list) else {value}
-
-
-def _left_padded(sequences: Sequence[Sequence[int]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return ids and mask (sequences, longest), padded so that all end at the last position."""
-    longest = max(map(len, sequences), default=0)
-    ids = [[0] * (longest - len(sequence)) + list(sequence) for sequence in sequences]
-    mask = [[0] * (longest - len(s)) + [1] * len(s) for s in sequences]
-    return torch.tensor(ids, dtype=torch.long), torch.tensor(mask, dtype=torch.long)
