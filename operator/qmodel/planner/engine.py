@@ -55,7 +55,7 @@ def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> Serv
         kv_type=load.kv_type,
         dtype=load.dtype,
         gpus=gpus,
-        tensor_parallel_size=serving.tensor_parallel_size or max(gpus, 1),
+        tensor_parallel_size=tensor_parallel_size(serving.tensor_parallel_size, gpus),
         threads=threads(SERVER_CPU),
         extra_args=tuple(serving.extra_args or ()),
     )
@@ -64,6 +64,11 @@ def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> Serv
 def gpu_count(ctx: Context) -> int:
     """Return the GPUs of one server; 0 on a CPU."""
     return 0 if ctx.status.accelerator is None else ctx.status.accelerator.count
+
+
+def tensor_parallel_size(asked: int | None, gpus: int) -> int:
+    """Return the GPUs that each layer is split over: as asked, else all; 1 on a CPU."""
+    return (asked or gpus) if gpus else 1
 
 
 def serving_image(images: Images, engine: Engine, gpus: int) -> str:

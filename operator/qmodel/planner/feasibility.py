@@ -12,6 +12,7 @@ from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
 from qmodel.api.serving import Engine
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
+from qmodel.planner.engine import tensor_parallel_size
 from qmodel.planner.model import Node
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.worker.report import Inspection
@@ -94,7 +95,7 @@ def hardware(
         gpus=gpus,
         capability=max(known, default=None),
         gpu_in_cluster=bool(having),
-        tensor_parallel_size=parallel or max(gpus or 0, 1),
+        tensor_parallel_size=tensor_parallel_size(parallel, gpus or 0),
     )
 
 
