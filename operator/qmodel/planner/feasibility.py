@@ -5,7 +5,7 @@ told before anything is fetched, with a value that would work where there is one
 yet, such as the hardware before an accelerator was chosen, is not judged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
@@ -14,6 +14,7 @@ from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
 from qmodel.planner.engine import tensor_parallel_size
 from qmodel.planner.model import Node
+from qmodel.planner.recipes import DEFAULT_IGNORE
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.worker.report import Inspection
 from qmodel.worker.task import Recipe
@@ -176,7 +177,7 @@ def _groups(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | N
     options = recipe.awq or recipe.gptq
     if options is not None:
         block = recipe.method.lower()
-        return _kernels(options, block, source, device) or _divides(
+        return _kernels(recipe, options, source, device) or _divides(
             options.group_size, f"spec.quantization.{block}.groupSize", source, recipe, device
         )
     size = _BLOCKS.get(recipe.method)
@@ -186,11 +187,12 @@ def _groups(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | N
 
 
 def _kernels(
-    options: AWQOptions | GPTQOptions, block: str, source: Inspection, device: Hardware
+    recipe: Recipe, options: AWQOptions | GPTQOptions, source: Inspection, device: Hardware
 ) -> Problem | None:
     """Return why vLLM has no kernel for these bits and groups on this hardware."""
     if device.gpus is None:
         return None
+    block = recipe.method.lower()
     where = "a GPU" if device.gpus else "a CPU"
     kernels = _GPU_GROUPS if device.gpus else _CPU_GROUPS
     groups = kernels.get(options.bits)
@@ -211,7 +213,7 @@ def _kernels(
             f"spec.quantization.{block}.groupSize is {options.group_size}, which vLLM does not"
             f" multiply on {where}: use {fitting}"
         )
-    odd = [width for width in source.linear_widths if width % _CPU_MULTIPLE]
+    odd = _odd(recipe, source, lambda width: width % _CPU_MULTIPLE == 0)
     if not device.gpus and odd:
         return ENGINE_CANNOT_LOAD, (
             f"on a CPU vLLM multiplies weights of {options.bits} bits with inputs divisible by"
@@ -224,9 +226,8 @@ def _divides(
     size: int, what: str, source: Inspection, recipe: Recipe, device: Hardware
 ) -> Problem | None:
     """Return which width a group does not divide, and a size that divides all of them."""
-    odd = [width for width in source.linear_widths if size > 0 and not _splits(width, size, device)]
-    ignoring = len(recipe.ignore) > 1
-    if not odd or (ignoring and len(odd) < len(source.linear_widths)):
+    odd = _odd(recipe, source, lambda width: size <= 0 or _splits(width, size, device))
+    if not odd:
         return None
     shared = ""
     if odd[0] % size == 0:
@@ -239,6 +240,16 @@ def _divides(
         f"{what} is {size}, but {_named(odd[0], source)}{shared} is not divisible by {size}:"
         f" {advice}"
     )
+
+
+def _odd(recipe: Recipe, source: Inspection, fits: Callable[[int], bool]) -> list[int]:
+    """Return the widths that do not fit.
+
+    Where the user ignores layers, those may be the ones, unless nothing would be left.
+    """
+    odd = [width for width in source.linear_widths if not fits(width)]
+    ignoring = not set(recipe.ignore) <= set(DEFAULT_IGNORE)
+    return [] if ignoring and len(odd) < len(source.linear_widths) else odd
 
 
 def _splits(width: int, size: int, device: Hardware) -> bool:

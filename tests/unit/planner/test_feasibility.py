@@ -179,11 +179,20 @@ def test_what_sees_is_served_elsewhere(quantization: Quantization, device: Hardw
     assert judged(quantization, SEES, device) is None
 
 
-def test_modules_that_are_ignored_may_have_any_width() -> None:
-    ignoring = asked(Method.AWQ, ignore=["lm_head", "re:.*down_proj"], awq=AWQOptions())
+@pytest.mark.parametrize("ignore", [["re:.*down_proj"], ["lm_head", "re:.*down_proj"]])
+@pytest.mark.parametrize("device", [UNKNOWN, CPU, H100])
+def test_modules_that_are_ignored_may_have_any_width(ignore: list[str], device: Hardware) -> None:
+    ignoring = asked(Method.AWQ, ignore=ignore, awq=AWQOptions())
     source = smollm2(linear_widths=[1024, 2736], hidden_size=1024)
-    assert judged(ignoring, source) is None
-    assert judged(asked(Method.AWQ), source) is not None
+    assert judged(ignoring, source, device) is None
+    assert judged(ignoring, smollm2(linear_widths=[1000, 2736]), device) is not None
+
+
+@pytest.mark.parametrize("ignore", [None, [], ["lm_head"]])
+@pytest.mark.parametrize("device", [UNKNOWN, CPU, H100])
+def test_the_default_ignores_no_width(ignore: list[str] | None, device: Hardware) -> None:
+    source = smollm2(linear_widths=[1024, 2736], hidden_size=1024)
+    assert judged(asked(Method.AWQ, ignore=ignore), source, device) is not None
 
 
 def node(name: str, major: str, minor: str, **labels: str) -> Node:
