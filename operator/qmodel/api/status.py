@@ -1,6 +1,6 @@
 """`status`: what was found, made, measured and decided.
 
-Each block names what it speaks of (`key`, `revision`, `argumentsHash`), so that a planner that
+Each block names what it speaks of (`key`, `revision`), so that a planner that
 starts from nothing but spec and status knows which of them still hold.
 """
 

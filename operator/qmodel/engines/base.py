@@ -34,7 +34,7 @@ class ServerSettings:
 
 
 class ServingEngine(Protocol):
-    """A server of the OpenAI API: one module of functions and constants an engine."""
+    """A server of the OpenAI API: one class an engine."""
 
     port: int
     """Where the server listens inside its pod."""
@@ -57,6 +57,3 @@ class ServingEngine(Protocol):
 
     def environment(self, settings: ServerSettings) -> dict[str, str]:
         """Return the variables that the engine needs, besides the user's."""
-
-    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
-        """Return what a measurement depends on; context and concurrency are not in it."""

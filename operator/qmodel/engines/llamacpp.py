@@ -4,12 +4,10 @@ Everything that changes memory is said explicitly, so that no default of another
 nothing that the node happens to have, decides it.
 """
 
-import json
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
 from qmodel.engines.base import ServerSettings
-from qmodel.naming import short_hash
 
 BATCH_TOKENS = 2048
 """Tokens of one logical batch, all sequences together."""
@@ -66,16 +64,6 @@ class LlamaCpp:
         """Return the variables that the engine needs, besides the user's: none."""
         del settings
         return {}
-
-    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
-        """Return what a measurement depends on; where it differs, the server is measured anew.
-
-        Context and concurrency are not in it (their part follows by arithmetic), nor are the
-        model's path and alias.
-        """
-        kv_type = settings.kv_type or DEFAULT_KV_TYPE
-        parts = [image, BATCH_TOKENS, UBATCH_TOKENS, kv_type.value, settings.gpus]
-        return short_hash(json.dumps([*parts, settings.threads, settings.extra_args]))
 
 
 def _sizes(context_length: int, concurrency: int) -> dict[str, str]:

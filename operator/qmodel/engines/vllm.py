@@ -4,12 +4,10 @@ The KV cache is given in bytes. A share of the device (`--gpu-memory-utilization
 look like need, and would change with the node.
 """
 
-import json
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
 from qmodel.engines.base import ServerSettings
-from qmodel.naming import short_hash
 
 BATCH_TOKENS = 2048
 """Tokens computed at once; activations are sized by it, and longer prompts come in pieces."""
@@ -100,16 +98,6 @@ class VLLM:
             "TORCHDYNAMO_DISABLE": "1",
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
-
-    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
-        """Return what a measurement depends on; where it differs, the server is measured anew.
-
-        Context, concurrency and KV bytes are not in it (their part follows by arithmetic), nor
-        are the model's path and alias.
-        """
-        kinds = [BATCH_TOKENS, settings.dtype.value, *_kv_type_args(settings)]
-        places = [settings.gpus, settings.tensor_parallel_size, settings.threads]
-        return short_hash(json.dumps([image, kinds, places, settings.extra_args]))
 
 
 def _sizes(context_length: int, concurrency: int, device_bytes: int) -> dict[str, str]:

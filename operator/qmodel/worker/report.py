@@ -120,8 +120,6 @@ class ProcessMemory(ApiModel):
 class Footprint(ApiModel):
     """Memory of one server under full load, in parts, in bytes."""
 
-    arguments_hash: str
-    """What it was measured under; other arguments are measured anew."""
     context_length: PositiveInt
     concurrency: PositiveInt
     weights_bytes: NonNegativeInt

@@ -173,8 +173,6 @@ class MeasureTask(ApiModel):
     context_length: PositiveInt
     """Tokens of one sequence."""
     concurrency: PositiveInt
-    arguments_hash: str
-    """Identifies what was measured; goes into the footprint."""
 
 
 Task = Annotated[

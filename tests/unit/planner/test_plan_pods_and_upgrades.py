@@ -4,7 +4,9 @@ from datetime import timedelta
 import pytest
 
 from qmodel.api.conditions import ConditionType
+from qmodel.engines import llamacpp
 from qmodel.planner.model import JobState
+from qmodel.worker.task import MeasureTask
 from unit.planner.values import INSTALLATION, failure, images, model
 from unit.planner.world import World
 
@@ -145,17 +147,35 @@ def test_an_upgrade_changes_nothing_that_is_healthy() -> None:
     assert want.rollout.image == "llamacpp:1"
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STEPS[:-1])
 def test_an_upgrade_midway_lets_the_running_job_end(step: str) -> None:
     world = at(step)
     upgrade(world)
     world.run()
     assert world.started == [f"{each} 1" for each in STEPS]
     assert world.status.stage == "Ready"
-    assert world.status.rollout is not None
+
+
+def test_an_upgrade_that_measures_otherwise_measures_with_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = at("measure")
+    world.wake()
+    assert world.started == [f"{step} 1" for step in STEPS]
+    monkeypatch.setattr(llamacpp, "UBATCH_TOKENS", 1024)
+    world.wake()
+    assert world.started == [*(f"{step} 1" for step in STEPS), "measure 1"]
+    task = world.wish("measure").containers[0].task
+    assert isinstance(task, MeasureTask)
+    assert task.argv[task.argv.index("--ubatch-size") + 1] == "1024"
+    upgrade(world)
+    assert world.wish("measure").containers[0].image == "llamacpp:2"
+    world.run()
     assert world.status.footprint is not None
-    assert world.status.rollout.image == world.status.footprint.image
-    assert world.status.rollout.image == f"llamacpp:{1 if step == 'measure' else 2}"
+    assert world.status.footprint.argv == task.argv
+    assert world.status.footprint.image == "llamacpp:2"
+    assert world.status.rollout is not None
+    assert world.status.rollout.image == "llamacpp:2"
 
 
 def test_what_is_measured_anew_after_an_upgrade_is_served_by_the_new_image() -> None:
