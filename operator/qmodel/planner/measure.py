@@ -16,6 +16,7 @@ from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count, server_settings, serving_image
 from qmodel.planner.estimates import host_bytes
+from qmodel.planner.footprint import current_footprint, serving_key
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.quantize import artifact_directory, current_artifact
@@ -39,25 +40,6 @@ def plan(ctx: Context) -> StageResult:
         return stage.waiting(ConditionType.MEASURED, ConditionType.INSPECTED)
     step = _step(ctx, ctx.source, artifact)
     return attend(ctx, step, lambda reports: _taken(ctx, reports))
-
-
-def current_footprint(ctx: Context) -> FootprintStatus | None:
-    """Return the footprint, if it was measured on this revision with the arguments asked now."""
-    found = ctx.status.footprint
-    if found is None or found.revision != ctx.revision:
-        return None
-    return found if found.key == serving_key(ctx) else None
-
-
-def serving_key(ctx: Context) -> str:
-    """Return what a measurement depends on besides the artifact."""
-    chosen = ctx.status.accelerator
-    return keys.serving_key(
-        ctx.model.spec.serving,
-        engine_of(ctx.model, ctx.source),
-        None if chosen is None else chosen.resource_name,
-        None if chosen is None else chosen.count,
-    )
 
 
 def _model_path(artifact: ArtifactStatus) -> str:
