@@ -5,7 +5,9 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.engines import llamacpp
+from qmodel.planner import serve, size
 from qmodel.planner.model import JobState
+from qmodel.sizing import margin
 from qmodel.worker.task import MeasureTask
 from unit.planner.values import INSTALLATION, failure, images, model
 from unit.planner.world import World
@@ -197,3 +199,32 @@ def test_a_wait_survives_a_restart_of_the_operator() -> None:
     upgrade(world)
     world.advance(11)
     assert world.started == ["inspect 1", "inspect 2"]
+
+
+def test_another_margin_or_patience_of_a_release_restarts_no_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(model())
+    world.run()
+    before, wishes = world.status, world.deployment_wishes.copy()
+    monkeypatch.setattr(margin, "MARGIN_SHARE_PERCENT", 50)
+    monkeypatch.setattr(size, "SERVER_CPU", "750m")
+    monkeypatch.setattr(serve, "_LEAST_STARTUP_SECONDS", 999)
+    world.wake()
+    assert world.deployment_wishes == wishes
+    assert world.status == before
+    world.edit(serving={"concurrency": 2})
+    (want,) = world.deployment_wishes.values()
+    assert want.rollout.sizing.cpu == "750m"
+    assert want.rollout.startup_seconds == 999
+
+
+def test_an_upgrade_leaves_what_a_suspended_model_serves() -> None:
+    world = World(model())
+    world.run()
+    sizing = world.status.sizing
+    assert sizing is not None
+    older = world.status.updated({"sizing": sizing.updated({"key": None})})
+    world.model = world.model.model_copy(update={"status": older})
+    world.edit(suspend=True)
+    assert world.says(ConditionType.AVAILABLE) == "True Answering"
