@@ -8,7 +8,7 @@ yet, such as the hardware before an accelerator was chosen, is not judged.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
+from qmodel.api.methods import GROUP_SIZES, AWQOptions, Backend, GPTQOptions, Method
 from qmodel.api.serving import Engine
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
@@ -49,12 +49,10 @@ _FORMATS = (
 )  # fmt: skip
 """`quant_method` values that vLLM loads without being asked twice."""
 
-_BLOCKS = {Method.NVFP4: 16, Method.MXFP4: 32}
-"""Weights that share a scale in the formats that leave no choice."""
 _GPU_GROUPS = {4: (-1, 32, 64, 128, 256), 8: (-1, 32, 64, 128)}
 _CPU_GROUPS = {4: (-1, 16, 32, 64, 128, 256)}
 """Group sizes by bits that vLLM has kernels for."""
-_GROUPS_TO_TRY = (128, 64, 32, 256, 16)
+_LARGEST_USUAL_GROUP = 128
 _CPU_MULTIPLE = 32
 """Weights of 4 bits are multiplied on a CPU in tiles of that many inputs."""
 
@@ -174,16 +172,11 @@ def _gptq_format(bits: int, what: str, *, symmetric: bool, ordered: bool) -> Pro
 
 def _groups(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | None:
     """Return why the group size or the bits fit neither the model nor the engine's kernels."""
-    options = recipe.awq or recipe.gptq
-    if options is not None:
-        block = recipe.method.lower()
-        return _kernels(recipe, options, source, device) or _divides(
-            options.group_size, f"spec.quantization.{block}.groupSize", source, recipe, device
+    if recipe.grid is not None:
+        return _kernels(recipe, recipe.grid, source, device) or _divides(
+            f"spec.quantization.{recipe.method.lower()}.groupSize", source, recipe, device
         )
-    size = _BLOCKS.get(recipe.method)
-    if size is None:
-        return None
-    return _divides(size, f"the block of method {recipe.method}", source, recipe, device)
+    return _divides(f"the block of method {recipe.method}", source, recipe, device)
 
 
 def _kernels(
@@ -222,10 +215,9 @@ def _kernels(
     return None
 
 
-def _divides(
-    size: int, what: str, source: Inspection, recipe: Recipe, device: Hardware
-) -> Problem | None:
+def _divides(what: str, source: Inspection, recipe: Recipe, device: Hardware) -> Problem | None:
     """Return which width a group does not divide, and a size that divides all of them."""
+    size = recipe.group_size
     odd = _odd(recipe, source, lambda width: size <= 0 or _splits(width, size, device))
     if not odd:
         return None
@@ -233,7 +225,7 @@ def _divides(
     if odd[0] % size == 0:
         shared = f" shared by {device.tensor_parallel_size} GPUs"
     advice = "use another method, such as INT8"
-    if recipe.awq or recipe.gptq:
+    if recipe.grid is not None:
         allowed = _GPU_GROUPS[4] if device.gpus else _CPU_GROUPS[4]
         advice = f"use {_fitting(source.linear_widths, allowed, device)}"
     return GROUP_DOES_NOT_FIT, (
@@ -263,7 +255,7 @@ def _fitting(widths: Iterable[int], allowed: Sequence[int], device: Hardware) ->
     rows = list(widths)
     fitting = [
         str(size)
-        for size in _GROUPS_TO_TRY
+        for size in sorted(GROUP_SIZES, key=lambda size: size > _LARGEST_USUAL_GROUP)
         if size in allowed and all(_splits(width, size, device) for width in rows)
     ]
     return " or ".join(fitting[:2]) or "-1 (one group a row)"

@@ -6,7 +6,6 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from qmodel.api.methods import Method
-from qmodel.worker.backends import group_sizes
 from qmodel.worker.companions import CARD
 from qmodel.worker.manifest import MANIFEST
 from qmodel.worker.parameters import PARAMETERS, Parameters
@@ -39,12 +38,12 @@ def write(
 
 def described(recipe: Recipe) -> str:
     """Return a recipe in a few words, such as `AWQ, 4 bits, groups of 64, asymmetric`."""
-    grouped = recipe.awq or recipe.gptq
+    grouped = recipe.grid
     if recipe.gguf is not None:
         matrix = ", with an importance matrix" if recipe.gguf.importance_matrix else ""
         return f"GGUF {recipe.gguf.type}{matrix}"
     if grouped is not None:
-        size = group_sizes.group_size(recipe)
+        size = recipe.group_size
         groups = f"groups of {size}" if size > 0 else "one group a row"
         symmetry = "symmetric" if grouped.symmetric else "asymmetric"
         order = ", by activation order" if recipe.gptq and recipe.gptq.desc_act_order else ""

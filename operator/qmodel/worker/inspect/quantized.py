@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qmodel.api.methods import Method
+from qmodel.api.methods import BLOCK_WEIGHTS, Method
 from qmodel.worker.errors import SourceInvalid, UnsupportedModel
 from qmodel.worker.inspect.document import bounded
 from qmodel.worker.inspect.select import CONFIG
@@ -29,8 +29,6 @@ _REPEATED_GROUP = re.compile(r"[*+}?]\)[*+{]|\([^()]*\|[^()]*\)[*+{]")
 """A repeated group that repeats within, or has branches: time can double with each character."""
 _PATTERN_KEYS = ("ignore", "targets", "dynamic", "modules_to_not_convert", "exclude", "layers")
 _MODELOPT_BITS = {"FP8": 8, "NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8}
-_NVFP4_GROUP = 16
-_MXFP4_GROUP = 32
 
 
 def recognise(documents: Documents, text: Mapping[str, Any]) -> SourceQuantization | None:
@@ -213,7 +211,7 @@ def _fp8(recipe: Recipe, where: str) -> SourceQuantization:
 
 
 def _mxfp4(_recipe: Recipe, _where: str) -> SourceQuantization:
-    return _described("mxfp4", "MXFP4", 4, _MXFP4_GROUP)
+    return _described("mxfp4", "MXFP4", 4, BLOCK_WEIGHTS[Method.MXFP4])
 
 
 def _other(recipe: Recipe, where: str) -> SourceQuantization:
