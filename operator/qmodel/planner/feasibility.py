@@ -8,7 +8,14 @@ yet, such as the hardware before an accelerator was chosen, is not judged.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from qmodel.api.methods import GROUP_SIZES, AWQOptions, Backend, GPTQOptions, Method
+from qmodel.api.methods import (
+    BLOCK_WEIGHTS,
+    GROUP_SIZES,
+    AWQOptions,
+    Backend,
+    GPTQOptions,
+    Method,
+)
 from qmodel.api.serving import Engine
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
@@ -16,7 +23,7 @@ from qmodel.planner.engine import tensor_parallel_size
 from qmodel.planner.model import Node
 from qmodel.planner.recipes import DEFAULT_IGNORE
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
-from qmodel.worker.report import Inspection
+from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.task import Recipe
 
 Problem = tuple[str, str]
@@ -310,8 +317,8 @@ def _taken(source: Inspection, device: Hardware) -> Problem | None:
         unloadable = _gptq_format(
             found.bits,
             what,
-            symmetric="asymmetric" not in found.description,
-            ordered="act order" in found.description and found.group_size is not None,
+            symmetric=found.symmetric is not False,
+            ordered=found.act_order and found.group_size is not None,
         )
         if unloadable is not None:
             return unloadable
@@ -319,17 +326,16 @@ def _taken(source: Inspection, device: Hardware) -> Problem | None:
         return ENGINE_CANNOT_LOAD, f"{what} has {found.bits} bits, but vLLM loads AWQ of 4 bits"
     if device.gpus == 0 and found.format in ("awq", "gptq") and found.bits not in _CPU_GROUPS:
         return ENGINE_CANNOT_LOAD, f"{what} is multiplied by vLLM on GPUs only, not on a CPU"
-    return _runs(_method_of(found.format, found.description), device, what)
+    return _runs(_method_of(found), device, what)
 
 
-def _method_of(name: str, description: str) -> Method:
+def _method_of(found: SourceQuantization) -> Method:
     """Return the method that makes such a format; None where that cannot be told."""
-    lower = description.lower()
-    if "nvfp4" in lower:
-        return Method.NVFP4
-    if "mxfp4" in lower:
-        return Method.MXFP4
-    return _FORMAT_METHODS.get(name, Method.NONE)
+    packing = (found.packing or "").lower()
+    for method in BLOCK_WEIGHTS:
+        if method.lower() in packing:
+            return method
+    return _FORMAT_METHODS.get(found.format, Method.NONE)
 
 
 def _capability(node: Node) -> Capability | None:

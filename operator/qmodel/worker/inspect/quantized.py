@@ -147,7 +147,12 @@ def _group(recipe: Recipe, where: str, *keys: str) -> int | None:
 
 
 def _described(
-    format_name: str, title: str, bits: int | None, group: int | None, *more: str
+    format_name: str,
+    title: str,
+    bits: int | None,
+    group: int | None,
+    *more: str,
+    packing: str | None = None,
 ) -> SourceQuantization:
     parts = [title]
     parts += [f"{bits} bits"] if bits else []
@@ -156,6 +161,7 @@ def _described(
         format=format_name,
         bits=bits,
         group_size=group,
+        packing=packing,
         description=", ".join([*parts, *(part for part in more if part)])[:200],
     )
 
@@ -163,15 +169,18 @@ def _described(
 def _awq(recipe: Recipe, where: str) -> SourceQuantization:
     bits = _bits(recipe, where, "bits", "w_bit")
     group = _group(recipe, where, "group_size", "q_group_size")
-    version = str(recipe.get("version", "gemm")).lower()
-    return _described("awq", "AWQ", bits, group, "" if version == "gemm" else version[:20])
+    version = str(recipe.get("version", "gemm")).lower()[:20]
+    shown = "" if version == "gemm" else version
+    return _described("awq", "AWQ", bits, group, shown, packing=version)
 
 
 def _gptq(recipe: Recipe, where: str) -> SourceQuantization:
-    order = "act order" if recipe.get("desc_act") is True else ""
-    symmetric = "" if recipe.get("sym", True) else "asymmetric"
+    told = {"act_order": recipe.get("desc_act") is True, "symmetric": bool(recipe.get("sym", True))}
+    order = "act order" if told["act_order"] else ""
+    symmetry = "" if told["symmetric"] else "asymmetric"
     group = _group(recipe, where, "group_size")
-    return _described("gptq", "GPTQ", _bits(recipe, where, "bits"), group, symmetric, order)
+    found = _described("gptq", "GPTQ", _bits(recipe, where, "bits"), group, symmetry, order)
+    return found.model_copy(update=told)
 
 
 def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
@@ -179,10 +188,13 @@ def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
     weights = [_object(_object(g, where).get("weights") or {}, where) for g in groups.values()]
     bits = {_bits(weight, where, "num_bits") for weight in weights if weight}
     sizes = {_group(weight, where, "group_size") for weight in weights if weight}
-    packed = str(recipe.get("format", "of an unknown format"))[:60]
+    packing = str(recipe["format"])[:60] if "format" in recipe else None
+    shown = packing or "of an unknown format"
     one_bits = bits.pop() if len(bits) == 1 else None
     one_size = sizes.pop() if len(sizes) == 1 else None
-    return _described("compressed-tensors", "compressed-tensors", one_bits, one_size, packed)
+    return _described(
+        "compressed-tensors", "compressed-tensors", one_bits, one_size, shown, packing=packing
+    )
 
 
 def _bitsandbytes(recipe: Recipe, where: str) -> SourceQuantization:
@@ -199,7 +211,8 @@ def _bitsandbytes(recipe: Recipe, where: str) -> SourceQuantization:
 def _modelopt(recipe: Recipe, where: str) -> SourceQuantization:
     algorithm = str(recipe.get("quant_algo", "an unknown algorithm"))[:40]
     group = _group(recipe, where, "group_size")
-    return _described("modelopt", f"ModelOpt {algorithm}", _MODELOPT_BITS.get(algorithm), group)
+    bits = _MODELOPT_BITS.get(algorithm)
+    return _described("modelopt", f"ModelOpt {algorithm}", bits, group, packing=algorithm)
 
 
 def _fp8(recipe: Recipe, where: str) -> SourceQuantization:
