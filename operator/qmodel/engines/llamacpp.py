@@ -7,7 +7,7 @@ nothing that the node happens to have, decides it.
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
-from qmodel.engines.base import ServerSettings
+from qmodel.engines.base import ServerSettings, with_values
 
 BATCH_TOKENS = 2048
 """Tokens of one logical batch, all sequences together."""
@@ -30,6 +30,12 @@ class LlamaCpp:
     grace_seconds = 120
     exit_seconds = 10
     shared_memory_bytes = 0
+    kv_types: tuple[KVCacheType, ...] = (
+        KVCacheType.F16,
+        KVCacheType.BF16,
+        KVCacheType.Q8_0,
+        KVCacheType.Q4_0,
+    )
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
@@ -51,14 +57,9 @@ class LlamaCpp:
     def resized(
         self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
     ) -> list[str]:
-        """Return a command line for another context and concurrency, otherwise to the letter.
-
-        A server keeps the flags that it was measured with, whatever a later release would choose.
-        """
+        """Return a command line for another context and concurrency, otherwise to the letter."""
         del kv_bytes  # follows from context and concurrency
-        values = _sizes(context_length, concurrency)
-        following = zip([None, *argv[:-1]], argv, strict=True)
-        return [values.get(flag or "", word) for flag, word in following]
+        return with_values(argv, _sizes(context_length, concurrency))
 
     def environment(self, settings: ServerSettings) -> dict[str, str]:
         """Return the variables that the engine needs, besides the user's: none."""

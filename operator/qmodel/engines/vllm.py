@@ -7,7 +7,7 @@ look like need, and would change with the node.
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
-from qmodel.engines.base import ServerSettings
+from qmodel.engines.base import ServerSettings, with_values
 
 BATCH_TOKENS = 2048
 """Tokens computed at once; activations are sized by it, and longer prompts come in pieces."""
@@ -25,7 +25,7 @@ START_SECONDS = 3600
 """Longest time that the API server waits for its engine; 600 by default."""
 
 _PARALLEL = "--tensor-parallel-size"
-_KV_TYPES = {KVCacheType.BF16: "bfloat16", KVCacheType.F16: "float16", KVCacheType.FP8: "fp8"}
+_KV_TYPES = {KVCacheType.F16: "float16", KVCacheType.BF16: "bfloat16", KVCacheType.FP8: "fp8"}
 """What vLLM calls the types that it offers."""
 
 _ENVIRONMENT = {
@@ -51,6 +51,7 @@ class VLLM:
     grace_seconds = 120
     exit_seconds = 20
     shared_memory_bytes = 2**30
+    kv_types = tuple(_KV_TYPES)
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
@@ -74,14 +75,9 @@ class VLLM:
     def resized(
         self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
     ) -> list[str]:
-        """Return a command line for another context and concurrency, otherwise to the letter.
-
-        A server keeps the flags that it was measured with, whatever a later release would choose.
-        """
+        """Return a command line for another context and concurrency, otherwise to the letter."""
         devices = int(argv[argv.index(_PARALLEL) + 1]) if _PARALLEL in argv else 1
-        values = _sizes(context_length, concurrency, -(-kv_bytes // devices))
-        following = zip([None, *argv[:-1]], argv, strict=True)
-        return [values.get(flag or "", word) for flag, word in following]
+        return with_values(argv, _sizes(context_length, concurrency, -(-kv_bytes // devices)))
 
     def environment(self, settings: ServerSettings) -> dict[str, str]:
         """Return the variables that the engine needs, besides the user's."""

@@ -23,9 +23,11 @@ def context_length(model: QuantizedModel, source: SourceStatus) -> int:
 
 def engine_of(model: QuantizedModel, source: SourceStatus | None) -> Engine:
     """Return what serves: as asked, else what serves the method's artifacts."""
-    if model.spec.serving.engine is not None:
-        return model.spec.serving.engine
-    method = model.spec.quantization.method
+    return model.spec.serving.engine or reader_of(model.spec.quantization.method, source)
+
+
+def reader_of(method: Method, source: SourceStatus | None) -> Engine:
+    """Return the engine that reads what a method makes; None makes what the source is."""
     taken = method is Method.NONE and source is not None and source.format == "gguf"
     return Engine.LLAMA_CPP if method is Method.GGUF or taken else Engine.VLLM
 

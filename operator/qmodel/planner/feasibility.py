@@ -21,13 +21,12 @@ from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
 from qmodel.planner.engine import tensor_parallel_size
 from qmodel.planner.model import Node
+from qmodel.planner.problem import Problem
 from qmodel.planner.recipes import DEFAULT_IGNORE
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.task import Recipe
 
-Problem = tuple[str, str]
-"""A reason and a message."""
 Capability = tuple[int, int]
 """Major and minor number of CUDA's compute capability."""
 
