@@ -92,7 +92,6 @@ def _server(chosen: Served, port: int) -> Server:
         port=port,
         context_length=LOAD.context_length,
         concurrency=LOAD.concurrency,
-        arguments_hash=engine.arguments_hash("bench", settings),
     )
     variables = (f"{name}={value}" for name, value in chosen.environment(LOAD).items())
     return Server(["env", *variables, *argv], port, VLLM(task))

@@ -122,7 +122,6 @@ def _measured(chosen: Served, load: Load, scratch: Path) -> Footprint:
         port=server.port,
         context_length=load.context_length,
         concurrency=load.concurrency,
-        arguments_hash=server.arguments_hash("bench", settings),
     )
     step = run(chosen.interpreter, task, scratch, chosen.environment(load))
     return Footprint.model_validate(step.report["footprint"])

@@ -7,8 +7,6 @@ from qmodel.worker.report import Artifact, Evaluation, Fetched, Footprint, Inspe
 from qmodel.worker.task import KVLayout
 
 MEBIBYTE = 2**20
-_HASH = "ARGUMENTS"
-"""Replaced by the arguments' hash that the task carries."""
 
 REPORTS = (
     Report(
@@ -63,7 +61,6 @@ REPORTS = (
     Report(
         step="measure",
         footprint=Footprint(
-            arguments_hash=_HASH,
             context_length=4096,
             concurrency=1,
             weights_bytes=100 * MEBIBYTE,
@@ -111,10 +108,6 @@ MESSAGES
 """
 _MESSAGE = """\
       {{ if eq .name "STEP" }}
-      message: {{ `REPORT` | replace "ARGUMENTS" (fromJson (index .args 1)).argumentsHash | Quote }}
-      {{ end }}"""
-_PLAIN_MESSAGE = """\
-      {{ if eq .name "STEP" }}
       message: {{ `REPORT` | Quote }}
       {{ end }}"""
 
@@ -148,5 +141,4 @@ def stage() -> str:
 def _message(report: Report) -> str:
     """Return the lines that give one step's container its report."""
     text = json.dumps(report.to_wire(), separators=(",", ":"))
-    template = _MESSAGE if _HASH in text else _PLAIN_MESSAGE
-    return template.replace("STEP", report.step).replace("REPORT", text)
+    return _MESSAGE.replace("STEP", report.step).replace("REPORT", text)

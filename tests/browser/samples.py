@@ -291,7 +291,6 @@ def _footprint(
         "argv": ["server"],
         "key": "k",
         "estimatedPeakBytes": estimated * MIB,
-        "argumentsHash": "a",
         "contextLength": 4096,
         "concurrency": 1,
         "weightsBytes": weights * MIB,

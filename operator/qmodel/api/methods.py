@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -49,11 +49,14 @@ BACKENDS: Mapping[Method, tuple[Backend, ...]] = {
 CALIBRATED = (Method.AWQ, Method.GPTQ, Method.INT8, Method.NVFP4)
 """Methods that observe the model on samples."""
 
-GroupSize = Annotated[
-    Literal[-1, 16, 32, 64, 128, 256],
-    Field(json_schema_extra={"type": "integer"}),
-]
+BLOCK_WEIGHTS: Mapping[Method, int] = {Method.NVFP4: 16, Method.MXFP4: 32}
+"""Weights that share a scale in the formats that leave no choice."""
+
+_GroupSize = Literal[-1, 16, 32, 64, 128, 256]
+GroupSize = Annotated[_GroupSize, Field(json_schema_extra={"type": "integer"})]
 """Weights of a row that share a scale; -1: the whole row."""
+GROUP_SIZES: tuple[int, ...] = get_args(_GroupSize)[:0:-1]
+"""The choices within a row, the largest first."""
 
 Bits = Annotated[Literal[2, 3, 4, 8], Field(json_schema_extra={"type": "integer"})]
 

@@ -1,6 +1,6 @@
 """`status`: what was found, made, measured and decided.
 
-Each block names what it speaks of (`key`, `revision`, `argumentsHash`), so that a planner that
+Each block names what it speaks of (`key`, `revision`), so that a planner that
 starts from nothing but spec and status knows which of them still hold.
 """
 
@@ -90,6 +90,13 @@ class AcceleratorStatus(ApiModel):
     count: NonNegativeInt = 0
     node_selector: NodeSelector = Field(default_factory=dict)
     tolerations: Tolerations = Field(default_factory=list)
+    revision: str | None = None
+    """Revision that this was judged for."""
+    load_key: str | None = None
+    """Hash of the load that this was judged for."""
+    memory_bytes: NonNegativeInt = 0
+    """Memory of its GPUs together, as nodes published it; of a CPU, of the largest GPUs that were
+    too small. 0: not known."""
     reason: str
     """Why, in words."""
 
@@ -110,6 +117,13 @@ class Sizing(ApiModel):
     """Layers offloaded (`-ngl`)."""
     device_bytes: NonNegativeInt = 0
     """What one server takes of its GPUs together: the measurement, carried likewise."""
+
+
+class SizingStatus(Sizing):
+    """What one server of the wanted revision is given."""
+
+    key: str | None = None
+    """Hash of what it was computed from."""
 
 
 class Rollout(ApiModel):
@@ -215,7 +229,7 @@ class QuantizedModelStatus(ApiModel):
     quality_bounds: QualityBounds | None = None
     """What the evaluation is held to, defaults filled in."""
     footprint: FootprintStatus | None = None
-    sizing: Sizing | None = None
+    sizing: SizingStatus | None = None
     rollout: Rollout | None = None
     """The revision that serves."""
 

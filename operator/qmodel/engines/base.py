@@ -1,5 +1,6 @@
 """What every engine tells the operator about its server."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,7 +35,7 @@ class ServerSettings:
 
 
 class ServingEngine(Protocol):
-    """A server of the OpenAI API: one module of functions and constants an engine."""
+    """A server of the OpenAI API: one class an engine."""
 
     port: int
     """Where the server listens inside its pod."""
@@ -46,6 +47,8 @@ class ServingEngine(Protocol):
     """Part of it that the server has for exiting; the rest is for running requests."""
     shared_memory_bytes: int
     """What /dev/shm must hold; it counts as the pod's memory. 0: nothing."""
+    kv_types: tuple[KVCacheType, ...]
+    """Element types that its cache can have."""
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
@@ -53,10 +56,16 @@ class ServingEngine(Protocol):
     def resized(
         self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
     ) -> list[str]:
-        """Return a command line for another context and concurrency, otherwise to the letter."""
+        """Return a command line for another context and concurrency, otherwise to the letter.
+
+        A server keeps the flags that it was measured with, whatever a later release would choose.
+        """
 
     def environment(self, settings: ServerSettings) -> dict[str, str]:
         """Return the variables that the engine needs, besides the user's."""
 
-    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
-        """Return what a measurement depends on; context and concurrency are not in it."""
+
+def with_values(argv: list[str], values: Mapping[str, str]) -> list[str]:
+    """Return a command line whose flags have other values, where it has those flags."""
+    following = zip([None, *argv[:-1]], argv, strict=True)
+    return [values.get(flag or "", word) for flag, word in following]

@@ -4,12 +4,10 @@ Everything that changes memory is said explicitly, so that no default of another
 nothing that the node happens to have, decides it.
 """
 
-import json
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
-from qmodel.engines.base import ServerSettings
-from qmodel.naming import short_hash
+from qmodel.engines.base import ServerSettings, with_values
 
 BATCH_TOKENS = 2048
 """Tokens of one logical batch, all sequences together."""
@@ -32,6 +30,12 @@ class LlamaCpp:
     grace_seconds = 120
     exit_seconds = 10
     shared_memory_bytes = 0
+    kv_types: tuple[KVCacheType, ...] = (
+        KVCacheType.F16,
+        KVCacheType.BF16,
+        KVCacheType.Q8_0,
+        KVCacheType.Q4_0,
+    )
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
@@ -53,29 +57,14 @@ class LlamaCpp:
     def resized(
         self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
     ) -> list[str]:
-        """Return a command line for another context and concurrency, otherwise to the letter.
-
-        A server keeps the flags that it was measured with, whatever a later release would choose.
-        """
+        """Return a command line for another context and concurrency, otherwise to the letter."""
         del kv_bytes  # follows from context and concurrency
-        values = _sizes(context_length, concurrency)
-        following = zip([None, *argv[:-1]], argv, strict=True)
-        return [values.get(flag or "", word) for flag, word in following]
+        return with_values(argv, _sizes(context_length, concurrency))
 
     def environment(self, settings: ServerSettings) -> dict[str, str]:
         """Return the variables that the engine needs, besides the user's: none."""
         del settings
         return {}
-
-    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
-        """Return what a measurement depends on; where it differs, the server is measured anew.
-
-        Context and concurrency are not in it (their part follows by arithmetic), nor are the
-        model's path and alias.
-        """
-        kv_type = settings.kv_type or DEFAULT_KV_TYPE
-        parts = [image, BATCH_TOKENS, UBATCH_TOKENS, kv_type.value, settings.gpus]
-        return short_hash(json.dumps([*parts, settings.threads, settings.extra_args]))
 
 
 def _sizes(context_length: int, concurrency: int) -> dict[str, str]:

@@ -4,12 +4,10 @@ The KV cache is given in bytes. A share of the device (`--gpu-memory-utilization
 look like need, and would change with the node.
 """
 
-import json
 from itertools import chain
 
 from qmodel.api.serving import KVCacheType
-from qmodel.engines.base import ServerSettings
-from qmodel.naming import short_hash
+from qmodel.engines.base import ServerSettings, with_values
 
 BATCH_TOKENS = 2048
 """Tokens computed at once; activations are sized by it, and longer prompts come in pieces."""
@@ -27,7 +25,7 @@ START_SECONDS = 3600
 """Longest time that the API server waits for its engine; 600 by default."""
 
 _PARALLEL = "--tensor-parallel-size"
-_KV_TYPES = {KVCacheType.BF16: "bfloat16", KVCacheType.F16: "float16", KVCacheType.FP8: "fp8"}
+_KV_TYPES = {KVCacheType.F16: "float16", KVCacheType.BF16: "bfloat16", KVCacheType.FP8: "fp8"}
 """What vLLM calls the types that it offers."""
 
 _ENVIRONMENT = {
@@ -53,6 +51,7 @@ class VLLM:
     grace_seconds = 120
     exit_seconds = 20
     shared_memory_bytes = 2**30
+    kv_types = tuple(_KV_TYPES)
 
     def server_argv(self, settings: ServerSettings) -> list[str]:
         """Return the server's whole command line."""
@@ -76,14 +75,9 @@ class VLLM:
     def resized(
         self, argv: list[str], *, context_length: int, concurrency: int, kv_bytes: int
     ) -> list[str]:
-        """Return a command line for another context and concurrency, otherwise to the letter.
-
-        A server keeps the flags that it was measured with, whatever a later release would choose.
-        """
+        """Return a command line for another context and concurrency, otherwise to the letter."""
         devices = int(argv[argv.index(_PARALLEL) + 1]) if _PARALLEL in argv else 1
-        values = _sizes(context_length, concurrency, -(-kv_bytes // devices))
-        following = zip([None, *argv[:-1]], argv, strict=True)
-        return [values.get(flag or "", word) for flag, word in following]
+        return with_values(argv, _sizes(context_length, concurrency, -(-kv_bytes // devices)))
 
     def environment(self, settings: ServerSettings) -> dict[str, str]:
         """Return the variables that the engine needs, besides the user's."""
@@ -100,16 +94,6 @@ class VLLM:
             "TORCHDYNAMO_DISABLE": "1",
             "VLLM_CPU_OMP_THREADS_BIND": "nobind",
         }
-
-    def arguments_hash(self, image: str, settings: ServerSettings) -> str:
-        """Return what a measurement depends on; where it differs, the server is measured anew.
-
-        Context, concurrency and KV bytes are not in it (their part follows by arithmetic), nor
-        are the model's path and alias.
-        """
-        kinds = [BATCH_TOKENS, settings.dtype.value, *_kv_type_args(settings)]
-        places = [settings.gpus, settings.tensor_parallel_size, settings.threads]
-        return short_hash(json.dumps([image, kinds, places, settings.extra_args]))
 
 
 def _sizes(context_length: int, concurrency: int, device_bytes: int) -> dict[str, str]:

@@ -23,9 +23,11 @@ def context_length(model: QuantizedModel, source: SourceStatus) -> int:
 
 def engine_of(model: QuantizedModel, source: SourceStatus | None) -> Engine:
     """Return what serves: as asked, else what serves the method's artifacts."""
-    if model.spec.serving.engine is not None:
-        return model.spec.serving.engine
-    method = model.spec.quantization.method
+    return model.spec.serving.engine or reader_of(model.spec.quantization.method, source)
+
+
+def reader_of(method: Method, source: SourceStatus | None) -> Engine:
+    """Return the engine that reads what a method makes; None makes what the source is."""
     taken = method is Method.NONE and source is not None and source.format == "gguf"
     return Engine.LLAMA_CPP if method is Method.GGUF or taken else Engine.VLLM
 
@@ -55,7 +57,7 @@ def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> Serv
         kv_type=load.kv_type,
         dtype=load.dtype,
         gpus=gpus,
-        tensor_parallel_size=serving.tensor_parallel_size or max(gpus, 1),
+        tensor_parallel_size=tensor_parallel_size(serving.tensor_parallel_size, gpus),
         threads=threads(SERVER_CPU),
         extra_args=tuple(serving.extra_args or ()),
     )
@@ -64,6 +66,11 @@ def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> Serv
 def gpu_count(ctx: Context) -> int:
     """Return the GPUs of one server; 0 on a CPU."""
     return 0 if ctx.status.accelerator is None else ctx.status.accelerator.count
+
+
+def tensor_parallel_size(asked: int | None, gpus: int) -> int:
+    """Return the GPUs that each layer is split over: as asked, else all; 1 on a CPU."""
+    return (asked or gpus) if gpus else 1
 
 
 def serving_image(images: Images, engine: Engine, gpus: int) -> str:

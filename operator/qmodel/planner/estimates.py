@@ -2,7 +2,7 @@
 
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
-from qmodel.api.status import SourceStatus
+from qmodel.api.status import FootprintStatus, SourceStatus
 from qmodel.planner.engine import engine_of, load_of
 from qmodel.planner.recipes import recipe
 from qmodel.sizing import artifact, steps
@@ -28,6 +28,14 @@ def device_bytes(
     """Return the share of so many accelerators together."""
     arithmetic, load = MEMORY[engine_of(model, source)], load_of(model, source)
     return arithmetic.estimate_device_bytes(source, weight_bytes, load, accelerator_count)
+
+
+def predicted_device_bytes(
+    model: QuantizedModel, source: SourceStatus, footprint: FootprintStatus
+) -> int:
+    """Return the share of the accelerators together, carried from a measurement."""
+    arithmetic = MEMORY[footprint.engine]
+    return arithmetic.predict_device_bytes(footprint, source, load_of(model, source))
 
 
 def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int) -> int:

@@ -5,20 +5,28 @@ told before anything is fetched, with a value that would work where there is one
 yet, such as the hardware before an accelerator was chosen, is not judged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
+from qmodel.api.methods import (
+    BLOCK_WEIGHTS,
+    GROUP_SIZES,
+    AWQOptions,
+    Backend,
+    GPTQOptions,
+    Method,
+)
 from qmodel.api.serving import Engine
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
+from qmodel.planner.engine import tensor_parallel_size
 from qmodel.planner.model import Node
+from qmodel.planner.problem import Problem
+from qmodel.planner.recipes import DEFAULT_IGNORE
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
-from qmodel.worker.report import Inspection
+from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.task import Recipe
 
-Problem = tuple[str, str]
-"""A reason and a message."""
 Capability = tuple[int, int]
 """Major and minor number of CUDA's compute capability."""
 
@@ -47,12 +55,10 @@ _FORMATS = (
 )  # fmt: skip
 """`quant_method` values that vLLM loads without being asked twice."""
 
-_BLOCKS = {Method.NVFP4: 16, Method.MXFP4: 32}
-"""Weights that share a scale in the formats that leave no choice."""
 _GPU_GROUPS = {4: (-1, 32, 64, 128, 256), 8: (-1, 32, 64, 128)}
 _CPU_GROUPS = {4: (-1, 16, 32, 64, 128, 256)}
 """Group sizes by bits that vLLM has kernels for."""
-_GROUPS_TO_TRY = (128, 64, 32, 256, 16)
+_LARGEST_USUAL_GROUP = 128
 _CPU_MULTIPLE = 32
 """Weights of 4 bits are multiplied on a CPU in tiles of that many inputs."""
 
@@ -94,7 +100,7 @@ def hardware(
         gpus=gpus,
         capability=max(known, default=None),
         gpu_in_cluster=bool(having),
-        tensor_parallel_size=parallel or max(gpus or 0, 1),
+        tensor_parallel_size=tensor_parallel_size(parallel, gpus or 0),
     )
 
 
@@ -172,24 +178,20 @@ def _gptq_format(bits: int, what: str, *, symmetric: bool, ordered: bool) -> Pro
 
 def _groups(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | None:
     """Return why the group size or the bits fit neither the model nor the engine's kernels."""
-    options = recipe.awq or recipe.gptq
-    if options is not None:
-        block = recipe.method.lower()
-        return _kernels(options, block, source, device) or _divides(
-            options.group_size, f"spec.quantization.{block}.groupSize", source, recipe, device
+    if recipe.grid is not None:
+        return _kernels(recipe, recipe.grid, source, device) or _divides(
+            f"spec.quantization.{recipe.method.lower()}.groupSize", source, recipe, device
         )
-    size = _BLOCKS.get(recipe.method)
-    if size is None:
-        return None
-    return _divides(size, f"the block of method {recipe.method}", source, recipe, device)
+    return _divides(f"the block of method {recipe.method}", source, recipe, device)
 
 
 def _kernels(
-    options: AWQOptions | GPTQOptions, block: str, source: Inspection, device: Hardware
+    recipe: Recipe, options: AWQOptions | GPTQOptions, source: Inspection, device: Hardware
 ) -> Problem | None:
     """Return why vLLM has no kernel for these bits and groups on this hardware."""
     if device.gpus is None:
         return None
+    block = recipe.method.lower()
     where = "a GPU" if device.gpus else "a CPU"
     kernels = _GPU_GROUPS if device.gpus else _CPU_GROUPS
     groups = kernels.get(options.bits)
@@ -210,7 +212,7 @@ def _kernels(
             f"spec.quantization.{block}.groupSize is {options.group_size}, which vLLM does not"
             f" multiply on {where}: use {fitting}"
         )
-    odd = [width for width in source.linear_widths if width % _CPU_MULTIPLE]
+    odd = _odd(recipe, source, lambda width: width % _CPU_MULTIPLE == 0)
     if not device.gpus and odd:
         return ENGINE_CANNOT_LOAD, (
             f"on a CPU vLLM multiplies weights of {options.bits} bits with inputs divisible by"
@@ -219,25 +221,33 @@ def _kernels(
     return None
 
 
-def _divides(
-    size: int, what: str, source: Inspection, recipe: Recipe, device: Hardware
-) -> Problem | None:
+def _divides(what: str, source: Inspection, recipe: Recipe, device: Hardware) -> Problem | None:
     """Return which width a group does not divide, and a size that divides all of them."""
-    odd = [width for width in source.linear_widths if size > 0 and not _splits(width, size, device)]
-    ignoring = len(recipe.ignore) > 1
-    if not odd or (ignoring and len(odd) < len(source.linear_widths)):
+    size = recipe.group_size
+    odd = _odd(recipe, source, lambda width: size <= 0 or _splits(width, size, device))
+    if not odd:
         return None
     shared = ""
     if odd[0] % size == 0:
         shared = f" shared by {device.tensor_parallel_size} GPUs"
     advice = "use another method, such as INT8"
-    if recipe.awq or recipe.gptq:
+    if recipe.grid is not None:
         allowed = _GPU_GROUPS[4] if device.gpus else _CPU_GROUPS[4]
         advice = f"use {_fitting(source.linear_widths, allowed, device)}"
     return GROUP_DOES_NOT_FIT, (
         f"{what} is {size}, but {_named(odd[0], source)}{shared} is not divisible by {size}:"
         f" {advice}"
     )
+
+
+def _odd(recipe: Recipe, source: Inspection, fits: Callable[[int], bool]) -> list[int]:
+    """Return the widths that do not fit.
+
+    Where the user ignores layers, those may be the ones, unless nothing would be left.
+    """
+    odd = [width for width in source.linear_widths if not fits(width)]
+    ignoring = not set(recipe.ignore) <= set(DEFAULT_IGNORE)
+    return [] if ignoring and len(odd) < len(source.linear_widths) else odd
 
 
 def _splits(width: int, size: int, device: Hardware) -> bool:
@@ -251,7 +261,7 @@ def _fitting(widths: Iterable[int], allowed: Sequence[int], device: Hardware) ->
     rows = list(widths)
     fitting = [
         str(size)
-        for size in _GROUPS_TO_TRY
+        for size in sorted(GROUP_SIZES, key=lambda size: size > _LARGEST_USUAL_GROUP)
         if size in allowed and all(_splits(width, size, device) for width in rows)
     ]
     return " or ".join(fitting[:2]) or "-1 (one group a row)"
@@ -306,8 +316,8 @@ def _taken(source: Inspection, device: Hardware) -> Problem | None:
         unloadable = _gptq_format(
             found.bits,
             what,
-            symmetric="asymmetric" not in found.description,
-            ordered="act order" in found.description and found.group_size is not None,
+            symmetric=found.symmetric is not False,
+            ordered=found.act_order and found.group_size is not None,
         )
         if unloadable is not None:
             return unloadable
@@ -315,17 +325,16 @@ def _taken(source: Inspection, device: Hardware) -> Problem | None:
         return ENGINE_CANNOT_LOAD, f"{what} has {found.bits} bits, but vLLM loads AWQ of 4 bits"
     if device.gpus == 0 and found.format in ("awq", "gptq") and found.bits not in _CPU_GROUPS:
         return ENGINE_CANNOT_LOAD, f"{what} is multiplied by vLLM on GPUs only, not on a CPU"
-    return _runs(_method_of(found.format, found.description), device, what)
+    return _runs(_method_of(found), device, what)
 
 
-def _method_of(name: str, description: str) -> Method:
+def _method_of(found: SourceQuantization) -> Method:
     """Return the method that makes such a format; None where that cannot be told."""
-    lower = description.lower()
-    if "nvfp4" in lower:
-        return Method.NVFP4
-    if "mxfp4" in lower:
-        return Method.MXFP4
-    return _FORMAT_METHODS.get(name, Method.NONE)
+    packing = (found.packing or "").lower()
+    for method in BLOCK_WEIGHTS:
+        if method.lower() in packing:
+            return method
+    return _FORMAT_METHODS.get(found.format, Method.NONE)
 
 
 def _capability(node: Node) -> Capability | None:

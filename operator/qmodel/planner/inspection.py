@@ -10,7 +10,7 @@ from qmodel.planner import feasibility, keys, serving_fit
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of
-from qmodel.planner.measure import current_footprint
+from qmodel.planner.footprint import current_footprint
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried
 from qmodel.planner.recipes import recipe

@@ -63,8 +63,16 @@ def evaluation_key(spec: QuantizedModelSpec) -> str:
 
 @once
 def accelerator_key(wanted: Accelerator, source_digest: str) -> str:
-    """Return what the choice of an accelerator depends on."""
+    """Return what an accelerator is chosen for, whatever is made of the source."""
     return digest(wanted.to_wire(), source_digest)
+
+
+@once
+def load_key(serving: Serving, engine: Engine) -> str:
+    """Return what of spec decides how much of a GPU a revision needs, as users write it."""
+    return digest(
+        engine, serving.context_length, serving.concurrency, serving.kv_cache_type, serving.dtype
+    )
 
 
 @once

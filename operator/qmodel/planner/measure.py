@@ -1,22 +1,25 @@
 """`Measured`: what one server really takes, in the serving image, with the serving arguments.
 
 Measured once a revision. Another context or concurrency follows by arithmetic; what changes memory
-in other ways (cache type, offloading, arguments) is in the arguments' hash and measures anew.
+in other ways (cache type, offloading, arguments) is in the footprint's key and measures anew. A Job
+is told what this release chooses, and is replaced when another one would choose otherwise: what it
+reports is what serves.
 """
 
 from functools import partial
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import ArtifactStatus, FootprintStatus, SourceStatus
-from qmodel.engines import ENGINES
+from qmodel.engines import ENGINES, ServerSettings, ServingEngine
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.accelerator import accelerators
 from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.engine import engine_of, gpu_count, load_of, server_settings, serving_image
+from qmodel.planner.engine import engine_of, gpu_count, server_settings, serving_image
 from qmodel.planner.estimates import device_bytes, host_bytes
+from qmodel.planner.footprint import current_footprint, serving_key
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.step import Attempt, StepPlan
@@ -41,38 +44,20 @@ def plan(ctx: Context) -> StageResult:
     return attend(ctx, step, lambda reports: _taken(ctx, reports))
 
 
-def current_footprint(ctx: Context) -> FootprintStatus | None:
-    """Return the footprint, if it was measured on this revision with the arguments asked now."""
-    found = ctx.status.footprint
-    if found is None or found.revision != ctx.revision:
-        return None
-    return found if found.key == serving_key(ctx) else None
-
-
-def serving_key(ctx: Context) -> str:
-    """Return what a measurement depends on besides the artifact."""
-    chosen = ctx.status.accelerator
-    return keys.serving_key(
-        ctx.model.spec.serving,
-        engine_of(ctx.model, ctx.source),
-        None if chosen is None else chosen.resource_name,
-        None if chosen is None else chosen.count,
-    )
-
-
 def _model_path(artifact: ArtifactStatus) -> str:
     """Return the file that the server loads."""
     return f"{artifact_directory(artifact.revision)}/{artifact.model_path}".removesuffix("/.")
 
 
 def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepPlan:
-    load = load_of(ctx.model, source)
+    server, settings = _server(ctx, source, artifact)
     key = keys.digest(
         ctx.revision,
         ctx.status.claim_uid,
         serving_key(ctx),
-        load.context_length,
-        load.concurrency,
+        _image(ctx, source),
+        server.server_argv(settings),
+        server.environment(settings),
     )
     return StepPlan(
         step=Step.MEASURE,
@@ -106,24 +91,29 @@ def _image(ctx: Context, source: SourceStatus) -> str:
     return serving_image(images, engine_of(ctx.model, source), gpu_count(ctx))
 
 
+def _server(
+    ctx: Context, source: SourceStatus, artifact: ArtifactStatus
+) -> tuple[ServingEngine, ServerSettings]:
+    """Return what is measured, and serves: the engine, and what it is told."""
+    settings = server_settings(ctx, source, _model_path(artifact))
+    return ENGINES[engine_of(ctx.model, source)], settings
+
+
 def _job(
     ctx: Context,
     source: SourceStatus,
     artifact: ArtifactStatus,
     attempt: Attempt,
 ) -> WantJob:
-    engine = engine_of(ctx.model, source)
-    server = ENGINES[engine]
+    server, settings = _server(ctx, source, artifact)
     image = _image(ctx, source)
-    settings = server_settings(ctx, source, _model_path(artifact))
     task = MeasureTask(
-        engine=engine,
+        engine=engine_of(ctx.model, source),
         directory=artifact_directory(artifact.revision),
         argv=server.server_argv(settings),
         port=server.port,
         context_length=settings.context_length,
         concurrency=settings.concurrency,
-        arguments_hash=server.arguments_hash(image, settings),
     )
     node_selector, tolerations = placement(ctx)
     chosen = ctx.status.accelerator
@@ -155,15 +145,13 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
         return stage.blocked(
             ConditionType.MEASURED, "ReportInvalid", "the measure Job reported no footprint"
         )
-    step = ctx.status.step(Step.MEASURE)
-    engine = engine_of(ctx.model, source)
-    settings = server_settings(ctx, source, _model_path(artifact))
+    server, settings = _server(ctx, source, artifact)
     footprint = FootprintStatus(
         revision=artifact.revision,
-        image=step.image if step is not None else _image(ctx, source),
-        engine=engine,
-        argv=ENGINES[engine].server_argv(settings),
-        engine_env=ENGINES[engine].environment(settings),
+        image=_image(ctx, source),
+        engine=engine_of(ctx.model, source),
+        argv=server.server_argv(settings),
+        engine_env=server.environment(settings),
         key=serving_key(ctx),
         estimated_peak_bytes=_estimated_bytes(ctx, source, artifact),
         estimated_device_bytes=_estimated_device_bytes(ctx, source, artifact),

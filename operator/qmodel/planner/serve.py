@@ -10,14 +10,14 @@ from datetime import timedelta
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import PodTemplate
-from qmodel.api.status import Rollout
+from qmodel.api.status import Rollout, Sizing
 from qmodel.engines import ENGINES
 from qmodel.naming import MODEL_UID_LABEL, SERVER_LABELS, child_name
 from qmodel.planner import context as stage
 from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
-from qmodel.planner.measure import current_footprint
+from qmodel.planner.footprint import current_footprint
 from qmodel.planner.model import (
     ObservedDeployment,
     Refusal,
@@ -67,7 +67,7 @@ def _candidate(ctx: Context) -> Rollout | None:
     serving = ctx.model.spec.serving
     selector, tolerations = placement(ctx)
     template = serving.pod_template or PodTemplate()
-    return Rollout(
+    candidate = Rollout(
         revision=artifact.revision,
         image=footprint.image,
         engine=footprint.engine,
@@ -79,7 +79,7 @@ def _candidate(ctx: Context) -> Rollout | None:
             concurrency=sizing.concurrency,
             kv_bytes=sizing.kv_bytes,
         ),
-        sizing=sizing,
+        sizing=Sizing(**sizing.model_dump(exclude={"key"})),
         accelerator=chosen,
         env=serving.env or [],
         pod_template=template.model_copy(
@@ -87,6 +87,16 @@ def _candidate(ctx: Context) -> Rollout | None:
         ),
         startup_seconds=max(_LEAST_STARTUP_SECONDS, int(_STARTUP_FACTOR * footprint.load_seconds)),
     )
+    return _as_it_serves(ctx, candidate)
+
+
+def _as_it_serves(ctx: Context, candidate: Rollout) -> Rollout:
+    """Return what serves where only a release's patience with a start differs: no need to roll."""
+    serving = ctx.status.rollout
+    if serving is None:
+        return candidate
+    patient = candidate.updated({"startup_seconds": serving.startup_seconds})
+    return serving if patient == serving else candidate
 
 
 def _keep(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:

@@ -1,20 +1,17 @@
 """What of `spec.serving` the engine that will serve cannot do."""
 
 from qmodel.api.engine_options import LLAMA_CPP_ARGUMENTS, VLLM_ARGUMENTS, refused
-from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.serving import DType, Engine, KVCacheType
+from qmodel.api.serving import DType, Engine
 from qmodel.api.status import SourceStatus
-from qmodel.planner.engine import engine_of
+from qmodel.engines import ENGINES
+from qmodel.planner.engine import engine_of, reader_of
+from qmodel.planner.problem import Problem
 
-_KV_TYPES = {
-    Engine.LLAMA_CPP: (KVCacheType.F16, KVCacheType.BF16, KVCacheType.Q8_0, KVCacheType.Q4_0),
-    Engine.VLLM: (KVCacheType.F16, KVCacheType.BF16, KVCacheType.FP8),
-}
 _ARGUMENTS = {Engine.LLAMA_CPP: LLAMA_CPP_ARGUMENTS, Engine.VLLM: VLLM_ARGUMENTS}
 
 
-def problem(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+def problem(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     """Return the reason and the message why this cannot be served as asked, or None."""
     return (
         _context(model, source)
@@ -22,11 +19,12 @@ def problem(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | No
         or _recurrent(model, source)
         or _kv_type(model, source)
         or _vllm_only(model, source)
+        or _too_few_gpus(model)
         or _arguments(model, source)
     )
 
 
-def _context(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+def _context(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     """Return why the sequences are too long."""
     asked = model.spec.serving.context_length
     if asked is None or asked <= source.context_length:
@@ -37,21 +35,19 @@ def _context(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | N
     )
 
 
-def _engine(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+def _engine(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     """Return why the engine that was asked for does not read the artifact."""
-    asked, method = model.spec.serving.engine, model.spec.quantization.method
-    gguf = method is Method.GGUF or (method is Method.NONE and source.format == "gguf")
-    able = Engine.LLAMA_CPP if gguf else Engine.VLLM
+    asked, able = model.spec.serving.engine, reader_of(model.spec.quantization.method, source)
     if asked is None or asked is able:
         return None
-    kind = "GGUF files" if gguf else "safetensors"
+    kind = "GGUF files" if able is Engine.LLAMA_CPP else "safetensors"
     return "EngineDoesNotFit", (
         f"spec.serving.engine is {asked}, but what is served are {kind}, which {able} reads: "
         f"use {able} or leave it out"
     )
 
 
-def _recurrent(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+def _recurrent(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     """Return why vLLM would refuse the cache that it is given, or hold fewer sequences in it.
 
     It keeps the state of recurrent layers in blocks of the cache, which it makes larger for that.
@@ -66,29 +62,36 @@ def _recurrent(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] |
     )
 
 
-def _kv_type(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+def _kv_type(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     """Return why the cache cannot have the type that was asked for."""
     asked, engine = model.spec.serving.kv_cache_type, engine_of(model, source)
-    if asked is None or asked in _KV_TYPES[engine]:
+    able = ENGINES[engine].kv_types
+    if asked is None or asked in able:
         return None
     return "CacheTypeDoesNotFit", (
-        f"spec.serving.kvCacheType is {asked}, but {engine} offers {', '.join(_KV_TYPES[engine])}"
+        f"spec.serving.kvCacheType is {asked}, but {engine} offers {', '.join(able)}"
     )
 
 
-def _vllm_only(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
-    """Return which field only vLLM obeys, and what it cannot do with it."""
+def _vllm_only(model: QuantizedModel, source: SourceStatus) -> Problem | None:
+    """Return which field only vLLM obeys."""
     serving = model.spec.serving
-    if engine_of(model, source) is Engine.LLAMA_CPP:
-        if serving.dtype is not DType.AUTO:
-            return "EngineDoesNotFit", (
-                f"spec.serving.dtype is {serving.dtype}, but llama.cpp serves, which computes in "
-                "the types of its file: leave it out"
-            )
-        if serving.tensor_parallel_size is not None:
-            message = "spec.serving.tensorParallelSize is set, but llama.cpp serves: leave it out"
-            return "EngineDoesNotFit", message
-    wanted, gpus = serving.tensor_parallel_size, model.spec.accelerator.count
+    if engine_of(model, source) is not Engine.LLAMA_CPP:
+        return None
+    if serving.dtype is not DType.AUTO:
+        return "EngineDoesNotFit", (
+            f"spec.serving.dtype is {serving.dtype}, but llama.cpp serves, which computes in "
+            "the types of its file: leave it out"
+        )
+    if serving.tensor_parallel_size is not None:
+        message = "spec.serving.tensorParallelSize is set, but llama.cpp serves: leave it out"
+        return "EngineDoesNotFit", message
+    return None
+
+
+def _too_few_gpus(model: QuantizedModel) -> Problem | None:
+    """Return why a layer cannot be split over as many GPUs as was asked for."""
+    wanted, gpus = model.spec.serving.tensor_parallel_size, model.spec.accelerator.count
     if wanted is not None and wanted > gpus:
         return "TooFewGPUs", (
             f"spec.serving.tensorParallelSize is {wanted}, but spec.accelerator.count is {gpus}"
@@ -96,7 +99,7 @@ def _vllm_only(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] |
     return None
 
 
-def _arguments(model: QuantizedModel, source: SourceStatus) -> tuple[str, str] | None:
+def _arguments(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     """Return which arguments the engine may not be given; the API refuses those of neither."""
     engine = engine_of(model, source)
     found = refused(model.spec.serving.extra_args or (), _ARGUMENTS[engine])

@@ -1,19 +1,25 @@
-"""`Sized`: from one measurement to what one server is given, by arithmetic."""
+"""`Sized`: from one measurement to what one server is given, by arithmetic.
+
+What was computed stays until something that it was computed from changes: a release with another
+margin or other shares restarts no server.
+"""
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import Engine
-from qmodel.api.status import Sizing
+from qmodel.api.status import FootprintStatus, Sizing, SizingStatus, SourceStatus
 from qmodel.engines.llamacpp import ALL_LAYERS
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import gpu_count, load_of
-from qmodel.planner.measure import current_footprint
+from qmodel.planner.footprint import current_footprint
 from qmodel.planner.server_trouble import SERVE
 from qmodel.sizing.margin import memory_limit_bytes
 from qmodel.sizing.memory import MEMORY
 from qmodel.sizing.processors import SERVER_CPU
+
+GPU_TOO_SMALL = "GPUTooSmall"
 
 
 def plan(ctx: Context) -> StageResult:
@@ -21,10 +27,32 @@ def plan(ctx: Context) -> StageResult:
     footprint, source = current_footprint(ctx), ctx.source
     if footprint is None or source is None or not ctx.status.is_true(ConditionType.MEASURED):
         return stage.waiting(ConditionType.SIZED, ConditionType.MEASURED)
+    sizing, key = ctx.status.sizing, _key(ctx, footprint)
+    if sizing is None or sizing.key != key:
+        sizing = _computed(ctx, footprint, source, key)
+        too_small = _too_small(ctx, footprint, sizing)
+        if too_small is not None:
+            return too_small
+    sizing = _raised(ctx, footprint.revision, sizing)
+    return stage.done(ConditionType.SIZED, "Computed", _message(sizing), sizing=sizing)
+
+
+def _key(ctx: Context, footprint: FootprintStatus) -> str:
+    """Return what a sizing is computed from, as users write it."""
+    serving = ctx.model.spec.serving
+    measured = [footprint.revision, footprint.key, footprint.peak_bytes, footprint.device_bytes]
+    return keys.digest(measured, serving.context_length, serving.concurrency)
+
+
+def _computed(
+    ctx: Context, footprint: FootprintStatus, source: SourceStatus, key: str
+) -> SizingStatus:
+    """Return what one server is given."""
     load = load_of(ctx.model, source)
     arithmetic = MEMORY[footprint.engine]
     predicted = arithmetic.predict_peak_bytes(footprint, source, load)
-    sizing = Sizing(
+    return SizingStatus(
+        key=key,
         context_length=load.context_length,
         concurrency=load.concurrency,
         predicted_peak_bytes=predicted,
@@ -34,8 +62,23 @@ def plan(ctx: Context) -> StageResult:
         gpu_layers=_gpu_layers(ctx, footprint.engine),
         device_bytes=arithmetic.predict_device_bytes(footprint, source, load),
     )
-    sizing = _raised(ctx, footprint.revision, sizing)
-    return stage.done(ConditionType.SIZED, "Computed", _message(sizing), sizing=sizing)
+
+
+def _too_small(ctx: Context, footprint: FootprintStatus, sizing: Sizing) -> StageResult | None:
+    """Return why the chosen GPUs do not hold the server; as much as was measured they do hold."""
+    chosen = ctx.status.accelerator
+    if chosen is None or not chosen.memory_bytes:
+        return None
+    if sizing.device_bytes <= max(chosen.memory_bytes, footprint.device_bytes):
+        return None
+    message = (
+        f"{sizing.concurrency} x {sizing.context_length} tokens take"
+        f" {quantity_mib(sizing.device_bytes)} of GPU memory, but {chosen.count} x"
+        f" {chosen.resource_name} have {quantity_mib(chosen.memory_bytes)}: lower"
+        " spec.serving.contextLength or concurrency, or name larger GPUs or more of them in"
+        " spec.accelerator (nodeSelector, count)"
+    )
+    return stage.blocked(ConditionType.SIZED, GPU_TOO_SMALL, message)
 
 
 def _message(sizing: Sizing) -> str:
@@ -58,7 +101,7 @@ def sizing_key(revision: str, sizing: Sizing) -> str:
     )
 
 
-def _raised(ctx: Context, revision: str, sizing: Sizing) -> Sizing:
+def _raised(ctx: Context, revision: str, sizing: SizingStatus) -> SizingStatus:
     """Return the sizing with the memory of the larger try, if servers were killed for memory."""
     record = ctx.status.step(SERVE)
     if record is None or record.key != sizing_key(revision, sizing):

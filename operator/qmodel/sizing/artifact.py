@@ -20,7 +20,6 @@ FILE_SYSTEM_SHARE_PERCENT = 10
 VOLUME_SPARE_BYTES = 256 * MIB
 """Manifests, importance matrices, calibration and evaluation samples, tokenizers."""
 _EIGHT_BIT_SCALES = 1.02
-_FOUR_BIT_FLOAT_GROUP = 16
 
 
 def artifact_bytes(inspection: Inspection, recipe: Recipe) -> int:
@@ -43,13 +42,12 @@ def artifact_bytes(inspection: Inspection, recipe: Recipe) -> int:
 
 def bits_per_weight(recipe: Recipe, row: int) -> float:
     """Return the bits of one quantized weight, scales included; `row` is the width of a row."""
+    if recipe.grid is not None:
+        group = row if recipe.group_size == -1 else recipe.group_size
+        return recipe.grid.bits + SCALE_BITS / group
     match recipe.method:
-        case Method.AWQ | Method.GPTQ:
-            options = recipe.awq or recipe.gptq
-            bits, group = (4, 128) if options is None else (options.bits, options.group_size)
-            return bits + SCALE_BITS / (row if group == -1 else group)
         case Method.NVFP4 | Method.MXFP4:
-            return 4 + 8 / _FOUR_BIT_FLOAT_GROUP
+            return 4 + 8 / recipe.group_size
         case Method.BITS_AND_BYTES:
             chosen = recipe.bits_and_bytes
             eight = chosen is not None and chosen.type is BitsAndBytesType.INT8

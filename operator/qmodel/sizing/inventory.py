@@ -4,9 +4,10 @@ GPUs are looked up by the node's allocatable extended resource; their memory is 
 GPU feature discovery (or a person) labelled the node with it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from qmodel.api.placement import NodeSelector
 from qmodel.api.quantities import parse_quantity
 from qmodel.api.serving import Accelerator, AcceleratorType
 from qmodel.api.status import AcceleratorStatus
@@ -14,6 +15,7 @@ from qmodel.planner.model import Node
 
 GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
 """Memory of one GPU in MiB (GPU feature discovery)."""
+GPU_PRODUCT_LABEL = "nvidia.com/gpu.product"
 GPU_PRESENT_LABEL = "nvidia.com/gpu.present"
 _MIB = 2**20
 _SHOWN_NODES = 5
@@ -39,38 +41,100 @@ def choose_accelerator(
     key
         Identifies what this is chosen for.
     """
-    found, reason = wanted.type, f"spec.accelerator.type is {wanted.type}"
+    reason = f"spec.accelerator.type is {wanted.type}"
     if wanted.type is AcceleratorType.AUTO:
-        found, reason = _automatic(wanted, nodes, need_bytes)
-    if found is AcceleratorType.CPU:
-        return AcceleratorStatus(key=key, type=found, reason=reason)
+        return _automatic(wanted, nodes, need_bytes, key)
+    if wanted.type is AcceleratorType.CPU:
+        return _cpu(key, reason)
+    selector = _node_selector(wanted, nodes)
+    sizes = _admitted_bytes(wanted, nodes, selector)
+    memory_bytes = max(sizes, default=0) if all(sizes) else 0
+    return _gpu(wanted, key, selector, memory_bytes, "; ".join([reason, *_missing(wanted, nodes)]))
+
+
+def _cpu(key: str, reason: str, memory_bytes: int = 0) -> AcceleratorStatus:
+    """Return the choice of the CPU, beside GPUs with so much memory at most."""
+    return AcceleratorStatus(
+        key=key, type=AcceleratorType.CPU, memory_bytes=memory_bytes, reason=reason
+    )
+
+
+def _gpu(
+    wanted: Accelerator, key: str, selector: NodeSelector, memory_bytes: int, reason: str
+) -> AcceleratorStatus:
+    """Return the choice of GPUs on the nodes that the selector admits."""
     return AcceleratorStatus(
         key=key,
-        type=found,
+        type=AcceleratorType.GPU,
         resource_name=wanted.resource_name,
         count=wanted.count,
-        node_selector=_node_selector(wanted, nodes),
+        node_selector=selector,
         tolerations=wanted.tolerations or [],
-        reason="; ".join([reason, *_missing(wanted, nodes)]),
+        memory_bytes=memory_bytes,
+        reason=reason,
     )
 
 
 def _automatic(
-    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int
-) -> tuple[AcceleratorType, str]:
+    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int, key: str
+) -> AcceleratorStatus:
     """Take GPUs where some node's known GPU memory holds the estimate, else the CPU."""
     missing = _missing(wanted, nodes)
     if missing:
-        return AcceleratorType.CPU, f"Auto: {missing[0]}"
+        return _cpu(key, f"Auto: {missing[0]}")
     largest = max(_gpu_memory_bytes(n, wanted.count) for n in _with_gpus(wanted, nodes))
     need = f"the estimate of {need_bytes // _MIB} MiB"
     if largest == 0:
-        reason = f"Auto: no GPU node publishes its memory as {GPU_MEMORY_LABEL}"
-        return AcceleratorType.CPU, reason
+        return _cpu(key, f"Auto: no GPU node publishes its memory as {GPU_MEMORY_LABEL}")
     if largest < need_bytes:
         reason = f"Auto: {need} exceeds the largest GPU memory, {largest // _MIB} MiB"
-        return AcceleratorType.CPU, reason
-    return AcceleratorType.GPU, f"Auto: {need} fits {largest // _MIB} MiB of GPU memory"
+        return _cpu(key, reason, largest)
+    selector = _fitting_selector(wanted, nodes, need_bytes)
+    smallest = min(_admitted_bytes(wanted, nodes, selector))
+    reason = f"Auto: {need} fits {smallest // _MIB} MiB of GPU memory"
+    return _gpu(wanted, key, selector, smallest, reason)
+
+
+def _fitting_selector(
+    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int
+) -> NodeSelector:
+    """Return the widest selector whose nodes all hold the estimate, for the smallest such GPU.
+
+    A selector has no "or": where some GPUs are too small, one product is chosen, or one size where
+    nodes of a product differ.
+    """
+    return next(
+        selector
+        for selector in _selectors(wanted, nodes, need_bytes)
+        if min(_admitted_bytes(wanted, nodes, selector)) >= need_bytes
+    )
+
+
+def _selectors(
+    wanted: Accelerator, nodes: tuple[Node, ...], need_bytes: int
+) -> Iterator[NodeSelector]:
+    """Return selectors that admit nodes whose GPUs hold the estimate, the preferred first."""
+    base = _node_selector(wanted, nodes)
+    yield base
+    sizes = [(_gpu_memory_bytes(n, wanted.count), n.name, n) for n in _with_gpus(wanted, nodes)]
+    fitting = [node for size, _, node in sorted(sizes, key=lambda s: s[:2]) if size >= need_bytes]
+    for label in (GPU_PRODUCT_LABEL, GPU_MEMORY_LABEL):
+        yield from ({**base, label: n.labels[label]} for n in fitting if label in n.labels)
+
+
+def _admitted_bytes(
+    wanted: Accelerator, nodes: Iterable[Node], selector: NodeSelector
+) -> list[int]:
+    """Return what is known of the GPU memory of each node where the model's pods could come to run.
+
+    A cordoned node is one of them: it may come back before the pods do.
+    """
+    return [
+        _gpu_memory_bytes(node, wanted.count)
+        for node in nodes
+        if selector.items() <= node.labels.items()
+        and parse_quantity(node.allocatable.get(wanted.resource_name, "0")) > 0
+    ]
 
 
 def _missing(wanted: Accelerator, nodes: tuple[Node, ...]) -> list[str]:

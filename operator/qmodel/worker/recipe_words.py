@@ -6,12 +6,12 @@ from qmodel.worker.task import Recipe
 
 def in_words(recipe: Recipe) -> str:
     """Return a recipe in a few words, such as `AWQ, 4 bits, groups of 64, asymmetric`."""
-    grouped = recipe.awq or recipe.gptq
+    grouped = recipe.grid
     if recipe.gguf is not None:
         matrix = ", with an importance matrix" if recipe.gguf.importance_matrix else ""
         return f"GGUF {recipe.gguf.type}{matrix}"
     if grouped is not None:
-        size = grouped.group_size
+        size = recipe.group_size
         groups = f"groups of {size}" if size > 0 else "one group a row"
         symmetry = "symmetric" if grouped.symmetric else "asymmetric"
         order = ", by activation order" if recipe.gptq and recipe.gptq.desc_act_order else ""

@@ -18,6 +18,12 @@ class SourceQuantization(ApiModel):
     """Its `quant_method` (awq, gptq, compressed-tensors, bitsandbytes, fp8, ...), or gguf."""
     bits: PositiveInt | None = None
     group_size: int | None = None
+    symmetric: bool | None = None
+    """False: zero points are stored; absent: not told."""
+    act_order: bool = False
+    """Whether the order of columns is stored, by falling activation."""
+    packing: str | None = None
+    """How weights are packed, in the format's own word, such as gemv or nvfp4-pack-quantized."""
     description: str
     """For people, such as `AWQ, 4 bits, groups of 128` or `GGUF Q4_1`."""
 
@@ -120,8 +126,6 @@ class ProcessMemory(ApiModel):
 class Footprint(ApiModel):
     """Memory of one server under full load, in parts, in bytes."""
 
-    arguments_hash: str
-    """What it was measured under; other arguments are measured anew."""
     context_length: PositiveInt
     concurrency: PositiveInt
     weights_bytes: NonNegativeInt

@@ -10,7 +10,14 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 
 from qmodel.api.base import ApiModel
 from qmodel.api.gguf import GGUFOptions
-from qmodel.api.methods import AWQOptions, Backend, BitsAndBytesOptions, GPTQOptions, Method
+from qmodel.api.methods import (
+    BLOCK_WEIGHTS,
+    AWQOptions,
+    Backend,
+    BitsAndBytesOptions,
+    GPTQOptions,
+    Method,
+)
 from qmodel.api.serving import Engine
 
 ARTIFACTS = "/artifacts"
@@ -117,6 +124,16 @@ class Recipe(ApiModel):
     """Absent: the method observes nothing."""
     max_shard_bytes: PositiveInt = 5_000_000_000
 
+    @property
+    def grid(self) -> AWQOptions | GPTQOptions | None:
+        """Bits, groups and symmetry of the methods that round to a grid of integers."""
+        return self.awq or self.gptq
+
+    @property
+    def group_size(self) -> int:
+        """Weights that share a scale; -1: all of a row."""
+        return BLOCK_WEIGHTS.get(self.method, -1) if self.grid is None else self.grid.group_size
+
 
 class InspectTask(ApiModel):
     """Resolve the source and read headers; downloads no weights."""
@@ -180,8 +197,6 @@ class MeasureTask(ApiModel):
     context_length: PositiveInt
     """Tokens of one sequence."""
     concurrency: PositiveInt
-    arguments_hash: str
-    """Identifies what was measured; goes into the footprint."""
 
 
 Task = Annotated[

@@ -53,7 +53,6 @@ FOOTPRINT = {
     "engine": "LlamaCpp",
     "key": "k",
     "argv": ["llama-server"],
-    "argumentsHash": "a",
     "contextLength": 2048,
     "concurrency": 2,
     "weightsBytes": 140 * 2**20,

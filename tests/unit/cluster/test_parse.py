@@ -7,6 +7,8 @@ from objects import claim, deployment, ended, job, model, pod, server_pod
 
 from qmodel.api.methods import Backend
 from qmodel.api.resource import QuantizedModel
+from qmodel.api.serving import Engine
+from qmodel.api.status import FootprintStatus
 from qmodel.cluster import parse
 from qmodel.planner.engine import evaluating_image, quantizing_image
 from qmodel.planner.model import InvalidModel, JobState
@@ -14,6 +16,7 @@ from qmodel.resources.build import build
 from qmodel.worker.report import Failure, Report
 from unit.planner.values import IMAGES
 from unit.resources.wishes import MODEL, QUANTIZE
+from unit.sizing.values import footprint
 
 
 def test_a_model_is_parsed_with_its_defaults() -> None:
@@ -35,6 +38,20 @@ def test_an_invalid_spec_names_each_field() -> None:
 def test_a_status_of_a_newer_version_is_read_as_far_as_it_is_known() -> None:
     status = parse.stored_status({"stage": "Ready", "novelty": {"a": 1}})
     assert status.stage == "Ready"
+
+
+def test_a_status_of_an_older_version_is_read_without_what_is_gone() -> None:
+    measured = FootprintStatus(
+        revision="0a1b2c3d4e",
+        image="llamacpp:1",
+        engine=Engine.LLAMA_CPP,
+        argv=["llama-server"],
+        key="k",
+        estimated_peak_bytes=1,
+        **footprint().model_dump(),
+    )
+    status = {"footprint": measured.to_wire() | {"argumentsHash": "abcdef01"}}
+    assert parse.stored_status(status).footprint == measured
 
 
 def test_a_status_that_says_something_else_starts_anew() -> None:

@@ -34,13 +34,3 @@ def test_the_users_arguments_come_last() -> None:
 def test_on_a_gpu_every_layer_is_offloaded() -> None:
     assert "--n-gpu-layers" not in argv()
     assert int(value(argv(gpus=1), "--n-gpu-layers")) > 200
-
-
-def test_a_measurement_holds_for_other_contexts_but_not_for_other_types() -> None:
-    def hashed(image: str = "qmodel/llamacpp:1", **changes: Any) -> str:
-        return LlamaCpp().arguments_hash(image, replace(SETTINGS, **changes))
-
-    assert hashed() == hashed(context_length=512, concurrency=1)
-    assert hashed() == hashed(kv_type=KVCacheType.F16)
-    assert hashed() != hashed(kv_type=KVCacheType.Q8_0)
-    assert hashed() != hashed("qmodel/llamacpp:2")

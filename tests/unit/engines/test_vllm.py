@@ -2,7 +2,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from qmodel.api.serving import DType, Engine, KVCacheType
+from qmodel.api.serving import Engine, KVCacheType
 from qmodel.engines import ENGINES
 from unit.engines.settings import SETTINGS, value
 
@@ -66,13 +66,3 @@ def test_on_a_cpu_the_image_tells_what_a_class_can_do() -> None:
     root = SERVER.environment(SETTINGS)["VLLM_CACHE_ROOT"]
     assert f"VLLM_CACHE_ROOT={root} " in dockerfile.read_text()
     assert SERVER.environment(replace(SETTINGS, gpus=1))["VLLM_CACHE_ROOT"] == "/tmp/vllm"
-
-
-def test_a_measurement_holds_for_other_contexts_but_not_for_other_types() -> None:
-    def hashed(image: str = "qmodel/vllm:1", **changes: Any) -> str:
-        return SERVER.arguments_hash(image, replace(SETTINGS, **changes))
-
-    assert hashed() == hashed(context_length=512, concurrency=1, kv_bytes=1)
-    assert hashed() != hashed(kv_type=KVCacheType.FP8)
-    assert hashed() != hashed(dtype=DType.FLOAT32)
-    assert hashed() != hashed("qmodel/vllm:2")

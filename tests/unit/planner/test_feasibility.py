@@ -111,15 +111,17 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
      "TypeDoesNotFit", "rows divisible by 128, but the model's hidden size is 576"),
     ("a format of nobody's", NONE, taken("exl2", "exl2, 4 bits"), UNKNOWN, "EngineCannotLoad",
      "format exl2, which vLLM does not load: it loads awq"),
-    ("GPTQ taken, asymmetric", NONE, taken("gptq", "GPTQ, 4 bits, asymmetric", bits=4), UNKNOWN,
+    ("GPTQ taken, asymmetric", NONE, taken("gptq", bits=4, symmetric=False), UNKNOWN,
      "EngineCannotLoad", "symmetric only"),
-    ("GPTQ taken, ordered", NONE, taken("gptq", "GPTQ, act order", bits=4, group_size=128),
-     UNKNOWN, "EngineCannotLoad", "not loaded by vLLM any more"),
+    ("GPTQ taken, ordered", NONE, taken("gptq", bits=4, group_size=128, act_order=True), UNKNOWN,
+     "EngineCannotLoad", "not loaded by vLLM any more"),
     ("AWQ taken, 8 bits", NONE, taken("awq", "AWQ, 8 bits", bits=8), UNKNOWN, "EngineCannotLoad",
      "has 8 bits"),
     ("GPTQ taken, 8 bits, CPU", NONE, taken("gptq", "GPTQ, 8 bits", bits=8), CPU,
      "EngineCannotLoad", "GPUs only"),
-    ("NVFP4 taken, CPU", NONE, taken("compressed-tensors", "nvfp4-pack-quantized", bits=4), CPU,
+    ("NVFP4 taken, CPU", NONE, taken("compressed-tensors", packing="nvfp4-pack-quantized"), CPU,
+     "AcceleratorCannotRun", "GPUs only"),
+    ("NVFP4 of ModelOpt, CPU", NONE, taken("modelopt", packing="NVFP4"), CPU,
      "AcceleratorCannotRun", "GPUs only"),
     ("FP8 taken, V100", NONE, taken("fp8", "FP8, 8 bits", bits=8), V100, "AcceleratorCannotRun",
      "the source (FP8, 8 bits) needs GPUs of compute capability 7.5"),
@@ -179,11 +181,26 @@ def test_what_sees_is_served_elsewhere(quantization: Quantization, device: Hardw
     assert judged(quantization, SEES, device) is None
 
 
-def test_modules_that_are_ignored_may_have_any_width() -> None:
-    ignoring = asked(Method.AWQ, ignore=["lm_head", "re:.*down_proj"], awq=AWQOptions())
+def test_what_people_are_told_of_a_source_decides_nothing() -> None:
+    words = "GPTQ, asymmetric, act order, nvfp4"
+    source = taken("gptq", words, bits=4, group_size=64, symmetric=True)
+    assert judged(NONE, source, CPU) is None
+
+
+@pytest.mark.parametrize("ignore", [["re:.*down_proj"], ["lm_head", "re:.*down_proj"]])
+@pytest.mark.parametrize("device", [UNKNOWN, CPU, H100])
+def test_modules_that_are_ignored_may_have_any_width(ignore: list[str], device: Hardware) -> None:
+    ignoring = asked(Method.AWQ, ignore=ignore, awq=AWQOptions())
     source = smollm2(linear_widths=[1024, 2736], hidden_size=1024)
-    assert judged(ignoring, source) is None
-    assert judged(asked(Method.AWQ), source) is not None
+    assert judged(ignoring, source, device) is None
+    assert judged(ignoring, smollm2(linear_widths=[1000, 2736]), device) is not None
+
+
+@pytest.mark.parametrize("ignore", [None, [], ["lm_head"]])
+@pytest.mark.parametrize("device", [UNKNOWN, CPU, H100])
+def test_the_default_ignores_no_width(ignore: list[str] | None, device: Hardware) -> None:
+    source = smollm2(linear_widths=[1024, 2736], hidden_size=1024)
+    assert judged(asked(Method.AWQ, ignore=ignore), source, device) is not None
 
 
 def node(name: str, major: str, minor: str, **labels: str) -> Node:

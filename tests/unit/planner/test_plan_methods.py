@@ -224,3 +224,25 @@ def test_columns_are_ordered_where_serving_is_as_fast(
     options = recipe(Quantization.model_validate(asked_for)).gptq
     assert options is not None
     assert options.desc_act_order is order
+
+
+@pytest.mark.parametrize(
+    "quantization", [{"method": "BitsAndBytes"}, {"method": "AWQ", "awq": {"groupSize": 64}}]
+)
+def test_a_cpu_holds_the_whole_cache_whatever_gpus_would_share(
+    quantization: dict[str, Any],
+) -> None:
+    serving, two = {"tensorParallelSize": 2, "concurrency": 4}, {"type": "CPU", "count": 2}
+    world = World(model(quantization=quantization, serving=serving, accelerator=two))
+    world.settle()
+    world.complete("inspect", inspection=INSPECTION.model_copy(update={"linear_widths": [576]}))
+    for step in ("fetch", "quantize"):
+        world.complete(step)
+    task = world.wish("measure").containers[0].task
+    assert isinstance(task, MeasureTask)
+    told = task.argv[task.argv.index("--kv-cache-memory-bytes") + 1]
+    world.run()
+    assert world.status.sizing is not None
+    assert told == str(world.status.sizing.kv_bytes)
+    assert world.status.rollout is not None
+    assert world.status.rollout.argv == task.argv

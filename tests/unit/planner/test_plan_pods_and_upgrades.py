@@ -5,8 +5,12 @@ from typing import Any
 import pytest
 
 from qmodel.api.conditions import ConditionType
+from qmodel.engines import llamacpp
+from qmodel.planner import serve, size
 from qmodel.planner.model import JobState, ObservedPod
 from qmodel.planner.plan import plan
+from qmodel.sizing import margin
+from qmodel.worker.task import MeasureTask
 from unit.planner.values import INSTALLATION, failure, images, model
 from unit.planner.world import World
 
@@ -234,17 +238,35 @@ def test_an_upgrade_changes_nothing_that_is_healthy() -> None:
     assert want.rollout.image == "llamacpp:1"
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", STEPS[:-1])
 def test_an_upgrade_midway_lets_the_running_job_end(step: str) -> None:
     world = at(step)
     upgrade(world)
     world.run()
     assert world.started == [f"{each} 1" for each in STEPS]
     assert world.status.stage == "Ready"
-    assert world.status.rollout is not None
+
+
+def test_an_upgrade_that_measures_otherwise_measures_with_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = at("measure")
+    world.wake()
+    assert world.started == [f"{step} 1" for step in STEPS]
+    monkeypatch.setattr(llamacpp, "UBATCH_TOKENS", 1024)
+    world.wake()
+    assert world.started == [*(f"{step} 1" for step in STEPS), "measure 1"]
+    task = world.wish("measure").containers[0].task
+    assert isinstance(task, MeasureTask)
+    assert task.argv[task.argv.index("--ubatch-size") + 1] == "1024"
+    upgrade(world)
+    assert world.wish("measure").containers[0].image == "llamacpp:2"
+    world.run()
     assert world.status.footprint is not None
-    assert world.status.rollout.image == world.status.footprint.image
-    assert world.status.rollout.image == f"llamacpp:{1 if step == 'measure' else 2}"
+    assert world.status.footprint.argv == task.argv
+    assert world.status.footprint.image == "llamacpp:2"
+    assert world.status.rollout is not None
+    assert world.status.rollout.image == "llamacpp:2"
 
 
 def test_what_is_measured_anew_after_an_upgrade_is_served_by_the_new_image() -> None:
@@ -266,3 +288,32 @@ def test_a_wait_survives_a_restart_of_the_operator() -> None:
     upgrade(world)
     world.advance(11)
     assert world.started == ["inspect 1", "inspect 2"]
+
+
+def test_another_margin_or_patience_of_a_release_restarts_no_server(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World(model())
+    world.run()
+    before, wishes = world.status, world.deployment_wishes.copy()
+    monkeypatch.setattr(margin, "MARGIN_SHARE_PERCENT", 50)
+    monkeypatch.setattr(size, "SERVER_CPU", "750m")
+    monkeypatch.setattr(serve, "_LEAST_STARTUP_SECONDS", 999)
+    world.wake()
+    assert world.deployment_wishes == wishes
+    assert world.status == before
+    world.edit(serving={"concurrency": 2})
+    (want,) = world.deployment_wishes.values()
+    assert want.rollout.sizing.cpu == "750m"
+    assert want.rollout.startup_seconds == 999
+
+
+def test_an_upgrade_leaves_what_a_suspended_model_serves() -> None:
+    world = World(model())
+    world.run()
+    sizing = world.status.sizing
+    assert sizing is not None
+    older = world.status.updated({"sizing": sizing.updated({"key": None})})
+    world.model = world.model.model_copy(update={"status": older})
+    world.edit(suspend=True)
+    assert world.says(ConditionType.AVAILABLE) == "True Answering"

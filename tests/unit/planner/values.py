@@ -102,7 +102,6 @@ def _measured(task: MeasureTask) -> Any:
     kind = None if told is None else KVCacheType(told.upper())
     kv_bytes = MEMORY[task.engine].kv_bytes(INSPECTION, Load(length, slots, kind))
     return footprint(
-        arguments_hash=task.arguments_hash,
         context_length=length,
         concurrency=slots,
         kv_bytes=kv_bytes,

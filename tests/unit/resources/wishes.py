@@ -226,7 +226,6 @@ MEASURE_ON_GPU = WantJob(
                 port=8080,
                 context_length=4096,
                 concurrency=1,
-                arguments_hash="abcdef01",
             ),
             768 * MIB,
             "1",

@@ -71,6 +71,11 @@ def test_smaller_groups_take_more() -> None:
     assert sizes[1] == 4.25
 
 
+@pytest.mark.parametrize(("method", "bits"), [(Method.NVFP4, 4.5), (Method.MXFP4, 4.25)])
+def test_small_floats_share_a_scale_of_eight_bits_a_block(method: Method, bits: float) -> None:
+    assert bits_per_weight(made(method), 4096) == bits
+
+
 def test_a_source_that_is_served_as_it_is_keeps_its_size() -> None:
     assert artifact_bytes(INSPECTION, made(Method.NONE)) == INSPECTION.weight_bytes
 

@@ -8,6 +8,7 @@ from qmodel.planner.model import Node
 from qmodel.sizing.inventory import (
     GPU_MEMORY_LABEL,
     GPU_PRESENT_LABEL,
+    GPU_PRODUCT_LABEL,
     choose_accelerator,
 )
 
@@ -69,6 +70,52 @@ def test_auto_adds_up_the_memory_of_the_asked_number() -> None:
     wanted = Accelerator(count=2)
     found = choose_accelerator(wanted, (node(gpus=2),), 40 * GIB, "k")
     assert (found.type, found.count) == (AcceleratorType.GPU, 2)
+
+
+SMALL = node("small", memory_mib=16_384, labels={GPU_PRODUCT_LABEL: "T4"})
+LARGE = node("large", memory_mib=81_920, labels={GPU_PRODUCT_LABEL: "A100"})
+LARGER = node("larger", memory_mib=98_304, labels={GPU_PRODUCT_LABEL: "H100"})
+UNKNOWN = node("unknown", memory_mib=None, labels={GPU_PRODUCT_LABEL: "B200"})
+
+
+@pytest.mark.parametrize(
+    ("nodes", "need_gib", "selector", "memory_gib"),
+    [
+        ((SMALL, LARGE), 8, {}, 16),
+        ((SMALL, LARGE), 40, {GPU_PRODUCT_LABEL: "A100"}, 80),
+        ((LARGER, SMALL, LARGE), 40, {GPU_PRODUCT_LABEL: "A100"}, 80),
+        ((UNKNOWN, SMALL), 8, {GPU_PRODUCT_LABEL: "T4"}, 16),
+        ((node("a", memory_mib=16_384), LARGE), 8, {}, 16),
+        ((SMALL, node("b", memory_mib=81_920)), 40, {GPU_MEMORY_LABEL: "81920"}, 80),
+        (
+            (SMALL, node("b", memory_mib=81_920, labels={GPU_PRODUCT_LABEL: "T4"})),
+            40,
+            {GPU_MEMORY_LABEL: "81920"},
+            80,
+        ),
+        ((node("small", memory_mib=16_384, schedulable=False), LARGE), 40,
+         {GPU_PRODUCT_LABEL: "A100"}, 80),
+        ((SMALL, PLAIN), 40, {}, 16),
+    ],
+)  # fmt: skip
+def test_auto_admits_only_nodes_whose_gpu_fits(
+    nodes: tuple[Node, ...], need_gib: int, selector: dict[str, str], memory_gib: int
+) -> None:
+    found = choose_accelerator(Accelerator(), nodes, need_gib * GIB, "k")
+    assert found.node_selector == selector
+    assert found.memory_bytes == memory_gib * GIB
+    fits = need_gib <= memory_gib
+    assert found.type is (AcceleratorType.GPU if fits else AcceleratorType.CPU)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "memory_gib"), [((SMALL, LARGE), 80), ((LARGE, UNKNOWN), 0), ((PLAIN,), 0)]
+)
+def test_gpus_that_are_asked_for_have_the_memory_of_the_largest(
+    nodes: tuple[Node, ...], memory_gib: int
+) -> None:
+    found = choose_accelerator(WANTS_GPU, nodes, GIB, "k")
+    assert (found.node_selector, found.memory_bytes) == ({}, memory_gib * GIB)
 
 
 def test_auto_keeps_to_the_node_selector() -> None:

@@ -28,7 +28,6 @@ INSPECTION = Inspection(
 def footprint(**changes: Any) -> Footprint:
     """Return a measurement of 4096 tokens and one sequence, with changes."""
     measured = Footprint(
-        arguments_hash="a",
         context_length=4096,
         concurrency=1,
         weights_bytes=140 * MIB,

@@ -52,6 +52,14 @@ def awq(rows: int, width: int) -> Parts:
     }
 
 
+def awq_gemv(rows: int, width: int) -> Parts:
+    return {
+        "qweight": ("I32", [rows, width // 8]),
+        "qzeros": ("I32", [rows, width // 256 or 1]),
+        "scales": ("F16", [rows, width // 32]),
+    }
+
+
 def pack_quantized(rows: int, width: int) -> Parts:
     return {
         "weight_packed": ("I32", [rows, width // 8]),
@@ -127,6 +135,8 @@ FOUND: list[Case] = [
     ("gptq, ordered", gptq, GPTQ | {"desc_act": True, "sym": False},
      "GPTQ, 4 bits, groups of 32, asymmetric, act order", 4, 32),
     ("awq", awq, AWQ, "AWQ, 4 bits, groups of 32", 4, 32),
+    ("awq by outputs", awq_gemv, AWQ | {"version": "GEMV"},
+     "AWQ, 4 bits, groups of 32, gemv", 4, 32),
     ("compressed-tensors", pack_quantized, PACKED,
      "compressed-tensors, 4 bits, groups of 32, pack-quantized", 4, 32),
     ("nvfp4", nvfp4, PACKED | {"format": "nvfp4-pack-quantized", "config_groups": {
@@ -155,6 +165,27 @@ def test_recognised_and_counted_unpacked(tmp_path: Path, case: Case) -> None:
     assert found.parameters == WEIGHTS
     assert found.linear_widths == ([] if name == "nf4" else [64, 128])
     assert (found.kv.full_layers, found.kv.kv_heads) == (2, 2)
+
+
+TOLD: list[tuple[Any, Any, dict[str, Any]]] = [
+    (gptq, GPTQ, {"symmetric": True}),
+    (gptq, GPTQ | {"desc_act": True, "sym": False}, {"symmetric": False, "actOrder": True}),
+    (awq, AWQ, {"packing": "gemm"}),
+    (pack_quantized, PACKED, {"packing": "pack-quantized"}),
+    (modelopt, {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16},
+     {"packing": "NVFP4"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("maker", "recipe", "told"), TOLD)
+def test_what_programs_need_to_know_is_no_sentence(
+    tmp_path: Path, maker: Any, recipe: Any, told: dict[str, Any]
+) -> None:
+    found = looked(write(tmp_path / "model", maker, recipe)).quantization
+    assert found is not None
+    names = {"symmetric", "actOrder", "packing"}
+    wire = {name: value for name, value in found.to_wire().items() if name in names}
+    assert wire == {"actOrder": False} | told
 
 
 @pytest.mark.parametrize("method", [m for m in Method if m is not Method.NONE])

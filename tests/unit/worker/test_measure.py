@@ -108,7 +108,6 @@ def measure(tmp_path: Path, free_port: int, mode: str = "serve") -> tuple[Path, 
         port=free_port,
         context_length=CONTEXT,
         concurrency=SLOTS,
-        arguments_hash="abc",
     )
     return log, task
 

@@ -44,7 +44,6 @@ def measure(tmp_path: Path, mode: str = "serve") -> tuple[Path, MeasureTask]:
         port=port,
         context_length=CONTEXT,
         concurrency=SLOTS,
-        arguments_hash="abc",
     )
     return log, task
 

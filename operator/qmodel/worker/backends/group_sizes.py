@@ -6,13 +6,9 @@ Inspection refuses what cannot work before anything is fetched; the worker check
 import re
 from collections.abc import Mapping
 
-from qmodel.api.methods import Method
+from qmodel.api.methods import GROUP_SIZES
 from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.task import Recipe
-
-_CHOICES = (256, 128, 64, 32, 16)
-_FIXED = {Method.NVFP4: 16, Method.MXFP4: 32}
-"""Group sizes that belong to a format."""
 
 
 def check(recipe: Recipe, widths: Mapping[str, int]) -> None:
@@ -36,18 +32,12 @@ def check(recipe: Recipe, widths: Mapping[str, int]) -> None:
     if not chosen:
         message = "spec.quantization.ignore leaves no linear layer to quantize"
         raise UnsupportedModel(message)
-    size = group_size(recipe)
+    size = recipe.group_size
     wrong = {name: width for name, width in chosen.items() if size > 0 and width % size}
     if wrong:
         name, width = next(iter(wrong.items()))
         message = f"{name} is {width} wide, which is not divisible by {size}: {_advice(chosen)}"
         raise UnsupportedModel(message)
-
-
-def group_size(recipe: Recipe) -> int:
-    """Return the weights that share a scale; -1: all of a row."""
-    options = recipe.awq or recipe.gptq
-    return options.group_size if options is not None else _FIXED.get(recipe.method, -1)
 
 
 def is_ignored(name: str, ignore: list[str]) -> bool:
@@ -71,6 +61,6 @@ def _check_names(ignore: list[str], widths: Mapping[str, int]) -> None:
 
 def _advice(widths: Mapping[str, int]) -> str:
     """Return which group sizes would work."""
-    fitting = [size for size in _CHOICES if not any(width % size for width in widths.values())]
+    fitting = [size for size in GROUP_SIZES if not any(width % size for width in widths.values())]
     sizes = " or ".join(map(str, [*fitting, -1]))
     return f"use the group size {sizes}, or name the layer in spec.quantization.ignore"

@@ -21,6 +21,8 @@ _BESIDE = re.compile(
 )
 """What lies beside packed weights."""
 _BITS_OF_WORD = 32
+_GEMV = "gemv"
+"""AWQ's packings that keep a row for each output, gemv and gemv_fast; gemm has one an input."""
 _MATRIX = 2
 
 
@@ -74,10 +76,10 @@ def _words(tensor: Tensor, found: SourceQuantization) -> tuple[int, ...]:
         message = f"{tensor.name[:200]} is no matrix of 32-bit words, as {found.description} has"
         raise SourceInvalid(message)
     first, second = tensor.shape
-    if found.format == "awq" and "gemv" not in found.description:
-        return second * _BITS_OF_WORD // found.bits, first
     if found.format == "awq":
-        return first, second * _BITS_OF_WORD // found.bits
+        by_outputs = (found.packing or "").startswith(_GEMV)
+        packed = second * _BITS_OF_WORD // found.bits
+        return (first, packed) if by_outputs else (packed, first)
     return second, first * _BITS_OF_WORD // found.bits
 
 

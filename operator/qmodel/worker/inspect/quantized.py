@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qmodel.api.methods import Method
+from qmodel.api.methods import BLOCK_WEIGHTS, Method
 from qmodel.worker.errors import SourceInvalid, UnsupportedModel
 from qmodel.worker.inspect.document import bounded
 from qmodel.worker.inspect.select import CONFIG
@@ -29,8 +29,6 @@ _REPEATED_GROUP = re.compile(r"[*+}?]\)[*+{]|\([^()]*\|[^()]*\)[*+{]")
 """A repeated group that repeats within, or has branches: time can double with each character."""
 _PATTERN_KEYS = ("ignore", "targets", "dynamic", "modules_to_not_convert", "exclude", "layers")
 _MODELOPT_BITS = {"FP8": 8, "NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8}
-_NVFP4_GROUP = 16
-_MXFP4_GROUP = 32
 
 
 def recognise(documents: Documents, text: Mapping[str, Any]) -> SourceQuantization | None:
@@ -149,7 +147,12 @@ def _group(recipe: Recipe, where: str, *keys: str) -> int | None:
 
 
 def _described(
-    format_name: str, title: str, bits: int | None, group: int | None, *more: str
+    format_name: str,
+    title: str,
+    bits: int | None,
+    group: int | None,
+    *more: str,
+    packing: str | None = None,
 ) -> SourceQuantization:
     parts = [title]
     parts += [f"{bits} bits"] if bits else []
@@ -158,6 +161,7 @@ def _described(
         format=format_name,
         bits=bits,
         group_size=group,
+        packing=packing,
         description=", ".join([*parts, *(part for part in more if part)])[:200],
     )
 
@@ -165,15 +169,18 @@ def _described(
 def _awq(recipe: Recipe, where: str) -> SourceQuantization:
     bits = _bits(recipe, where, "bits", "w_bit")
     group = _group(recipe, where, "group_size", "q_group_size")
-    version = str(recipe.get("version", "gemm")).lower()
-    return _described("awq", "AWQ", bits, group, "" if version == "gemm" else version[:20])
+    version = str(recipe.get("version", "gemm")).lower()[:20]
+    shown = "" if version == "gemm" else version
+    return _described("awq", "AWQ", bits, group, shown, packing=version)
 
 
 def _gptq(recipe: Recipe, where: str) -> SourceQuantization:
-    order = "act order" if recipe.get("desc_act") is True else ""
-    symmetric = "" if recipe.get("sym", True) else "asymmetric"
+    told = {"act_order": recipe.get("desc_act") is True, "symmetric": bool(recipe.get("sym", True))}
+    order = "act order" if told["act_order"] else ""
+    symmetry = "" if told["symmetric"] else "asymmetric"
     group = _group(recipe, where, "group_size")
-    return _described("gptq", "GPTQ", _bits(recipe, where, "bits"), group, symmetric, order)
+    found = _described("gptq", "GPTQ", _bits(recipe, where, "bits"), group, symmetry, order)
+    return found.model_copy(update=told)
 
 
 def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
@@ -181,10 +188,13 @@ def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
     weights = [_object(_object(g, where).get("weights") or {}, where) for g in groups.values()]
     bits = {_bits(weight, where, "num_bits") for weight in weights if weight}
     sizes = {_group(weight, where, "group_size") for weight in weights if weight}
-    packed = str(recipe.get("format", "of an unknown format"))[:60]
+    packing = str(recipe["format"])[:60] if "format" in recipe else None
+    shown = packing or "of an unknown format"
     one_bits = bits.pop() if len(bits) == 1 else None
     one_size = sizes.pop() if len(sizes) == 1 else None
-    return _described("compressed-tensors", "compressed-tensors", one_bits, one_size, packed)
+    return _described(
+        "compressed-tensors", "compressed-tensors", one_bits, one_size, shown, packing=packing
+    )
 
 
 def _bitsandbytes(recipe: Recipe, where: str) -> SourceQuantization:
@@ -201,7 +211,8 @@ def _bitsandbytes(recipe: Recipe, where: str) -> SourceQuantization:
 def _modelopt(recipe: Recipe, where: str) -> SourceQuantization:
     algorithm = str(recipe.get("quant_algo", "an unknown algorithm"))[:40]
     group = _group(recipe, where, "group_size")
-    return _described("modelopt", f"ModelOpt {algorithm}", _MODELOPT_BITS.get(algorithm), group)
+    bits = _MODELOPT_BITS.get(algorithm)
+    return _described("modelopt", f"ModelOpt {algorithm}", bits, group, packing=algorithm)
 
 
 def _fp8(recipe: Recipe, where: str) -> SourceQuantization:
@@ -213,7 +224,7 @@ def _fp8(recipe: Recipe, where: str) -> SourceQuantization:
 
 
 def _mxfp4(_recipe: Recipe, _where: str) -> SourceQuantization:
-    return _described("mxfp4", "MXFP4", 4, _MXFP4_GROUP)
+    return _described("mxfp4", "MXFP4", 4, BLOCK_WEIGHTS[Method.MXFP4])
 
 
 def _other(recipe: Recipe, where: str) -> SourceQuantization:

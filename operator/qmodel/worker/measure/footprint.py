@@ -67,7 +67,6 @@ def _footprint(
     parts = engine.parts(peaks)
     load_seconds, first_token_seconds, seconds = (round(each, 3) for each in times)
     return Footprint(
-        arguments_hash=task.arguments_hash,
         context_length=task.context_length,
         concurrency=task.concurrency,
         weights_bytes=parts.weights,
