@@ -114,24 +114,29 @@ def follow(
     words = [str(word) for word in command]
     tail: deque[str] = deque(maxlen=ERROR_LINES)
     late = threading.Event()
-    with tempfile.TemporaryFile("w+") as given, tempfile.TemporaryFile("w+") as kept:
+    with (
+        tempfile.TemporaryFile("w+") as given,
+        tempfile.TemporaryFile("w+", errors="replace") as kept,
+    ):
         given.write(stdin)
         given.seek(0)
-        with subprocess.Popen(
-            words,
-            stdin=given,
-            stdout=kept if apart else subprocess.PIPE,
-            stderr=subprocess.PIPE if apart else subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            cwd=folder,
-            env={**os.environ, **(environment or {})},
-        ) as process:
-            with _killed_after(timeout, process, late):
-                for line in process.stderr or process.stdout or ():
-                    tail.append(line.rstrip())
-                    heed(tail[-1])
-                process.wait()
+        with (
+            subprocess.Popen(
+                words,
+                stdin=given,
+                stdout=kept if apart else subprocess.PIPE,
+                stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                cwd=folder,
+                env={**os.environ, **(environment or {})},
+            ) as process,
+            _killed_after(timeout, process, late),
+        ):
+            for line in process.stderr or process.stdout or ():
+                tail.append(line.rstrip())
+                heed(tail[-1])
+            process.wait()
         kept.seek(0)
         printed = kept.read()
     if process.returncode != 0:

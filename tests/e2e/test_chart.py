@@ -8,7 +8,8 @@ import pytest
 from demo import story
 from demo.commands import Commands
 from e2e.install import install_operator
-from e2e.models import ANSWER, APPS, SMOLLM2_GGUF, Models, from_hub, spec
+from e2e.models import ANSWER, APPS, MODELS, SMOLLM2_GGUF, Models, from_hub, spec
+from qmodel.api.base import PLURAL
 from qmodel.api.crd import NAME as DEFINITION
 
 NAME = "served-through-it-all"
@@ -95,7 +96,7 @@ def test_a_model_goes_without_an_operator(
     try:
         commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
         models.delete(NAME)
-        models.wait_gone("apis/qmodel.dev/v1alpha1", "quantizedmodels", NAME, 10)
+        models.wait_gone(MODELS, PLURAL, NAME, 10)
         models.wait_gone(APPS, "deployments", deployment["metadata"]["name"], 30)
     finally:
         install_operator(commands, references, endpoint)

@@ -1,15 +1,14 @@
 """The operator is killed with SIGKILL at every stage: nothing is lost, nothing is done twice."""
 
-import contextlib
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from cluster.commands import wait_until
 from demo import story
 from demo.commands import REPOSITORY, Commands
 from e2e.install import image_variables, install_operator
@@ -26,7 +25,7 @@ from e2e.models import (
     from_hub,
     spec,
 )
-from qmodel.naming import MODEL_UID_LABEL
+from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL
 
 HEALTH_PORT = "18097"
 NAME = "survivor"
@@ -156,7 +155,7 @@ def _note(models: Models, made: dict[str, str]) -> bool:
     """Keep each Job that was ever seen, by its identity."""
     for job in models.jobs(NAME):
         labels: Object = job["metadata"]["labels"]
-        made[job["metadata"]["uid"]] = labels["qmodel.dev/step"]
+        made[job["metadata"]["uid"]] = labels[STEP_LABEL]
     return True
 
 
@@ -166,8 +165,4 @@ def _is_true(models: Models, kind: str) -> bool:
 
 def _until(holds: Callable[[], object], what: str) -> None:
     """Look closely, since what is waited for lasts only moments."""
-    deadline = time.monotonic() + VERDICT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not so after {VERDICT_SECONDS} s"
-        with contextlib.suppress(InterruptedError):
-            time.sleep(0.05)
+    wait_until(what, holds, VERDICT_SECONDS)
