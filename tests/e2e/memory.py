@@ -6,7 +6,7 @@ from collections.abc import Callable
 from cluster.commands import wait_until
 from demo.commands import Commands
 from e2e.kube import Object
-from e2e.models import Models, container_of
+from e2e.models import PAUSE_SECONDS, Models, container_of
 
 EATERS = 60
 EATER_BYTES = 24 * 2**20
@@ -25,8 +25,6 @@ for _ in range({EATERS}):
 time.sleep(60)
 """
 EXEC_SECONDS = 90
-PAUSE_SECONDS = 0.2
-"""Between two looks."""
 
 
 def use_up(commands: Commands, models: Models, pod: str, container: str) -> None:

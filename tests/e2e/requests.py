@@ -6,7 +6,7 @@ from typing import Self
 
 from cluster.commands import wait_until
 from e2e.kube import Object
-from e2e.models import CORE, Models, fresh_name
+from e2e.models import CORE, PAUSE_SECONDS, Models, fresh_name
 
 CLIENT = """
 import json, signal, sys, time, urllib.request
@@ -32,8 +32,6 @@ while not stop:
     time.sleep(0.1)
 """
 START_SECONDS = 60
-PAUSE_SECONDS = 0.2
-"""Between two looks."""
 
 
 class Requests:
