@@ -15,6 +15,12 @@ from qmodel.api.crd import NAME as DEFINITION
 NAME = "served-through-it-all"
 WAIT = ["--wait", "--timeout", "120s"]
 IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
+UPGRADE = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
+DEFINITION_PATH = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
+LATER_FIELD = (
+    "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quantization"
+    "/properties/timeoutSeconds"
+)
 OPERATOR = ["--selector=app.kubernetes.io/component=operator", *IN_NAMESPACE]
 END_SECONDS = 15
 """Half the grace period; it takes one or two."""
@@ -35,16 +41,35 @@ def identities(models: Models) -> set[str]:
 
 
 def test_an_upgrade_restarts_no_server(
-    models: Models, commands: Commands, served: dict[str, Any]
+    models: Models, commands: Commands, references: dict[str, str], served: dict[str, Any]
 ) -> None:
+    """Not even one whose image the new version names otherwise: what runs is kept, and grows."""
     before = identities(models)
-    words = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
-    commands.run([*words, "--set", "verbose=true", *WAIT])
+    newer = "images.llamacpp.tag=newer,images.llamacppWorker.tag=newer"
+    commands.run([*UPGRADE, "--set", f"verbose=true,{newer}", *WAIT])
     assert _operator_arguments(models) == ["--verbose"]
     models.edit(NAME, serving={"replicas": 2})
     models.wait_ready(NAME, 120)
     assert before < identities(models)
+    servers = models.pods(NAME)
+    assert len(servers) == 2
+    assert {each["spec"]["containers"][0]["image"] for each in servers} == {references["llamacpp"]}
     assert models.get(NAME)["status"]["artifact"] == served["artifact"]
+
+
+def test_an_upgrade_brings_the_definition_along(
+    models: Models, commands: Commands, served: dict[str, Any]
+) -> None:
+    """One of an older version, which lacks a field."""
+    del served  # it serves
+    before = identities(models)
+    kept = models.kube.call("GET", DEFINITION_PATH)["spec"]
+    older = [{"op": "remove", "path": LATER_FIELD}]
+    models.kube.call("PATCH", DEFINITION_PATH, older, "application/json-patch+json")
+    assert models.kube.call("GET", DEFINITION_PATH)["spec"] != kept
+    commands.run([*UPGRADE, *WAIT])
+    assert models.kube.call("GET", DEFINITION_PATH)["spec"] == kept
+    assert identities(models) == before
 
 
 def test_an_operator_that_is_told_to_end_while_it_starts_ends(
@@ -71,8 +96,8 @@ def test_uninstalling_keeps_definition_and_servers_and_reinstalling_goes_on(
     before = {each["metadata"]["uid"] for each in models.jobs(NAME)}
     try:
         commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
-        path = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
-        assert "deletionTimestamp" not in models.kube.call("GET", path)["metadata"]
+        definition = models.kube.call("GET", DEFINITION_PATH)
+        assert "deletionTimestamp" not in definition["metadata"]
         assert ANSWER in models.chat(NAME)
         models.edit(NAME, serving={"contextLength": 512})
     finally:
