@@ -16,6 +16,7 @@ NAME = "served-through-it-all"
 WAIT = ["--wait", "--timeout", "120s"]
 IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
 UPGRADE = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
+UNINSTALL = ["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT]
 DEFINITION_PATH = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
 LATER_FIELD = (
     "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quantization"
@@ -95,7 +96,7 @@ def test_uninstalling_keeps_definition_and_servers_and_reinstalling_goes_on(
 ) -> None:
     before = {each["metadata"]["uid"] for each in models.jobs(NAME)}
     try:
-        commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
+        commands.run(UNINSTALL)
         definition = models.kube.call("GET", DEFINITION_PATH)
         assert "deletionTimestamp" not in definition["metadata"]
         assert ANSWER in models.chat(NAME)
@@ -119,11 +120,34 @@ def test_a_model_goes_without_an_operator(
     del served  # it serves
     (deployment,) = models.deployments(NAME)
     try:
-        commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
+        commands.run(UNINSTALL)
         models.delete(NAME)
         models.wait_gone(MODELS, PLURAL, NAME, 10)
         models.wait_gone(APPS, "deployments", deployment["metadata"]["name"], 30)
     finally:
+        install_operator(commands, references, endpoint)
+
+
+def test_two_operators_of_one_namespace_need_no_right_beyond_it(
+    models: Models, commands: Commands, references: dict[str, str], endpoint: str, operator: None
+) -> None:
+    """One of them leads; neither may see nodes."""
+    del operator  # it is installed
+    name = "looked-after"
+    leases = f"apis/coordination.k8s.io/v1/namespaces/{story.OPERATOR_NAMESPACE}/leases"
+    limits = f'namespaces=["{models.namespace}"],replicas=2,rbac={{"nodes":false}}'
+    commands.run(UNINSTALL)
+    try:
+        install_operator(commands, references, endpoint, "--set-json", limits)
+        path = f"{APPS}/namespaces/{story.OPERATOR_NAMESPACE}/deployments/{story.RELEASE}"
+        assert models.kube.call("GET", path)["status"]["availableReplicas"] == 2
+        models.apply(name, spec(from_hub(SMOLLM2_GGUF), None))
+        models.wait_for(name, "Fetched", "True", seconds=120)
+        holders = [each["spec"].get("holderIdentity") or "" for each in models.kube.items(leases)]
+        assert [each for each in holders if each.startswith(story.RELEASE)] != []
+        models.delete(name)
+    finally:
+        commands.run([*UNINSTALL, "--ignore-not-found"])
         install_operator(commands, references, endpoint)
 
 

@@ -151,7 +151,11 @@ def test_the_definition_is_kept_on_uninstall() -> None:
     assert ("CustomResourceDefinition", NAME) not in rendered("crd.install=false")
 
 
-@pytest.mark.parametrize("made", [rendered, lambda: kustomized("base")], ids=["helm", "kustomize"])
+@pytest.mark.parametrize(
+    "made",
+    [rendered, lambda: kustomized("base"), lambda: kustomized("samples/overlay")],
+    ids=["helm", "kustomize", "overlay"],
+)
 def test_the_api_server_takes_every_object(made: Callable[[], Objects]) -> None:
     objects = made()
     namespaced = [o for o in objects.values() if o["kind"] != "Namespace"]
