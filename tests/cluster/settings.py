@@ -22,7 +22,7 @@ COMPONENTS = (
     "kube-apiserver",
     "etcd",
 )
-"""The processes that are one Go program by several names, in the order in which they are stopped."""
+"""Processes that are one Go program by several names, in the order in which they are stopped."""
 
 NODE_NAME = "qmodel"
 LINK = "qmodel0"
