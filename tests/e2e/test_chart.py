@@ -131,24 +131,26 @@ def test_a_model_goes_without_an_operator(
 def test_two_operators_of_one_namespace_need_no_right_beyond_it(
     models: Models, commands: Commands, references: dict[str, str], endpoint: str, operator: None
 ) -> None:
-    """One of them leads; neither may see nodes."""
+    """One of them leads; neither may see nodes. Then it is one for all namespaces again."""
     del operator  # it is installed
     name = "looked-after"
+    path = f"{APPS}/namespaces/{story.OPERATOR_NAMESPACE}/deployments/{story.RELEASE}"
     leases = f"apis/coordination.k8s.io/v1/namespaces/{story.OPERATOR_NAMESPACE}/leases"
     limits = f'namespaces=["{models.namespace}"],replicas=2,rbac={{"nodes":false}}'
-    commands.run(UNINSTALL)
     try:
         install_operator(commands, references, endpoint, "--set-json", limits)
-        path = f"{APPS}/namespaces/{story.OPERATOR_NAMESPACE}/deployments/{story.RELEASE}"
         assert models.kube.call("GET", path)["status"]["availableReplicas"] == 2
         models.apply(name, spec(from_hub(SMOLLM2_GGUF), None))
         models.wait_for(name, "Fetched", "True", seconds=120)
         holders = [each["spec"].get("holderIdentity") or "" for each in models.kube.items(leases)]
         assert [each for each in holders if each.startswith(story.RELEASE)] != []
         models.delete(name)
-    finally:
+        install_operator(commands, references, endpoint)
+        assert models.kube.call("GET", path)["spec"]["strategy"] == {"type": "Recreate"}
+    except BaseException:
         commands.run([*UNINSTALL, "--ignore-not-found"])
         install_operator(commands, references, endpoint)
+        raise
 
 
 def _operator_arguments(models: Models) -> list[str]:

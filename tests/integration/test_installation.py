@@ -114,6 +114,9 @@ def test_several_replicas_elect_a_leader() -> None:
     assert operator_of(objects)["args"] == ["--leader-elect"]
     assert ("Role", f"{RELEASE}-leader") in objects
     assert ("Role", f"{RELEASE}-leader") not in rendered()
+    strategy = objects["Deployment", RELEASE]["spec"]["strategy"]
+    assert strategy["rollingUpdate"].keys() == {"maxSurge", "maxUnavailable"}
+    assert rendered()["Deployment", RELEASE]["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_images_are_repository_and_tag() -> None:
