@@ -13,7 +13,7 @@ help: ## List the verbs
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/.installed: requirements/dev.txt
-	@echo "making the virtual environment in $(VENV)"
+	@echo "making the virtual environment in $(VENV)" >&2
 	@$(PYTHON) -m venv --clear $(VENV)
 	@$(BIN)/pip install --quiet --require-hashes -r requirements/dev.txt
 	@touch $@
@@ -74,6 +74,10 @@ cluster: venv ## A Kubernetes: the current context's, kind's, or one started her
 .PHONY: images
 images: venv cluster ## Build the images and load them into the cluster
 	$(BIN)/python tests/cluster images
+
+.PHONY: push
+push: venv ## Build and push the images, all or IMAGES, to REGISTRY; prints the chart's values
+	@$(BIN)/python tests/cluster push "$(REGISTRY)" $(IMAGES) $(if $(TAG),--tag $(TAG))
 
 .PHONY: kubeconfig
 kubeconfig: venv ## Print the kubeconfig of the cluster that demo and tests use

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,8 @@ class OperatorProcess:
         Of its metrics; another for each that runs at once.
     view
         To run as in its pod; by default it runs as from a shell, by the kubeconfig.
+    environment
+        Variables beside those of this process; by default they name images that nobody has.
     """
 
     def __init__(
@@ -64,10 +66,12 @@ class OperatorProcess:
         arguments: Sequence[str] = (),
         port: int = PORT,
         view: PodView | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._arguments = [f"--namespace={name}" for name in namespaces] + list(arguments)
         self._port = port
         self._view = view
+        self._environment = environment or dict.fromkeys(IMAGE_VARIABLES.values(), _IMAGE)
         self.log = Path(tempfile.gettempdir()) / f"qmodel-operator-{port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -85,9 +89,9 @@ class OperatorProcess:
         """End it."""
         self.kill(signal.SIGTERM)
 
-    async def start(self, *, wait: bool = True) -> None:
-        """Start a process; with `wait` return once it has listed everything."""
-        environment = {**os.environ, **dict.fromkeys(IMAGE_VARIABLES.values(), _IMAGE)}
+    def spawn(self) -> None:
+        """Start a process."""
+        environment = {**os.environ, **self._environment}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         command = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={self._port}"]
         command += self._arguments
@@ -95,12 +99,14 @@ class OperatorProcess:
             environment |= self._view.environment(environment["PYTHONPATH"])
             command = self._view.command(command)
         with self.log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220  takes a millisecond
-                command, env=environment, stdout=log, stderr=log
-            )
+            self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+
+    async def start(self) -> None:
+        """Start a process; return once it has listed everything."""
+        self.spawn()
         deadline = time.monotonic() + START_SECONDS
-        while wait and not self.is_serving():
-            if time.monotonic() > deadline or self._process.poll() is not None:
+        while not self.is_serving():
+            if time.monotonic() > deadline or self._has_ended():
                 message = f"the operator did not start; see {self.log}"
                 raise RuntimeError(message)
             await asyncio.sleep(0.05)
@@ -108,11 +114,14 @@ class OperatorProcess:
     @asynccontextmanager
     async def waiting(self) -> AsyncIterator[None]:
         """Run it without waiting until it serves, as it may have to follow another."""
-        await self.start(wait=False)
+        self.spawn()
         try:
             yield
         finally:
             self.kill(signal.SIGTERM)
+
+    def _has_ended(self) -> bool:
+        return self._process is None or self._process.poll() is not None
 
     def is_serving(self) -> bool:
         """Whether it has listed everything and works."""

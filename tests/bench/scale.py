@@ -176,7 +176,7 @@ async def _first_job(client: ApiClient, operator: OperatorProcess, model: str) -
     operator.kill(signal.SIGKILL)
     await fleet.post_model(client, model, fleet.NAMESPACES[0])
     started = time.monotonic()
-    await operator.start(wait=False)
+    operator.spawn()
     await fleet.job_exists(client, model)
     seconds = time.monotonic() - started
     await asyncio.sleep(SETTLE_SECONDS)

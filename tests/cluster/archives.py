@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from cluster import buildah, node
-from cluster.commands import run, step
+from cluster.commands import run, say, step
 from cluster.settings import IMAGES
 
 LAYOUT = IMAGES / "layout"
 IMPORT_SECONDS = 900
 EXPORT_SECONDS = 900
+PUSH_SECONDS = 3600
+"""Gigabytes, compressed on the way."""
 KEPT = 2
 """So many versions of an image are kept: the present one and the one before."""
 
@@ -29,6 +31,22 @@ REFERENCE = "org.opencontainers.image.ref.name"
 def is_cached(reference: str) -> bool:
     """Tell whether the cache has an image."""
     return any(entry["annotations"][REFERENCE] == reference for entry in _entries())
+
+
+def ensure(image: buildah.Build) -> bool:
+    """Build an image unless the cache has it; tell whether that was needed."""
+    if is_cached(image.reference):
+        return False
+    say(f"  {image.reference}: building ...")
+    buildah.build(image)
+    store(image.reference)
+    return True
+
+
+def push(reference: str, destination: str) -> None:
+    """Push a cached image to a registry under another name."""
+    copy = ["skopeo", "copy", f"oci:{LAYOUT}:{reference}", f"docker://{destination}"]
+    run(copy, timeout=PUSH_SECONDS)
 
 
 def store(reference: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from cluster.commands import follow, locked, run, say, step
 from cluster.settings import (
     BINARIES,
+    COMPONENTS,
     HELM_VERSION,
     HERE,
     KUBERNETES_VERSION,
@@ -17,17 +18,6 @@ from cluster.settings import (
 )
 
 SOURCE = HERE / "kubernetes"
-COMPONENTS = (
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "kube-proxy",
-    "kubelet",
-    "kubectl",
-    "volume-provisioner",
-    "cluster-dns",
-)
 BUILD_SECONDS = 3600
 PACKAGES_TOLD = 250
 """After so many compiled packages a line is shown; all of Kubernetes has some 2,500."""
@@ -56,7 +46,7 @@ def kubernetes() -> Path:
     Returns
     -------
     Path
-        Folder with one name for each of `COMPONENTS`, all links to a single program.
+        Folder with kubectl and one name for each of `COMPONENTS`, all links to a single program.
     """
     sources = sorted(path for path in SOURCE.iterdir() if path.suffix in {".go", ".mod", ".sum"})
     text = "".join(hashlib.sha256(path.read_bytes()).hexdigest() for path in sources)
@@ -76,7 +66,7 @@ def _build_kubernetes(folder: Path) -> None:
     unfinished = folder / "unfinished"
     flags = ["-trimpath", "-ldflags", _version_flags()]
     _go(["build", *flags, "-o", str(unfinished), "."], {}, SOURCE)
-    for component in COMPONENTS:
+    for component in (*COMPONENTS, "kubectl"):
         link = folder / component
         link.unlink(missing_ok=True)
         link.symlink_to(program.name)

@@ -141,16 +141,6 @@ def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> 
         _commit(Path(name), reference, ["--entrypoint", entry])
 
 
-def export(reference: str, archive: Path) -> None:
-    """Write an image to an OCI archive."""
-    archive.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = archive.with_suffix(".unfinished")
-    unfinished.unlink(missing_ok=True)
-    target = f"oci-archive:{unfinished}:{reference}"
-    buildah(["push", "--disable-compression", reference, target], timeout=900)
-    unfinished.rename(archive)
-
-
 def ensure_base() -> None:
     """Make the base image of our Dockerfiles, unless it exists."""
     if exists(BASE):

@@ -10,18 +10,10 @@ from pathlib import Path
 
 from cluster import node, processes
 from cluster.commands import ClusterError, run, succeeds, wait_until
-from cluster.settings import CONTAINERD_SOCKET, LINK, STATE
+from cluster.settings import COMPONENTS, CONTAINERD_SOCKET, LINK, STATE
 
-ORDER = (
-    "cluster-dns",
-    "kwok",
-    "kubelet",
-    "kube-proxy",
-    "volume-provisioner",
-    "kube-scheduler",
-    "kube-controller-manager",
-)
-"""Stopped first and politely; the rest has an order of its own."""
+KILLED = {"kube-apiserver", "etcd"}
+"""Without etcd an API server's graceful end takes minutes, and after a kill nothing is missing."""
 
 OUR_CHAINS = re.compile(r"\b(KUBE-|CNI-)")
 LOG_LINKS = Path("/var/log/containers")
@@ -42,11 +34,8 @@ GONE_SECONDS = 20
 
 def remove_everything(binaries: Path) -> None:
     """Stop and remove the cluster, whatever state it is in."""
-    for name in ORDER:
-        processes.stop(name)
-    # Without etcd an API server's graceful end takes minutes, and after a kill nothing is missing.
-    processes.stop("kube-apiserver", signal.SIGKILL)
-    processes.stop("etcd", signal.SIGKILL)
+    for name in ("kwok", *COMPONENTS):
+        processes.stop(name, signal.SIGKILL if name in KILLED else signal.SIGTERM)
     remove_containers()
     processes.stop("containerd")
     unmount(STATE)

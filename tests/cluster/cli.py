@@ -12,6 +12,7 @@ from cluster import (
     local,
     prerequisites,
     processes,
+    publish,
     target,
 )
 from cluster.commands import ClusterError, say
@@ -52,6 +53,10 @@ def _add_verbs(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> 
     build = verb("images", "build the project's images and bring them to the cluster", _images)
     build.add_argument("names", nargs="*", metavar="NAME", help=", ".join(images.TABLE))
     build.add_argument("--print-refs", action="store_true", help="print NAME=REFERENCE lines")
+    push = verb("push", "push the images of a release, print the chart's values", _push)
+    push.add_argument("registry", help="what images are named below")
+    push.add_argument("names", nargs="*", metavar="NAME", help=", ".join(publish.RELEASED))
+    push.add_argument("--tag", default="", help="of all, instead of the hash of each one's sources")
     fake = verb("fake-gpu", "let a real node claim GPUs; 0 takes them away", _fake_gpu)
     fake.add_argument("node")
     fake.add_argument("count", type=int)
@@ -99,6 +104,10 @@ def _images(chosen: argparse.Namespace) -> None:
     if chosen.print_refs:
         for name, reference in references.items():
             print(f"{name}={reference}")
+
+
+def _push(chosen: argparse.Namespace) -> None:
+    print(publish.chart_values(publish.push(chosen.registry, chosen.tag, chosen.names)))
 
 
 def _fake_gpu(chosen: argparse.Namespace) -> None:

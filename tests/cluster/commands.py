@@ -5,6 +5,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -84,17 +85,26 @@ def follow(
     heed: Callable[[str], None],
     *,
     timeout: float,
+    stdin: str = "",
+    apart: bool = False,
     environment: Mapping[str, str] | None = None,
     folder: Path | None = None,
-) -> None:
+) -> str:
     """Run a program to its end, passing on each line that it writes.
 
     Parameters
     ----------
     heed
-        Called with each line of stdout and stderr.
+        Called with each line of stderr, and of stdout unless that is kept apart.
     timeout
         Seconds after which it is killed.
+    apart
+        Whether stdout is returned.
+
+    Returns
+    -------
+    str
+        What it wrote to stdout; empty unless that is kept apart.
 
     Raises
     ------
@@ -103,26 +113,60 @@ def follow(
     """
     words = [str(word) for word in command]
     tail: deque[str] = deque(maxlen=ERROR_LINES)
-    with subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        cwd=folder,
-        env={**os.environ, **(environment or {})},
-    ) as process:
-        timer = threading.Timer(timeout, process.kill)
-        timer.start()
-        for line in process.stdout or ():
-            tail.append(line.rstrip())
-            heed(tail[-1])
-        timer.cancel()
+    late = threading.Event()
+    with (
+        tempfile.TemporaryFile("w+") as given,
+        tempfile.TemporaryFile("w+", errors="replace") as kept,
+    ):
+        given.write(stdin)
+        given.seek(0)
+        with (
+            subprocess.Popen(
+                words,
+                stdin=given,
+                stdout=kept if apart else subprocess.PIPE,
+                stderr=subprocess.PIPE if apart else subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                cwd=folder,
+                env={**os.environ, **(environment or {})},
+            ) as process,
+            _killed_after(timeout, process, late),
+        ):
+            for line in process.stderr or process.stdout or ():
+                tail.append(line.rstrip())
+                heed(tail[-1])
+            process.wait()
+        kept.seek(0)
+        printed = kept.read()
     if process.returncode != 0:
-        told = "\n".join(tail)
-        message = f"{shlex.join(words)}: exit status {process.returncode}\n{told}"
+        ended = f"exit status {process.returncode}"
+        how = f"not done after {timeout:.0f} s" if late.is_set() else ended
+        told = "\n".join([*tail, *printed.splitlines()[-ERROR_LINES:]])
+        message = f"{shlex.join(words)}: {how}\n{told}"
         raise ClusterError(message)
+    return printed
+
+
+@contextmanager
+def _killed_after(
+    seconds: float, process: subprocess.Popen[str], late: threading.Event
+) -> Iterator[None]:
+    """Kill a process that is not done in time, telling so, and one that nobody listens to."""
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(seconds, kill)
+    timer.start()
+    try:
+        yield
+    except BaseException:
+        process.kill()
+        raise
+    finally:
+        timer.cancel()
 
 
 def succeeds(command: Sequence[str | Path], timeout: float = 10) -> bool:
@@ -134,8 +178,18 @@ def succeeds(command: Sequence[str | Path], timeout: float = 10) -> bool:
     return True
 
 
-def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None:
+def wait_until(
+    what: str,
+    condition: Callable[[], object],
+    seconds: float,
+    pause_seconds: float = POLL_SECONDS,
+) -> None:
     """Wait until a condition holds.
+
+    Parameters
+    ----------
+    pause_seconds
+        Between two looks.
 
     Raises
     ------
@@ -147,7 +201,7 @@ def wait_until(what: str, condition: Callable[[], bool], seconds: float) -> None
         if time.monotonic() > deadline:
             message = f"{what}: not so after {seconds:.0f} s"
             raise ClusterError(message)
-        time.sleep(POLL_SECONDS)
+        time.sleep(pause_seconds)
 
 
 def say(text: str) -> None:

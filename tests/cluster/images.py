@@ -52,6 +52,12 @@ class Image:
             digest.update(_digest(path))
         return f"{target.image_prefix()}/{self.name}:{digest.hexdigest()[:TAG_DIGITS]}"
 
+    def build(self) -> buildah.Build:
+        """Return what a build of the present sources is told."""
+        context = self.context()
+        file = REPOSITORY / self.dockerfile
+        return buildah.Build(self.reference(context), file, self.stage, context)
+
 
 TABLE = {
     image.name: image
@@ -90,13 +96,11 @@ def ensure(names: Sequence[str]) -> dict[str, str]:
 
 def _ensure(image: Image) -> str:
     started = time.monotonic()
-    context = image.context()
-    reference = image.reference(context)
+    build = image.build()
     with buildah.building():
-        build = buildah.Build(reference, REPOSITORY / image.dockerfile, image.stage, context)
         how = target.provide(build)
-    say(f"  {reference}: {how}, {time.monotonic() - started:.1f} s")
-    return reference
+    say(f"  {build.reference}: {how}, {time.monotonic() - started:.1f} s")
+    return build.reference
 
 
 def _copied(dockerfile: str) -> list[str]:

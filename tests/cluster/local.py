@@ -15,22 +15,12 @@ from cluster import (
     volumes,
 )
 from cluster.commands import ClusterError, locked, run, say, step, wait_until
-from cluster.settings import CACHE, KUBECONFIG, NODE_NAME, STATE
+from cluster.settings import CACHE, COMPONENTS, KUBECONFIG, NODE_NAME, STATE
 
 LOCK = CACHE / "cluster.lock"
 BOOT = STATE / "boot"
 NODE_READY_SECONDS = 90
-PROCESSES = (
-    "cluster-dns",
-    "containerd",
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-proxy",
-    "kube-scheduler",
-    "kubelet",
-    "volume-provisioner",
-)
+PROCESSES = {*COMPONENTS, "containerd"}
 
 
 def up() -> None:

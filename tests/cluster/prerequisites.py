@@ -1,9 +1,12 @@
 """The programs of the distribution that a node needs."""
 
 import os
+import re
 import shutil
+from collections.abc import Iterable, Sequence
 
 from cluster.commands import ClusterError, run, step
+from cluster.settings import HERE
 
 PROGRAMS = {
     "containerd": "containerd",
@@ -22,17 +25,25 @@ PROGRAMS = {
 """Program to the Debian package that has it. catatonit is the pause container: a static binary
 that does nothing but reap, in 700 kB."""
 
+BUILDERS = ("buildah", "skopeo", "debootstrap")
+"""Those that build and push images."""
+
+GO_MODULE = HERE / "kubernetes"
+GO_VERSION = (1, 26)
+"""What the module asks for."""
+GO_SECONDS = 300
+
 SYSTEM_PATH = "/usr/sbin:/sbin:/usr/bin:/bin"
 
 
-def missing_packages() -> list[str]:
+def missing_packages(programs: Iterable[str] = PROGRAMS) -> list[str]:
     """Name the packages whose programs are not installed."""
     path = f"{os.environ.get('PATH', '')}:{SYSTEM_PATH}"
-    return sorted({p for program, p in PROGRAMS.items() if not shutil.which(program, path=path)})
+    return sorted({PROGRAMS[name] for name in programs if not shutil.which(name, path=path)})
 
 
 def ensure() -> None:
-    """Install what is missing.
+    """Install what is missing of all that a cluster needs.
 
     Raises
     ------
@@ -45,10 +56,42 @@ def ensure() -> None:
             "at a cluster of yours, or start docker and install kind."
         )
         raise ClusterError(message)
-    if not shutil.which("go"):
-        message = "Go 1.26 or later is needed to build Kubernetes: https://go.dev/doc/install"
+    _require_go()
+    _install(missing_packages())
+
+
+def ensure_builder() -> None:
+    """Install what is missing to build images without docker.
+
+    Raises
+    ------
+    ClusterError
+        Not root or no apt: says what has to be installed by hand.
+    """
+    if os.geteuid() != 0:
+        message = "Images are built by docker, where it answers, or else as root."
         raise ClusterError(message)
-    packages = missing_packages()
+    _install(missing_packages(BUILDERS))
+
+
+def _require_go() -> None:
+    """Refuse a Go that is missing or too old to build Kubernetes."""
+    wanted = ".".join(map(str, GO_VERSION))
+    needed = f"Go {wanted} or later is needed to build Kubernetes: https://go.dev/doc/install"
+    try:
+        # An older one that may fetch what the module asks for does so, and is that one then.
+        found = run(["go", "env", "GOVERSION"], timeout=GO_SECONDS, folder=GO_MODULE).strip()
+    except ClusterError as error:
+        message = f"{needed}\n{error}"
+        raise ClusterError(message) from error
+    numbers = re.match(r"go(\d+)\.(\d+)", found)
+    if numbers is None or tuple(map(int, numbers.groups())) < GO_VERSION:
+        message = f"{needed} (found: {found})"
+        raise ClusterError(message)
+
+
+def _install(packages: Sequence[str]) -> None:
+    """Install packages of the distribution."""
     if not packages:
         return
     if not shutil.which("apt-get"):

@@ -93,12 +93,6 @@ def end(process: Process, how: signal.Signals) -> None:
         wait_until(f"{process.name} was killed", lambda: not process.alive, STOP_SECONDS)
 
 
-def identify(pid: int, name: str) -> Process | None:
-    """Return a running process by its id."""
-    started = _start_of(pid)
-    return Process(name, pid, started) if started else None
-
-
 def wait_ready(process: Process, is_ready: Callable[[], bool], seconds: float) -> None:
     """Wait until a check passes; fail at once, with its last words, when the process ends."""
     try:

@@ -12,6 +12,18 @@ HELM_VERSION = "v4.3.1"
 REGISTRY_VERSION = "v3.1.2"
 VERSITYGW_VERSION = "v1.8.0"
 
+COMPONENTS = (
+    "cluster-dns",
+    "kubelet",
+    "kube-proxy",
+    "volume-provisioner",
+    "kube-scheduler",
+    "kube-controller-manager",
+    "kube-apiserver",
+    "etcd",
+)
+"""Processes that are one Go program by several names, in the order in which they are stopped."""
+
 NODE_NAME = "qmodel"
 LINK = "qmodel0"
 """The bridge link that holds the node's address (kernels without `dummy` links have bridges)."""

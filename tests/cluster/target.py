@@ -8,9 +8,10 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
-from cluster import archives, buildah, local
+from cluster import archives, buildah, local, prerequisites
 from cluster.commands import ClusterError, run, say, step, succeeds
 from cluster.settings import KUBECONFIG
 
@@ -102,6 +103,22 @@ def provide(image: buildah.Build) -> str:
     return "loaded into kind"
 
 
+def ensure_builder() -> None:
+    """Make sure that images can be built here, with or without a cluster."""
+    if local.exists() or not has_docker():
+        prerequisites.ensure_builder()
+
+
+def publish(image: buildah.Build, reference: str) -> None:
+    """Build an image unless it is built, and push it to a registry under this name."""
+    if local.exists() or not has_docker():
+        archives.ensure(image)
+        archives.push(image.reference, reference)
+        return
+    _docker_build(replace(image, reference=reference))
+    run(["docker", "push", reference], timeout=BUILD_SECONDS)
+
+
 def load(archive: Path) -> None:
     """Load an OCI archive into the cluster."""
     if local.exists():
@@ -114,13 +131,9 @@ def load(archive: Path) -> None:
 def _provide_here(image: buildah.Build) -> str:
     if archives.is_loaded(image.reference):
         return "loaded already"
-    cached = archives.is_cached(image.reference)
-    if not cached:
-        say(f"  {image.reference}: building ...")
-        buildah.build(image)
-        archives.store(image.reference)
+    built = archives.ensure(image)
     archives.provide(image.reference)
-    return "loaded from the cache" if cached else "built and loaded"
+    return "built and loaded" if built else "loaded from the cache"
 
 
 def _docker_build(image: buildah.Build) -> None:

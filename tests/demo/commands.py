@@ -1,19 +1,13 @@
 """Running other programs with their talk folded into one line, unless they fail."""
 
 import os
-import shlex
 import subprocess
 import sys
-import tempfile
-import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-ERROR_LINES = 40
-"""So many last lines of a failed program are shown."""
+from cluster.commands import ClusterError, follow
+from cluster.settings import REPOSITORY
 
 
 class DemoError(Exception):
@@ -53,39 +47,18 @@ class Commands:
         DemoError
             It failed or took too long; with the last lines that it wrote.
         """
-        words = [str(word) for word in command]
-        tail: deque[str] = deque(maxlen=ERROR_LINES)
-        started = time.monotonic()
-
-        def take(line: str) -> None:
-            tail.append(line)
-            tell(line)
-
-        with (
-            tempfile.TemporaryFile("w+") as stdout,
-            subprocess.Popen(
-                words,
-                stdin=subprocess.PIPE,
-                stdout=stdout,
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=REPOSITORY,
-                env=self.environment,
-            ) as process,
-        ):
-            alarm = threading.Timer(seconds, process.kill)
-            alarm.start()
-            _exchange(process, stdin, take)
-            alarm.cancel()
-            stdout.seek(0)
-            printed = stdout.read()
-        if process.returncode == 0:
-            return printed
-        late = time.monotonic() - started > seconds
-        how = f"not done after {seconds:.0f} s" if late else f"exit status {process.returncode}"
-        text = "\n".join([*tail, *printed.splitlines()[-ERROR_LINES:]])
-        message = f"{shlex.join(words)}: {how}\n{text}"
-        raise DemoError(message)
+        try:
+            return follow(
+                command,
+                lambda line: tell(line.strip()) if line.strip() else None,
+                timeout=seconds,
+                stdin=stdin,
+                apart=True,
+                environment=self.environment,
+                folder=REPOSITORY,
+            )
+        except ClusterError as error:
+            raise DemoError(str(error)) from error
 
     def kubectl(self, *words: str, stdin: str = "") -> str:
         """Run kubectl."""
@@ -105,16 +78,3 @@ class Commands:
     def qmodel(self, *words: str, seconds: float = 300) -> str:
         """Run the project's own command line; returns what it prints."""
         return self.run([sys.executable, "-m", "qmodel.cli", *words], seconds=seconds)
-
-
-def _exchange(process: subprocess.Popen[str], stdin: str, take: Callable[[str], object]) -> None:
-    """Feed a program and take its lines until it ends."""
-    if process.stdin is None or process.stderr is None:
-        message = "the program was started without pipes"
-        raise ValueError(message)
-    process.stdin.write(stdin)
-    process.stdin.close()
-    for line in process.stderr:
-        if line.strip():
-            take(line.strip())
-    process.wait()

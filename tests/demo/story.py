@@ -111,9 +111,9 @@ def install_hub(console: Console, commands: Commands, image: str) -> str:
 
 
 def install_operator(
-    console: Console, commands: Commands, images: dict[str, str], endpoint: str
+    console: Console, commands: Commands, images: dict[str, str], endpoint: str, *more: str
 ) -> None:
-    """Install the operator by its chart, or bring it to this version."""
+    """Install the operator by its chart, or bring it to this version; `more` goes to helm."""
     settings = {"hub.endpoint": endpoint}
     for name in (field.name for field in fields(Images)):
         built = BUILT_AS.get(name, name.replace("_", "-"))
@@ -135,7 +135,8 @@ def install_operator(
         how = ["--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s"]
         _undo_interrupted(commands)
         try:
-            commands.run(["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *how])
+            words = ["helm", "upgrade", "--install", RELEASE, CHART, *where, *chosen, *how, *more]
+            commands.run(words)
         except DemoError as error:
             message = f"{error}\n{_look(commands)}"
             raise DemoError(message) from error

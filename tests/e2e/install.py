@@ -14,9 +14,12 @@ def install_hub(commands: Commands, image: str) -> str:
     return story.install_hub(_quiet(), commands, image)
 
 
-def install_operator(commands: Commands, images: dict[str, str], endpoint: str) -> None:
-    """Install the operator by its chart, or bring it to these images and endpoint."""
-    story.install_operator(_quiet(), commands, images, endpoint)
+def install_operator(commands: Commands, images: dict[str, str], endpoint: str, *more: str) -> None:
+    """Install the operator by its chart, or bring it to these images and endpoint.
+
+    What `more` has goes to helm.
+    """
+    story.install_operator(_quiet(), commands, images, endpoint, *more)
 
 
 def image_variables(references: dict[str, str]) -> dict[str, str]:

@@ -16,6 +16,8 @@ from e2e.models import CORE, Models, container_of
 from qmodel.naming import child_name
 
 GENERATED_TOKENS = 16
+OTHER_ROUNDS = 2
+"""Of short prompts, after every slot is full."""
 MARGIN_SHARE = 0.05
 MARGIN_BYTES = 32 * 2**20
 SAMPLE = """
@@ -129,6 +131,19 @@ def fill(models: Models, name: str, context_length: int, concurrency: int) -> No
             assert used >= context_length - GENERATED_TOKENS, answer
 
 
+def take_turns(models: Models, name: str, concurrency: int) -> None:
+    """Ask something else in every slot, and again: where full slots are kept, they are now."""
+    path = models.path(CORE, "services", f"{child_name(name)}:http") + "/proxy/completion"
+
+    def ask(number: int) -> None:
+        prompt = f"{number * 7919} is a number, and so is"
+        body = {"prompt": prompt, "n_predict": 1, "cache_prompt": True}
+        models.kube.call("POST", path, body, seconds=60)
+
+    with ThreadPoolExecutor(concurrency) as pool:
+        list(pool.map(ask, range(1, OTHER_ROUNDS * concurrency + 1)))
+
+
 def outcome(commands: Commands, models: Models, name: str) -> Outcome:
     """Load one model's only server in full; return what it was given and what it took."""
     status = models.wait_ready(name)
@@ -137,6 +152,7 @@ def outcome(commands: Commands, models: Models, name: str) -> Outcome:
     pod_name = pod["metadata"]["name"]
     with MemorySamples(commands, models, pod_name) as samples:
         fill(models, name, sizing["contextLength"], sizing["concurrency"])
+        take_turns(models, name, sizing["concurrency"])
     found = models.kube.call("GET", models.path(CORE, "pods", pod_name))
     server = container_of(found, "server")
     assert server is not None

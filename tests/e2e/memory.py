@@ -1,12 +1,12 @@
 """Using up a container's memory, and reading what it holds, from inside by exec."""
 
 import subprocess
-import time
 from collections.abc import Callable
 
+from cluster.commands import wait_until
 from demo.commands import Commands
 from e2e.kube import Object
-from e2e.models import Models, container_of
+from e2e.models import PAUSE_SECONDS, Models, container_of
 
 EATERS = 60
 EATER_BYTES = 24 * 2**20
@@ -36,12 +36,15 @@ def use_up(commands: Commands, models: Models, pod: str, container: str) -> None
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as eating:
-        deadline = time.monotonic() + EXEC_SECONDS
-        while eating.poll() is None and time.monotonic() < deadline:
-            if has_ended(models, pod, container):
-                break
-            time.sleep(0.5)
-        eating.kill()
+        try:
+            wait_until(
+                f"{container} of {pod} was killed",
+                lambda: eating.poll() is not None or has_ended(models, pod, container),
+                EXEC_SECONDS,
+                PAUSE_SECONDS,
+            )
+        finally:
+            eating.kill()
 
 
 def has_ended(models: Models, pod: str, container: str) -> bool:
@@ -60,22 +63,26 @@ def wait_running(
     wanted: Callable[[Object], bool] = lambda _: True,
 ) -> str:
     """Wait until a container of a model's step, or of its server, runs; return the pod's name."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
+    running: list[str] = []
+
+    def runs() -> bool:
         for pod in models.pods(name, step):
             state = container_of(pod, container)
             if state is not None and "running" in state["state"] and wanted(pod):
-                return str(pod["metadata"]["name"])
-        time.sleep(0.2)
-    message = f"no container {container} of {name} runs after {seconds:.0f} s"
-    raise AssertionError(message)
+                running.append(pod["metadata"]["name"])
+        return bool(running)
+
+    wait_until(f"a container {container} of {name} runs", runs, seconds, PAUSE_SECONDS)
+    return running[0]
 
 
 def wait_said(
     commands: Commands, models: Models, pod: str, words: str, seconds: float = 60
 ) -> None:
     """Wait until the log of a pod of a Job has these words."""
-    deadline = time.monotonic() + seconds
-    while words not in commands.kubectl("logs", "-n", models.namespace, pod):
-        assert time.monotonic() < deadline, f"{pod} never said {words!r}"
-        time.sleep(0.2)
+    wait_until(
+        f"{pod} said {words!r}",
+        lambda: words in commands.kubectl("logs", "-n", models.namespace, pod),
+        seconds,
+        PAUSE_SECONDS,
+    )

@@ -1,7 +1,6 @@
 """QuantizedModels of one namespace, and everything around them, as a person would handle them."""
 
 import json
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from operator import itemgetter
@@ -9,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from cluster.commands import wait_until
 from e2e.kube import Kube, Object
 from qmodel.api.base import GROUP, KIND, PLURAL, VERSION
 from qmodel.naming import ATTEMPT_LABEL, MODEL_UID_LABEL, REVISION_LABEL, STEP_LABEL, child_name
@@ -23,6 +23,10 @@ READY_SECONDS = 420
 """From nothing to an answer, several models at once on two cores."""
 VERDICT_SECONDS = 240
 """Until a bad model is told so."""
+PASS_SECONDS = 30
+"""Until the operator has seen an edit."""
+PAUSE_SECONDS = 0.2
+"""Between two looks at several objects."""
 SHORT_CONTEXT = 256
 """Tokens; the least that the API allows."""
 SMOLLM2 = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -198,13 +202,12 @@ class Models:
 
     def wait_one_server(self, name: str, seconds: float = 180) -> None:
         """Wait until the servers of former settings are gone and one is left, which is ready."""
-        deadline = time.monotonic() + seconds
-        while True:
+
+        def is_alone() -> bool:
             found = self.pods(name)
-            if len(found) == 1 and is_ready(found[0]):
-                return
-            assert time.monotonic() < deadline, [each["metadata"]["name"] for each in found]
-            time.sleep(0.2)
+            return len(found) == 1 and is_ready(found[0])
+
+        wait_until(f"{name} has one server, which is ready", is_alone, seconds, PAUSE_SECONDS)
 
     def events(self, name: str) -> list[Object]:
         """Return the events of a model."""
@@ -212,17 +215,39 @@ class Models:
         return [event for event in found if event["involvedObject"]["name"] == name]
 
     def told(self, name: str, expected: set[str], seconds: float = 15) -> list[str]:
-        """Return the reasons of a model's events once they hold what is expected, or in the end.
+        """Return the reasons of a model's events once they hold what is expected.
 
         Events follow the status. That a pod waits for its turn on a small node is left out.
         """
-        deadline = time.monotonic() + seconds
-        while True:
-            reasons = [event["reason"] for event in self.events(name)]
-            found = [reason for reason in reasons if reason != "Unschedulable"]
-            if expected <= set(found) or time.monotonic() > deadline:
-                return sorted(found)
-            time.sleep(0.2)
+
+        def reasons() -> list[str]:
+            found = sorted(event["reason"] for event in self.events(name))
+            return [reason for reason in found if reason != "Unschedulable"]
+
+        wait_until(
+            f"the events of {name} have {', '.join(sorted(expected))}",
+            lambda: expected <= set(reasons()),
+            seconds,
+            PAUSE_SECONDS,
+        )
+        return reasons()
+
+    def look_again(self, *names: str) -> None:
+        """Have the operator pass over models twice more, for edits that ask for nothing.
+
+        What a pass tells follows its status: with the status of the second, all is told that the
+        first could tell once more.
+        """
+        for replicas in (1, None):
+            for name in names:
+                self.edit(name, serving={"replicas": replicas})
+            for name in names:
+                self.kube.wait(
+                    self.path(MODELS, PLURAL, name),
+                    lambda model: condition(model, "Ready")["status"],
+                    PASS_SECONDS,
+                    "looked at again",
+                )
 
     def chat(self, name: str, question: str = QUESTION, **more: Any) -> str:
         """Ask a model through its Service; return its answer."""

@@ -1,12 +1,12 @@
 """A pod that asks a model without a pause, through its Service, and counts what fails."""
 
 import json
-import time
 from types import TracebackType
 from typing import Self
 
+from cluster.commands import wait_until
 from e2e.kube import Object
-from e2e.models import CORE, Models, fresh_name
+from e2e.models import CORE, PAUSE_SECONDS, Models, fresh_name
 
 CLIENT = """
 import json, signal, sys, time, urllib.request
@@ -58,9 +58,7 @@ class Requests:
             START_SECONDS,
             "running",
         )
-        deadline = time.monotonic() + START_SECONDS
-        while not self._lines() and time.monotonic() < deadline:
-            time.sleep(0.2)
+        wait_until("a request was made", self._lines, START_SECONDS, PAUSE_SECONDS)
         return self
 
     def __exit__(
@@ -75,6 +73,16 @@ class Requests:
         """Return how many requests were made and failed, and the first failure."""
         found: Object = json.loads(self._lines()[-1])
         return found
+
+    def wait_asked(self, more: int, seconds: float) -> None:
+        """Wait until so many more requests were made."""
+        asked = self.counts()["asked"] + more
+        wait_until(
+            f"{asked} requests were made",
+            lambda: self.counts()["asked"] >= asked,
+            seconds,
+            PAUSE_SECONDS,
+        )
 
     def _lines(self) -> list[str]:
         return str(self._models.kube.call("GET", f"{self._path}/log")).splitlines()

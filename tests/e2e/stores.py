@@ -4,7 +4,7 @@ import base64
 import json
 
 from e2e.kube import Object
-from e2e.models import CORE, Models
+from e2e.models import CORE, Models, is_ready
 from stores.image import BUCKET, PREFIX, REGISTRY_PORT, REPOSITORY, S3_PORT, TAG
 from stores.registry import PASSWORD, USER
 from stores.s3 import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
@@ -37,7 +37,7 @@ class Stores:
         kind = "kubernetes.io/dockerconfigjson"
         self._secret(PULL_SECRET, {".dockerconfigjson": docker}, kind)
         path = models.path(CORE, "pods", NAME)
-        models.kube.wait(path, _is_ready, READY_SECONDS, "ready")
+        models.kube.wait(path, lambda pod: pod and is_ready(pod), READY_SECONDS, "ready")
 
     @property
     def registry(self) -> str:
@@ -61,11 +61,6 @@ class Stores:
     def _secret(self, name: str, content: dict[str, str], kind: str = "Opaque") -> None:
         body = {"apiVersion": "v1", "kind": "Secret", "type": kind, "stringData": content}
         self._apply("secrets", name, body)
-
-
-def _is_ready(pod: Object | None) -> bool:
-    conditions = [] if pod is None else pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _service() -> Object:

@@ -11,6 +11,8 @@ from e2e.test_samples import ON_A_GPU, SAMPLES
 from model.repositories import READER
 
 GPU = gpus.RESOURCE
+L4 = {"nvidia.com/gpu.product": "NVIDIA-L4"}
+TOLERATION = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 KWOK_LABEL = "type"
 """kwok's nodes carry it, with the value `kwok`; they run nothing."""
 
@@ -44,11 +46,18 @@ def template_of(found: Object) -> Object:
 
 def test_only_pods_that_compute_on_it_ask_for_the_gpu(models: Models, node: str) -> None:
     name = "on-gpu"
-    models.apply(name, spec(from_hub(TINY), "Q4_0", accelerator={"type": "GPU", "count": 2}))
+    asked = {"type": "GPU", "count": 2, "nodeSelector": L4, "tolerations": [TOLERATION]}
+    models.apply(name, spec(from_hub(TINY), "Q4_0", accelerator=asked))
     status = models.wait_ready(name)
     for step in ("inspect", "fetch", "quantize"):
         (job,) = models.jobs(name, step)
         assert asked_by(template_of(job)) == {}
+    assert status["accelerator"]["count"] == 2
+    for step in ("inspect", "fetch", "quantize", "measure", "server"):
+        (pod,) = models.pods(name, step)
+        mounts_the_volume = step != "inspect"
+        assert (pod["spec"].get("nodeSelector", {}) == L4) == mounts_the_volume, step
+        assert (TOLERATION in pod["spec"]["tolerations"]) == mounts_the_volume, step
     (measure,) = models.jobs(name, "measure")
     assert asked_by(template_of(measure)) == {"measure": "2"}
     (deployment,) = models.deployments(name)

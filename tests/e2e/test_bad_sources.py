@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from cluster.commands import wait_until
 from e2e.hub import HubControl
 from e2e.kube import Object
+from e2e.memory import wait_running
 from e2e.models import (
     CORE,
+    PAUSE_SECONDS,
     SMOLLM2_GGUF,
     TINY,
+    VERDICT_SECONDS,
     Models,
     attempts,
     condition,
@@ -26,8 +30,12 @@ GATED = "test/gated"
 TOKEN_FIELD = "spec.source.huggingFace.tokenSecretRef"  # noqa: S105  a field
 TOKENS = {"reader": READER, "stranger": STRANGER, "unknown": "hf_nobody_knows_it"}
 BYSTANDER = "bystander"
+WAITING = "gated-no-secret"
+"""Its pod has not run: an edit gives it another."""
 GOOD_NEWS = {"Inspected", "Fetched", "Evaluated", "Measured", "Ready"}
 DOWN = "test/sharded"
+PIECE_BYTES = 8 * 2**20
+"""Of every answer; ranges of headers are shorter, the file has a dozen."""
 LIMITED_PATH = "/api/models/test/tiny/revision/v1"
 INTERRUPTED_AFTER = 40_000_000
 """Bytes of every answer; headers are shorter, the file is longer."""
@@ -84,7 +92,7 @@ BAD = {
     "gated-without-token": Bad(gated(None), "AccessDenied", (GATED, TOKEN_FIELD)),
     "gated-unknown-token": Bad(gated("unknown"), "AccessDenied", (GATED, TOKEN_FIELD)),
     "gated-strange-token": Bad(gated("stranger"), "AccessDenied", (GATED, TOKEN_FIELD)),
-    "gated-no-secret": Bad(gated("absent"), "AccessDenied", (TOKEN_FIELD,)),
+    WAITING: Bad(gated("absent"), "AccessDenied", (TOKEN_FIELD,)),
     "unsupported": Bad(
         from_hub("test/unsupported-architecture"),
         "UnsupportedModel",
@@ -163,11 +171,19 @@ def test_a_bad_source_is_told_why_and_costs_nothing(models: Models, name: str) -
     assert attempts(models.jobs(name)) == [("inspect", 1)]
 
 
-@pytest.mark.usefixtures("applied")
+@pytest.fixture(scope="module")
+def looked_at_again(models: Models, applied: None) -> None:
+    """Wait until every bad model is refused, and have the operator look at each once more."""
+    del applied  # they are
+    for name, bad in BAD.items():
+        models.refused(name, "Inspected", bad.reason)
+    models.look_again(*(name for name in BAD if name != WAITING))
+
+
+@pytest.mark.usefixtures("looked_at_again")
 @pytest.mark.parametrize("name", BAD)
 def test_the_refusal_is_one_warning_event(models: Models, name: str) -> None:
     bad = BAD[name]
-    models.refused(name, "Inspected", bad.reason)
     assert models.told(name, {bad.reason}) == [bad.reason]
     warnings = [event for event in models.events(name) if event["type"] == "Warning"]
     assert bad.reason in {event["reason"] for event in warnings}
@@ -230,5 +246,33 @@ def test_a_hub_that_is_down_is_waited_for(models: Models, hub: HubControl) -> No
 @pytest.mark.usefixtures("applied")
 def test_a_good_model_beside_them_is_not_disturbed(models: Models) -> None:
     status = models.wait_ready(BYSTANDER)
+    models.look_again(BYSTANDER)
     assert {step["attempts"] for step in status["steps"]} == {1}
     assert models.told(BYSTANDER, GOOD_NEWS) == sorted(GOOD_NEWS)
+
+
+def test_a_hub_that_is_gone_during_a_fetch_is_waited_for(models: Models, hub: HubControl) -> None:
+    """It is gone for all: the last test here, when nobody else asks."""
+    name, path = "hub-gone", f"_cdn/{SMOLLM2_GGUF}"
+    hub.clear()
+    hub.add("interrupt", path, after_bytes=PIECE_BYTES)
+    models.apply(name, spec(from_hub(SMOLLM2_GGUF), None))
+    wait_until(
+        "a piece was fetched",
+        lambda: any(request["sent_bytes"] == PIECE_BYTES for request in hub.requests(path)),
+        VERDICT_SECONDS,
+    )
+    with hub.unreachable():
+        log = f"{models.path(CORE, 'pods', wait_running(models, name, 'fetch', 'fetch', 10))}/log"
+        wait_until(
+            "two tries were refused",
+            lambda: str(models.kube.call("GET", log)).count("Connection refused") > 1,
+            40,
+            PAUSE_SECONDS,
+        )
+    hub.clear()
+    status = models.wait_for(name, "Fetched", "True", seconds=60)["status"]
+    sent = sum(request["sent_bytes"] for request in hub.requests(path))
+    assert 0 < sent <= status["fetched"]["bytes"] - PIECE_BYTES + 2**20, "a chunk may be lost"
+    assert step_status(status, "fetch")["attempts"] == 1
+    models.delete(name)

@@ -8,12 +8,20 @@ import pytest
 from demo import story
 from demo.commands import Commands
 from e2e.install import install_operator
-from e2e.models import ANSWER, APPS, SMOLLM2_GGUF, Models, from_hub, spec
+from e2e.models import ANSWER, APPS, MODELS, SMOLLM2_GGUF, Models, from_hub, spec
+from qmodel.api.base import PLURAL
 from qmodel.api.crd import NAME as DEFINITION
 
 NAME = "served-through-it-all"
 WAIT = ["--wait", "--timeout", "120s"]
 IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
+UPGRADE = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
+UNINSTALL = ["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT]
+DEFINITION_PATH = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
+LATER_FIELD = (
+    "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quantization"
+    "/properties/timeoutSeconds"
+)
 OPERATOR = ["--selector=app.kubernetes.io/component=operator", *IN_NAMESPACE]
 END_SECONDS = 15
 """Half the grace period; it takes one or two."""
@@ -34,16 +42,35 @@ def identities(models: Models) -> set[str]:
 
 
 def test_an_upgrade_restarts_no_server(
-    models: Models, commands: Commands, served: dict[str, Any]
+    models: Models, commands: Commands, references: dict[str, str], served: dict[str, Any]
 ) -> None:
+    """Not even one whose image the new version names otherwise: what runs is kept, and grows."""
     before = identities(models)
-    words = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
-    commands.run([*words, "--set", "verbose=true", *WAIT])
+    newer = "images.llamacpp.tag=newer,images.llamacppWorker.tag=newer"
+    commands.run([*UPGRADE, "--set", f"verbose=true,{newer}", *WAIT])
     assert _operator_arguments(models) == ["--verbose"]
     models.edit(NAME, serving={"replicas": 2})
     models.wait_ready(NAME, 120)
     assert before < identities(models)
+    servers = models.pods(NAME)
+    assert len(servers) == 2
+    assert {each["spec"]["containers"][0]["image"] for each in servers} == {references["llamacpp"]}
     assert models.get(NAME)["status"]["artifact"] == served["artifact"]
+
+
+def test_an_upgrade_brings_the_definition_along(
+    models: Models, commands: Commands, served: dict[str, Any]
+) -> None:
+    """One of an older version, which lacks a field."""
+    del served  # it serves
+    before = identities(models)
+    kept = models.kube.call("GET", DEFINITION_PATH)["spec"]
+    older = [{"op": "remove", "path": LATER_FIELD}]
+    models.kube.call("PATCH", DEFINITION_PATH, older, "application/json-patch+json")
+    assert models.kube.call("GET", DEFINITION_PATH)["spec"] != kept
+    commands.run([*UPGRADE, *WAIT])
+    assert models.kube.call("GET", DEFINITION_PATH)["spec"] == kept
+    assert identities(models) == before
 
 
 def test_an_operator_that_is_told_to_end_while_it_starts_ends(
@@ -69,9 +96,9 @@ def test_uninstalling_keeps_definition_and_servers_and_reinstalling_goes_on(
 ) -> None:
     before = {each["metadata"]["uid"] for each in models.jobs(NAME)}
     try:
-        commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
-        path = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
-        assert "deletionTimestamp" not in models.kube.call("GET", path)["metadata"]
+        commands.run(UNINSTALL)
+        definition = models.kube.call("GET", DEFINITION_PATH)
+        assert "deletionTimestamp" not in definition["metadata"]
         assert ANSWER in models.chat(NAME)
         models.edit(NAME, serving={"contextLength": 512})
     finally:
@@ -93,12 +120,37 @@ def test_a_model_goes_without_an_operator(
     del served  # it serves
     (deployment,) = models.deployments(NAME)
     try:
-        commands.run(["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT])
+        commands.run(UNINSTALL)
         models.delete(NAME)
-        models.wait_gone("apis/qmodel.dev/v1alpha1", "quantizedmodels", NAME, 10)
+        models.wait_gone(MODELS, PLURAL, NAME, 10)
         models.wait_gone(APPS, "deployments", deployment["metadata"]["name"], 30)
     finally:
         install_operator(commands, references, endpoint)
+
+
+def test_two_operators_of_one_namespace_need_no_right_beyond_it(
+    models: Models, commands: Commands, references: dict[str, str], endpoint: str, operator: None
+) -> None:
+    """One of them leads; neither may see nodes. Then it is one for all namespaces again."""
+    del operator  # it is installed
+    name = "looked-after"
+    path = f"{APPS}/namespaces/{story.OPERATOR_NAMESPACE}/deployments/{story.RELEASE}"
+    leases = f"apis/coordination.k8s.io/v1/namespaces/{story.OPERATOR_NAMESPACE}/leases"
+    limits = f'namespaces=["{models.namespace}"],replicas=2,rbac={{"nodes":false}}'
+    try:
+        install_operator(commands, references, endpoint, "--set-json", limits)
+        assert models.kube.call("GET", path)["status"]["availableReplicas"] == 2
+        models.apply(name, spec(from_hub(SMOLLM2_GGUF), None))
+        models.wait_for(name, "Fetched", "True", seconds=120)
+        holders = [each["spec"].get("holderIdentity") or "" for each in models.kube.items(leases)]
+        assert [each for each in holders if each.startswith(story.RELEASE)] != []
+        models.delete(name)
+        install_operator(commands, references, endpoint)
+        assert models.kube.call("GET", path)["spec"]["strategy"] == {"type": "Recreate"}
+    except BaseException:
+        commands.run([*UNINSTALL, "--ignore-not-found"])
+        install_operator(commands, references, endpoint)
+        raise
 
 
 def _operator_arguments(models: Models) -> list[str]:

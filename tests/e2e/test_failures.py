@@ -29,6 +29,8 @@ from qmodel.naming import child_name
 
 GGUF = from_hub(SMOLLM2_GGUF)
 LITTLE_MEMORY = {"cpu": "100m", "memory": "100Mi"}
+ENOUGH_MEMORY = {"cpu": "100m", "memory": "600Mi"}
+"""To quantize and to evaluate the tiny model; twice as much is still used up."""
 IMPOSSIBLE_GATE = {
     "maxPerplexityRatio": "0.5",
     "maxMeanKLDivergence": "0",
@@ -222,6 +224,55 @@ def test_a_claim_of_that_name_is_not_adopted(models: Models) -> None:
     models.delete("foreign-claim")
 
 
+def kill_for_memory(
+    commands: Commands, models: Models, name: str, step: str, container: str, but: str = ""
+) -> str:
+    """Use up the memory of a container as soon as it runs; return its pod, which is another."""
+    pod = wait_running(
+        models,
+        name,
+        step,
+        container,
+        VERDICT_SECONDS,
+        lambda each: each["metadata"]["name"] != but,
+    )
+    use_up(commands, models, pod, container)
+    return pod
+
+
+@pytest.mark.usefixtures("applied")
+def test_an_inspection_killed_for_memory_gets_one_larger_try(
+    models: Models, commands: Commands, hub: HubControl
+) -> None:
+    name = "killed-while-inspecting"
+    hub.add("slow", f"_cdn/{SAMPLE_GGUF}", bytes_per_second=20_000, seconds=120)
+    models.apply(name, spec(from_hub(SAMPLE_GGUF, file=PICKED), None))
+    first = kill_for_memory(commands, models, name, "inspect", "inspect")
+    kill_for_memory(commands, models, name, "inspect", "inspect", but=first)
+    message = models.refused(name, "Inspected", "OOMKilled", 60)
+    hub.clear()
+    assert "384Mi and with 768Mi" in message
+    assert attempts(models.jobs(name)) == [("inspect", 2)]
+    models.delete(name)
+
+
+@pytest.mark.usefixtures("applied")
+def test_an_evaluation_killed_for_memory_gets_one_larger_try(
+    models: Models, commands: Commands
+) -> None:
+    """It is the main container, after one that is not made to work again."""
+    name = "killed-while-evaluating"
+    models.apply(name, spec(from_hub(TINY), quantization=quantize(resources=ENOUGH_MEMORY)))
+    first = kill_for_memory(commands, models, name, "quantize", "evaluate")
+    kill_for_memory(commands, models, name, "quantize", "evaluate", but=first)
+    message = models.refused(name, "Quantized", "OOMKilled", 60)
+    assert "Container evaluate was killed for memory" in message
+    assert "600Mi and with 1200Mi" in message
+    assert "spec.quantization.resources.memory" in message
+    assert attempts(models.jobs(name)) == [("fetch", 1), ("inspect", 1), ("quantize", 2)]
+    models.delete(name)
+
+
 @pytest.mark.usefixtures("applied")
 def test_a_fetch_killed_for_memory_gets_one_larger_try(
     models: Models, commands: Commands, hub: HubControl
@@ -229,8 +280,7 @@ def test_a_fetch_killed_for_memory_gets_one_larger_try(
     name = "killed-while-fetching"
     hub.add("slow", f"_cdn/{SAMPLE_GGUF}", bytes_per_second=1_000_000, seconds=300)
     models.apply(name, spec(from_hub(SAMPLE_GGUF, file=PICKED), None))
-    first = wait_running(models, name, "fetch", "fetch", VERDICT_SECONDS)
-    use_up(commands, models, first, "fetch")
+    first = kill_for_memory(commands, models, name, "fetch", "fetch")
     second = wait_running(
         models, name, "fetch", "fetch", 60, lambda pod: pod["metadata"]["name"] != first
     )

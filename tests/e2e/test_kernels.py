@@ -1,44 +1,71 @@
-"""Computations of libraries that we replace, run in their images beside what they stand for."""
+"""What we say and replace of libraries, run in their images beside the libraries themselves."""
 
 import json
 from pathlib import Path
 
+import pytest
+
 from e2e import pods
 from e2e.kube import Object
 from e2e.models import Models
+from qmodel.api.gguf import NEEDS_IMPORTANCE_MATRIX, GGUFType
 
 FOLDER = Path(__file__).parent
-SECONDS = 180
-"""A library's imports on two cores."""
+SECONDS = 240
+"""A library's imports on two cores, beside those of the others."""
+SCRIPTS = {
+    "products_of_integers.py": "vllm",
+    "clipping.py": "autoawq",
+    "every_gguf_type.py": "llamacpp-worker",
+}
+"""Of this folder, each with the image that it runs in."""
 
 
-def _lines(models: Models, image: str, script: str) -> list[Object]:
-    """Return what a script of this folder tells."""
-    container = {
-        "name": "main",
-        "image": image,
-        "imagePullPolicy": "IfNotPresent",
-        "command": ["python", "-c", (FOLDER / script).read_text()],
-    }
-    spec = {"restartPolicy": "Never", "containers": [container]}
-    log = pods.run(models, script.partition(".")[0].replace("_", "-"), spec, SECONDS)
+@pytest.fixture(scope="module", autouse=True)
+def _started(models: Models, references: dict[str, str]) -> None:
+    """Start all of them at once."""
+    for script, image in SCRIPTS.items():
+        container = {
+            "name": "main",
+            "image": references[image],
+            "imagePullPolicy": "IfNotPresent",
+            "command": ["python", "-c", (FOLDER / script).read_text()],
+        }
+        pods.start(models, _pod(script), {"restartPolicy": "Never", "containers": [container]})
+
+
+def _lines(models: Models, script: str) -> list[Object]:
+    """Return what a script told."""
+    log = pods.finish(models, _pod(script), SECONDS)
     return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
 
 
-def test_unpacked_8_bit_weights_are_multiplied_rightly(
-    models: Models, references: dict[str, str]
-) -> None:
+def _pod(script: str) -> str:
+    return script.partition(".")[0].replace("_", "-")
+
+
+def test_unpacked_8_bit_weights_are_multiplied_rightly(models: Models) -> None:
     """Scales of activations fixed or computed, with a zero point or without, weights fused or not.
 
     A wrong sign or scale is off by more than a tenth; 8 bits of the activations are by a hundredth.
     """
-    found = _lines(models, references["vllm"], "products_of_integers.py")
+    found = _lines(models, "products_of_integers.py")
     assert len(found) == 2**5
     assert [case for case in found if case["error"] > 0.02] == []
 
 
-def test_autoawq_clips_as_the_library_would(models: Models, references: dict[str, str]) -> None:
-    found = _lines(models, references["autoawq"], "clipping.py")
+def test_autoawq_clips_as_the_library_would(models: Models) -> None:
+    found = _lines(models, "clipping.py")
     assert len(found) == 3
     assert [each for each in found if each["clipped"] < 0.1] == [], "nothing was to be found"
     assert [each for each in found if each["alike"] < 0.99] == [], "ties may fall either way"
+
+
+def test_every_type_of_gguf_is_written(models: Models) -> None:
+    """Those that the API refuses without an importance matrix are those that llama.cpp refuses."""
+    found = _lines(models, "every_gguf_type.py")
+    assert [each["type"] for each in found] == list(GGUFType)
+    needing = {each["type"]: each["plain"] for each in found if each["plain"]}
+    assert set(needing) == set(NEEDS_IMPORTANCE_MATRIX)
+    assert [why for why in needing.values() if "requires an imatrix" not in why] == []
+    assert [each for each in found if each["weighed"]] == []

@@ -1,17 +1,15 @@
 """The operator is killed with SIGKILL at every stage: nothing is lost, nothing is done twice."""
 
-import contextlib
-import os
-import subprocess
-import sys
-import time
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from bench.operator_process import OperatorProcess
+from cluster.commands import wait_until
 from demo import story
-from demo.commands import REPOSITORY, Commands
+from demo.commands import Commands
 from e2e.install import image_variables, install_operator
 from e2e.kube import Kube, Object
 from e2e.models import (
@@ -26,38 +24,15 @@ from e2e.models import (
     from_hub,
     spec,
 )
-from qmodel.naming import MODEL_UID_LABEL
+from qmodel.naming import MODEL_UID_LABEL, STEP_LABEL
 
-HEALTH_PORT = "18097"
+HEALTH_PORT = 18097
 NAME = "survivor"
 ONCE = [("fetch", 1), ("inspect", 1), ("measure", 1), ("quantize", 1)]
 STEP_IS_MADE = ("inspect", "fetch", "quantize", "measure")
 """Killed as soon as the Job of each of these exists, when status may not tell of it yet."""
 IS_SETTLED = ("Inspected", "Fetched", "Quantized", "Measured")
 """Killed as soon as each of these is True, when the next child may not be made yet."""
-
-
-class OperatorProcess:
-    """The operator as a process of this machine, started and killed again and again."""
-
-    def __init__(self, variables: dict[str, str], log: Path) -> None:
-        self._environment = {**os.environ, **variables}
-        self._log = log
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        words = [sys.executable, "-m", "qmodel", "--dev", f"--health-port={HEALTH_PORT}"]
-        with self._log.open("ab") as out:
-            self._process = subprocess.Popen(
-                words, cwd=REPOSITORY, env=self._environment, stdout=out, stderr=out
-            )
-
-    def kill(self) -> None:
-        """End it as the kernel would: nothing of it runs on."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
 
 
 @pytest.fixture(scope="module")
@@ -67,19 +42,17 @@ def process(
     references: dict[str, str],
     endpoint: str,
     commands: Commands,
-    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[OperatorProcess]:
     """Take the installed operator's place; give it back at the end."""
     _scale_operator(models.kube, 0)
     variables = {
         "KUBECONFIG": str(kubeconfig),
-        "PYTHONPATH": str(REPOSITORY / "operator"),
         "HF_ENDPOINT": endpoint,
         **image_variables(references),
     }
-    found = OperatorProcess(variables, tmp_path_factory.mktemp("operator") / "log")
+    found = OperatorProcess(port=HEALTH_PORT, environment=variables)
     yield found
-    found.kill()
+    found.kill(signal.SIGKILL)
     _scale_operator(models.kube, 1)
     install_operator(commands, references, endpoint)
 
@@ -99,7 +72,7 @@ def test_killed_at_every_stage_it_does_each_step_once(
     models: Models, process: OperatorProcess
 ) -> None:
     made: dict[str, str] = {}
-    process.start()
+    process.spawn()
     models.apply(NAME, spec(from_hub(TINY)))
     for step, kind in zip(STEP_IS_MADE, IS_SETTLED, strict=True):
         _until(lambda step=step: _note(models, made) and step in made.values(), step)
@@ -120,11 +93,11 @@ def test_killed_at_every_stage_it_does_each_step_once(
 
 def test_what_happened_while_it_was_dead_is_seen(models: Models, process: OperatorProcess) -> None:
     before = models.wait_ready(NAME)
-    process.kill()
+    process.kill(signal.SIGKILL)
     (deployment,) = models.deployments(NAME)
     models.kube.delete(models.path(APPS, "deployments", deployment["metadata"]["name"]))
     models.edit(NAME, serving={"replicas": 2})
-    process.start()
+    process.spawn()
     after = models.wait_ready(NAME)
     assert after["artifact"] == before["artifact"]
     (deployment,) = models.deployments(NAME)
@@ -136,9 +109,9 @@ def test_a_model_that_was_deleted_meanwhile_leaves_nothing(
     models: Models, process: OperatorProcess
 ) -> None:
     uid = models.get(NAME)["metadata"]["uid"]
-    process.kill()
+    process.kill(signal.SIGKILL)
     models.delete(NAME)
-    process.start()
+    process.spawn()
     selector = f"{MODEL_UID_LABEL}={uid}"
     kinds = [(BATCH, "jobs"), (APPS, "deployments"), (CORE, "services")]
     _until(
@@ -148,15 +121,15 @@ def test_a_model_that_was_deleted_meanwhile_leaves_nothing(
 
 
 def _kill_and_start(process: OperatorProcess) -> None:
-    process.kill()
-    process.start()
+    process.kill(signal.SIGKILL)
+    process.spawn()
 
 
 def _note(models: Models, made: dict[str, str]) -> bool:
     """Keep each Job that was ever seen, by its identity."""
     for job in models.jobs(NAME):
         labels: Object = job["metadata"]["labels"]
-        made[job["metadata"]["uid"]] = labels["qmodel.dev/step"]
+        made[job["metadata"]["uid"]] = labels[STEP_LABEL]
     return True
 
 
@@ -166,8 +139,4 @@ def _is_true(models: Models, kind: str) -> bool:
 
 def _until(holds: Callable[[], object], what: str) -> None:
     """Look closely, since what is waited for lasts only moments."""
-    deadline = time.monotonic() + VERDICT_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, f"{what}: not so after {VERDICT_SECONDS} s"
-        with contextlib.suppress(InterruptedError):
-            time.sleep(0.05)
+    wait_until(what, holds, VERDICT_SECONDS)

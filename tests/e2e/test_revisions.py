@@ -8,6 +8,7 @@ from e2e.kube import Kube, Object
 from e2e.models import (
     ANSWER,
     CORE,
+    MODELS,
     SMOLLM2_GGUF,
     TINY,
     Models,
@@ -17,6 +18,7 @@ from e2e.models import (
     spec,
 )
 from e2e.requests import Requests
+from qmodel.api.base import PLURAL
 from qmodel.naming import child_name
 
 GGUF = from_hub(SMOLLM2_GGUF)
@@ -59,8 +61,7 @@ def test_a_new_recipe_is_built_beside_and_no_request_fails(
     models: Models, references: dict[str, str]
 ) -> None:
     before = models.wait_ready("edited")
-    address = f"{before['endpoint']}"
-    with Requests(models, references["llamacpp"], address) as asking:
+    with Requests(models, references["llamacpp"], before["endpoint"]) as asking:
         models.edit("edited", quantization=quantize("Q4_0"))
         status = models.wait_status(
             "edited", lambda found: found["revision"] != before["revision"], 30, "another revision"
@@ -70,13 +71,7 @@ def test_a_new_recipe_is_built_beside_and_no_request_fails(
         models.wait_gone(
             "apis/apps/v1", "deployments", child_name("edited", before["revision"]), 180
         )
-        counts = asking.counts()
-        more = counts["asked"] + 5
-        models.kube.wait(
-            models.path(CORE, "services", child_name("edited")), lambda found: found, 1
-        )
-        while asking.counts()["asked"] < more:
-            assert asking.counts()["failed"] == 0
+        asking.wait_asked(5, 60)
         counts = asking.counts()
     assert counts["failed"] == 0, counts
     assert counts["asked"] > 20
@@ -125,7 +120,7 @@ def test_serving_is_edited_without_a_job(models: Models) -> None:
 @pytest.mark.usefixtures("applied")
 def test_the_scale_subresource_scales(models: Models) -> None:
     models.wait_ready("resized")
-    path = models.path("apis/qmodel.dev/v1alpha1", "quantizedmodels", "resized")
+    path = models.path(MODELS, PLURAL, "resized")
     models.kube.merge(f"{path}/scale", {"spec": {"replicas": 0}})
     model = models.wait_for("resized", "Available", "True", "ScaledToZero", 60)
     assert model["spec"]["serving"]["replicas"] == 0

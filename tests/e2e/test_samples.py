@@ -8,6 +8,7 @@ import pytest
 from e2e.models import ANSWER, CORE, READY_SECONDS, Models
 from e2e.volumes import make_claim, seed
 from model.repositories import READER
+from qmodel.api.quantities import bytes_of
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 ON_A_GPU = "gated-on-gpu.yaml"
@@ -87,14 +88,14 @@ def test_servers_are_what_the_sizing_says(models: Models, applied: dict[str, str
     pod = deployment["spec"]["template"]
     assert pod["metadata"]["labels"]["team"] == "research"
     (server,) = pod["spec"]["containers"]
-    assert server["resources"]["limits"]["memory"] == f"{sizing['memoryBytes'] // 2**20}Mi" or (
-        server["resources"]["limits"]["memory"] == f"{-(-sizing['memoryBytes'] // 2**20)}Mi"
-    )
+    over = bytes_of(server["resources"]["limits"]["memory"]) - sizing["memoryBytes"]
+    assert 0 <= over < 2**20, "rounded up to whole mebibytes"
     assert server["command"][-2:] == ["--temp", "0.2"]
 
 
 def test_events_tell_the_story_once(models: Models, applied: dict[str, str]) -> None:
     name = applied["smollm2.yaml"]
     models.wait_ready(name)
+    models.look_again(name)
     expected = {"Inspected", "Fetched", "Evaluated", "Measured", "Ready"}
     assert models.told(name, expected) == sorted(expected)

@@ -15,7 +15,8 @@ class Fault:
 
     `status` answers `status` (with `retry_after` seconds), `interrupt` closes the connection
     after `after_bytes` of the body, `corrupt` changes the body's first byte, `slow` sends
-    `bytes_per_second`. It holds for `times` requests and for `seconds`, forever without.
+    `bytes_per_second`, some every second. It holds for `times` requests and for `seconds`, forever
+    without.
     """
 
     kind: Kind

@@ -153,9 +153,10 @@ class _Handler(BaseHTTPRequestHandler):
         wanted = response.length
         if fault and kind == "interrupt":
             wanted = min(wanted, fault.after_bytes)
+        most = min(CHUNK_BYTES, fault.bytes_per_second) if fault and kind == "slow" else CHUNK_BYTES
         with file.path.open("rb") as stream:
             stream.seek(response.first)
-            while chunk := stream.read(min(CHUNK_BYTES, wanted - entry.sent_bytes)):
+            while chunk := stream.read(min(most, wanted - entry.sent_bytes)):
                 if kind == "corrupt" and entry.sent_bytes == 0:
                     chunk = bytes([chunk[0] ^ 0xFF]) + chunk[1:]
                 entry.sent_bytes += len(chunk)  # first, so that a client that has it finds it here

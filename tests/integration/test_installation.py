@@ -114,6 +114,9 @@ def test_several_replicas_elect_a_leader() -> None:
     assert operator_of(objects)["args"] == ["--leader-elect"]
     assert ("Role", f"{RELEASE}-leader") in objects
     assert ("Role", f"{RELEASE}-leader") not in rendered()
+    strategy = objects["Deployment", RELEASE]["spec"]["strategy"]
+    assert strategy["rollingUpdate"].keys() == {"maxSurge", "maxUnavailable"}
+    assert rendered()["Deployment", RELEASE]["spec"]["strategy"] == {"type": "Recreate"}
 
 
 def test_images_are_repository_and_tag() -> None:
@@ -151,7 +154,11 @@ def test_the_definition_is_kept_on_uninstall() -> None:
     assert ("CustomResourceDefinition", NAME) not in rendered("crd.install=false")
 
 
-@pytest.mark.parametrize("made", [rendered, lambda: kustomized("base")], ids=["helm", "kustomize"])
+@pytest.mark.parametrize(
+    "made",
+    [rendered, lambda: kustomized("base"), lambda: kustomized("samples/overlay")],
+    ids=["helm", "kustomize", "overlay"],
+)
 def test_the_api_server_takes_every_object(made: Callable[[], Objects]) -> None:
     objects = made()
     namespaced = [o for o in objects.values() if o["kind"] != "Namespace"]

@@ -189,6 +189,14 @@ def test_slow_body_arrives_whole(api: HfApi, hub: Hub, tmp_path: Path) -> None:
     assert max(entry.sent_bytes for entry in hub.log) == path.stat().st_size
 
 
+def test_slow_body_comes_little_by_little(hub: Hub) -> None:
+    control(hub, "POST", faults=[{"kind": "slow", "bytes_per_second": 100, "path": "_cdn"}])
+    url = f"{hub.url}/test/open/resolve/main/{WEIGHTS}"
+    with httpx.stream("GET", url, follow_redirects=True) as answer:
+        assert len(next(answer.iter_raw())) == 100
+        assert int(answer.headers["Content-Length"]) > 1000
+
+
 def test_unknown_fault_is_refused(hub: Hub) -> None:
     with pytest.raises(httpx.HTTPStatusError, match="400"):
         control(hub, "POST", faults=[{"kind": "flood"}])
