@@ -4,6 +4,7 @@ One model after the other, so that none waits for another's cores. Needs the clu
 names of methods as arguments run these alone.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
@@ -38,6 +39,8 @@ METHODS: dict[str, Object] = {
     "autoawq": {"method": "AWQ", "backend": "AutoAWQ", "awq": GROUPS, **CALIBRATED},
     "unquantized": {"method": "None"},
 }
+DIVERGENCES = Path("build/bench/divergences.json")
+"""Mean KL divergence of each method that was made last, for `rounding` to hold its own against."""
 WIDTH = 120
 """Columns of the terminal that the table needs; a narrower one would cut off figures."""
 COLUMNS = (
@@ -56,10 +59,12 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder, prepared(Path(folder)) as (models, _):
         for name in wanted:
             try:
-                row = _row(name, _made(models, name))
+                status = _made(models, name)
             except AssertionError as error:
                 console.print(f"{name}: {error}", markup=False)
                 continue
+            row = _row(name, status)
+            _note(name, status)
             table.add_row(*row)
             console.print(f"done: {', '.join(row)}")
     console.print(table)
@@ -88,6 +93,20 @@ def _made(models: Models, name: str) -> Object:
         return models.wait_ready(name, SECONDS)
     finally:
         models.delete(name)
+
+
+def divergences() -> dict[str, float]:
+    """Return the mean KL divergence, in nats, of each method that was made on this machine."""
+    found: dict[str, float] = json.loads(DIVERGENCES.read_text()) if DIVERGENCES.exists() else {}
+    return found
+
+
+def _note(name: str, status: Object) -> None:
+    """Keep a method's divergence; the unquantized model has none."""
+    if "evaluation" in status:
+        noted = divergences() | {name: float(status["evaluation"]["meanKLDivergence"])}
+        DIVERGENCES.parent.mkdir(parents=True, exist_ok=True)
+        DIVERGENCES.write_text(json.dumps(noted, indent=2) + "\n")
 
 
 def _row(name: str, status: Object) -> list[str]:

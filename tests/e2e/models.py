@@ -262,6 +262,16 @@ class Models:
         content: str = answer["choices"][0]["message"]["content"]
         return content
 
+    def prompt(self, name: str, question: str = QUESTION) -> str:
+        """Return what vLLM makes of a question before the model sees it."""
+        service = self.path(CORE, "services", f"{child_name(name)}:http")
+        body = {"messages": [{"role": "user", "content": question}]}
+        tokens = self.kube.call("POST", f"{service}/proxy/tokenize", body)["tokens"]
+        found: str = self.kube.call("POST", f"{service}/proxy/detokenize", {"tokens": tokens})[
+            "prompt"
+        ]
+        return found
+
     def log_probabilities(self, name: str, passages: Sequence[str]) -> list[float]:
         """Return those of every token but each passage's first, by the model that is served."""
         service = self.path(CORE, "services", f"{child_name(name)}:http")

@@ -1,9 +1,11 @@
 """Every method from YAML to an answer, on vLLM: quantized, judged, measured, sized and asked.
 
 SmolLM2 cut to three layers, because vLLM takes its time on two cores: what it says is nonsense, but
-it says it through its own chat template. The whole model's figures are `make bench-methods`.
+it says it through its own chat template. Only unquantized the model is whole, and knows its answer;
+the whole model's figures by method are `make bench-methods`.
 """
 
+import json
 import math
 import sys
 from collections.abc import Iterator
@@ -13,13 +15,16 @@ from typing import Any
 
 import pytest
 import yaml
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from demo.commands import Commands
 from e2e import texts
 from e2e.kube import Object
 from e2e.models import (
+    ANSWER,
     CORE,
     LITTLE_CPU,
+    QUESTION,
     READY_SECONDS,
     SMOLLM2,
     Models,
@@ -29,6 +34,7 @@ from e2e.models import (
     is_ready,
 )
 from e2e.passages import PASSAGES
+from model import checkpoint
 
 FEW_LAYERS = "test/smollm2-3-layers"
 SECONDS = 1500
@@ -59,7 +65,10 @@ QUICKEST_FIRST = ("unquantized", "nf4", "fp8", "int8", "gptq", "awq", "autoawq")
 """A server that answered makes room for the next: two cores hold five."""
 METHODS = {name: _recipe(SAMPLES / f"{name}.yaml") for name in QUICKEST_FIRST}
 """By name of the sample."""
-KILLED = QUICKEST_FIRST[0]
+WHOLE = KILLED = QUICKEST_FIRST[0]
+TAKEN = {"taken-awq": "test/awq", "taken-gptq": "test/gptq-named"}
+"""What others have quantized: its repository; the second's configuration is not in config.json."""
+SERVED = [*METHODS, *TAKEN]
 EVALUATED = [name for name in METHODS if name != "unquantized"]
 
 
@@ -82,9 +91,11 @@ def applied(models: Models) -> Iterator[dict[str, Object]]:
     """Apply every method at once; what the tests find of a model is kept, the model is not."""
     texts.bring(models)
     for name, quantization in METHODS.items():
-        models.apply(name, wanted(quantization))
+        models.apply(name, wanted(quantization, SMOLLM2 if name == WHOLE else FEW_LAYERS))
+    for name, repository in TAKEN.items():
+        models.apply(name, wanted({"method": "None"}, repository))
     yield {}
-    for name in METHODS:
+    for name in SERVED:
         models.delete(name)
 
 
@@ -95,7 +106,7 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
     """
     if name not in applied:
         status = models.wait_ready(name, SECONDS)
-        answer = models.chat(name)
+        answer, prompt = models.chat(name), models.prompt(name)
         log_probabilities = models.log_probabilities(name, PASSAGES)
         (pod,) = models.pods(name)
         assert container_of(pod, "server")["restartCount"] == 0, "asked for log probabilities"
@@ -106,6 +117,7 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
         applied[name] = {
             **status,
             "answer": answer,
+            "prompt": prompt,
             "deployment": deployment,
             "jobs": jobs,
             "logProbabilities": log_probabilities,
@@ -140,13 +152,33 @@ def _was_restarted(pod: Object | None) -> bool:
 
 
 @pytest.mark.timeout(SECONDS + 60)
-@pytest.mark.parametrize("name", METHODS)
+@pytest.mark.parametrize("name", SERVED)
 def test_a_method_ends_in_an_answer(models: Models, applied: dict[str, Object], name: str) -> None:
     status = served(models, applied, name)
     assert status["engine"] == "VLLM"
-    assert status["answer"].strip()
+    assert (ANSWER if name == WHOLE else "") in status["answer"].strip()
+    assert status["prompt"] == _templated(QUESTION)
     once = [("fetch", 1), ("inspect", 1), ("measure", 1), ("quantize", 1)]
     assert status["jobs"] == once, "a first try was too small, or something was done twice"
+
+
+def _templated(question: str) -> str:
+    """Return a question in the chat template of SmolLM2, which every model here has."""
+    config = json.loads((checkpoint.make() / "tokenizer_config.json").read_text())
+    template = ImmutableSandboxedEnvironment().from_string(config["chat_template"])
+    messages = [{"role": "user", "content": question}]
+    return template.render(messages=messages, add_generation_prompt=True)
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("name", TAKEN)
+def test_what_others_have_quantized_is_served_as_it_is(
+    models: Models, applied: dict[str, Object], name: str
+) -> None:
+    status = served(models, applied, name)
+    assert status["source"]["quantization"]["bits"] == 4
+    assert status["artifact"]["weightBytes"] == status["source"]["weightBytes"]
+    assert all(math.isfinite(value) for value in status["logProbabilities"])
 
 
 @pytest.mark.timeout(SECONDS + 60)

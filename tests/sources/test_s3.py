@@ -14,6 +14,7 @@ from qmodel.worker.errors import (
     AccessDenied,
     EndpointRefused,
     SourceChanged,
+    SourceInvalid,
     SourceNotFound,
     SourceUnavailable,
     StepError,
@@ -21,7 +22,7 @@ from qmodel.worker.errors import (
     WrongRegion,
 )
 from qmodel.worker.manifest import load_manifest
-from qmodel.worker.sources import open_source
+from qmodel.worker.sources import open_source, s3
 from qmodel.worker.task import S3Source
 from stores.proxy import Proxy, proxy
 from stores.s3 import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY, S3Server, s3_server
@@ -93,6 +94,14 @@ def test_a_slash_at_the_end_of_prefix_or_endpoint_changes_nothing(
 ) -> None:
     slashed = source(f"{server.url}/", keys, uri=f"{URI}/")
     assert look(slashed).source_digest == look(source(server.url, keys)).source_digest
+
+
+def test_a_bucket_of_many_objects_is_listed_no_further(
+    server: S3Server, keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(s3, "MAX_FILES", 4)
+    with pytest.raises(SourceInvalid, match="more than 4 objects, those in folders below"):
+        open_source(source(server.url, keys, uri="s3://models"))
 
 
 def test_one_gguf_object(server: S3Server, keys: Path, tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ VLLM_ARGUMENTS = frozenset((
     "--cohere-is-reasoning-model", "--cudagraph-capture-sizes", "--cudagraph-metrics",
     "--custom-histogram-buckets", "--default-chat-template-kwargs",
     "--disable-access-log-for-endpoints", "--disable-cascade-attn", "--disable-fastapi-docs",
-    "--disable-log-stats", "--disable-uvicorn-access-log", "--enable-auto-tool-choice",
+    "--disable-uvicorn-access-log", "--enable-auto-tool-choice",
     "--enable-force-include-usage", "--enable-mfu-metrics", "--enable-per-request-metrics",
     "--enable-prefix-caching", "--enable-prompt-tokens-details", "--enable-request-id-headers",
     "--enable-server-load-tracking", "--enable-tokenizer-info-endpoint", "--enforce-eager",

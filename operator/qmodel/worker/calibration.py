@@ -1,7 +1,7 @@
 """What a method observes the model with: the user's text, or samples of the model itself.
 
-A user's file is JSON lines, each `{"text": ...}` or `{"messages": [...]}`, if it begins with `{`;
-otherwise it is plain text, with blank lines between its passages.
+A user's file is JSON lines, each `{"text": ...}` or `{"messages": [...]}`, if half of its lines
+begin with `{`; otherwise it is plain text, with blank lines between its passages.
 """
 
 import json
@@ -112,7 +112,7 @@ def read_samples(text: str) -> list[Sample]:
     TextInvalid
         Naming the lines that are no samples.
     """
-    if not text.lstrip().startswith("{"):
+    if not user.is_json_lines(text):
         return [Sample(passage) for passage in user.passages(text)]
     found, bad = [], []
     for number, line in enumerate(text.split("\n"), 1):
@@ -133,11 +133,10 @@ def _user_set(wanted: CalibrationTask, path: Path, model: ChatModel) -> Calibrat
     text = user.read(path)
     found = read_samples(text)
     encoded = [model.encode(sample) for sample in found]
-    if all(not sample.messages for sample in found) and not text.lstrip().startswith("{"):
-        # Its passages say nothing about lengths.
-        sequences = windows(encoded, wanted.max_sequence_length)
-    else:
+    if user.is_json_lines(text):
         sequences = [tokens[: wanted.max_sequence_length] for tokens in encoded if tokens]
+    else:  # passages of plain text say nothing about lengths
+        sequences = windows(encoded, wanted.max_sequence_length)
     if len(sequences) < wanted.samples:
         message = (
             f"the calibration text makes {len(sequences)} samples of"

@@ -36,13 +36,16 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def is_busy(port: int) -> bool:
-    """Whether the server computes or keeps requests waiting; False where it does not answer."""
+    """Whether the server computes or keeps requests waiting; False where it does not answer.
+
+    One that answers without these counts may be busy.
+    """
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             counts = _BUSY.findall(answer.read())
     except (URLError, TimeoutError, ConnectionError):
         return False
-    return any(float(count) > 0 for count in counts)
+    return not counts or any(float(count) > 0 for count in counts)
 
 
 if __name__ == "__main__":

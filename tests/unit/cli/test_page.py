@@ -7,6 +7,7 @@ import yaml
 
 from browser import samples
 from qmodel.api.resource import QuantizedModel
+from qmodel.api.source import Source
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.cli.page import build, comparison, facts, parameters, recipe, timing, weights
 from qmodel.cli.page.answers import exchanges
@@ -223,6 +224,27 @@ def test_the_recipe_is_what_was_written_with_its_commit() -> None:
         },
     }
     assert QuantizedModelSpec.model_validate(written["spec"])
+
+
+@pytest.mark.parametrize("reference", ["registry.example/models/m:v1", "registry.example/models/m"])
+def test_the_recipe_of_a_registry_names_the_digest(reference: str) -> None:
+    written = yaml.safe_load(recipe.manifest(from_source({"oci": {"reference": reference}})))
+    revision = samples.q8().model.status.source.source_revision
+    assert written["spec"]["source"]["oci"]["reference"] == f"{reference}@{revision}"
+
+
+def test_the_recipe_of_a_bucket_tells_the_digest_of_its_files() -> None:
+    told = recipe.manifest(from_source({"s3": {"uri": "s3://models/m"}}))
+    revision = samples.q8().model.status.source.source_revision
+    assert told.startswith(f"# made of files with the digest {revision}\n")
+    assert yaml.safe_load(told)["spec"]["source"] == {"s3": {"uri": "s3://models/m"}}
+
+
+def from_source(source: dict[str, Any]) -> QuantizedModel:
+    model = samples.q8().model
+    return model.model_copy(
+        update={"spec": model.spec.model_copy(update={"source": Source.model_validate(source)})}
+    )
 
 
 def test_parameters_that_differ_by_number_are_one_line() -> None:

@@ -15,7 +15,7 @@ from qmodel.worker.calibration import (
 )
 from qmodel.worker.errors import TextInvalid
 from qmodel.worker.task import CalibrationTask
-from qmodel.worker.texts import prompts
+from qmodel.worker.texts import prompts, user
 
 
 class Characters:
@@ -107,6 +107,27 @@ def test_plain_text_is_cut_into_samples_of_one_length(tmp_path: Path) -> None:
 def test_a_bad_line_is_named(line: str, problem: str) -> None:
     with pytest.raises(TextInvalid, match=problem):
         read_samples('{"text": "good"}\n' + line)
+
+
+@pytest.mark.parametrize("line", ["# comment", "[1]", '{"text": 3}'])
+def test_a_bad_first_line_is_named_too(line: str) -> None:
+    with pytest.raises(TextInvalid, match=r"line 1: "):
+        read_samples(f"{line}\n" + '{"text": "good"}\n' * 2)
+
+
+def test_a_large_file_is_used_up_to_its_last_whole_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = user_file(tmp_path, *({"text": f"number {n}"} for n in range(3)))
+    monkeypatch.setattr(user, "MAX_BYTES", Path(file).stat().st_size - 1)
+    _, found = calibrate(tmp_path, file=file, samples=2, maxSequenceLength=8)
+    assert found == ["number 0", "number 1"]
+
+
+def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:
+    file = user_file(tmp_path, '\ufeff{"text": "one"}')
+    _, found = calibrate(tmp_path, file=file, samples=1, maxSequenceLength=8)
+    assert found == ["one"]
 
 
 def test_of_many_bad_lines_the_first_are_named() -> None:

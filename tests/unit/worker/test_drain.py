@@ -67,6 +67,12 @@ def test_it_gives_up_at_the_deadline(server: Server) -> None:
     assert drain.main([str(server.server_port), "0"]) == 0
 
 
+def test_a_server_that_counts_nothing_may_be_busy(server: Server) -> None:
+    server.counts = []
+    server.template = "# nothing is counted\n"
+    assert drain.is_busy(server.server_port)
+
+
 def test_a_server_that_is_gone_has_nothing_left_to_do() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

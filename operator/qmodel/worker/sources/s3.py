@@ -5,7 +5,7 @@ changed since.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +27,8 @@ TIMEOUT = timedelta(seconds=30)
 _WHOLE_TRANSFER = timedelta(days=1)
 """Of one object; the client's own limit would be 30 s."""
 _CHUNK_BYTES = 1 << 20
+_PAGE_OBJECTS = 1000
+"""Of one answer to a listing, which servers allow at most."""
 
 
 class Bucket:
@@ -84,15 +86,24 @@ class Bucket:
             # Of a HEAD that fails the reason is not told.
             start = self._store.get(self._prefix + self.wanted, options={"range": (0, 1)})
             return {self.wanted: self._file(start.meta)}
-        found = self._store.list_with_delimiter(self._prefix)["objects"]
-        if len(found) > MAX_FILES:
-            message = f"{self.name} holds more than {MAX_FILES} objects: it is no model's folder"
-            raise SourceInvalid(message)
-        if not found:
+        files = [self._file(entry) for entry in self._directly_below()]
+        if not files:
             message = f"{self.name} holds no object: correct {self.hint}"
             raise SourceNotFound(message)
-        files = [self._file(entry) for entry in found]
         return {file.path: file for file in files}
+
+    def _directly_below(self) -> Iterator["ObjectMeta"]:
+        """Yield the objects of the prefix, a page at a time: a data lake's must not fill memory."""
+        seen = 0
+        for page in self._store.list(self._prefix or None, chunk_size=_PAGE_OBJECTS):
+            seen += len(page)
+            if seen > MAX_FILES:
+                message = (
+                    f"{self.name} holds more than {MAX_FILES} objects, those in folders below it "
+                    "counted: it is no model's folder"
+                )
+                raise SourceInvalid(message)
+            yield from (e for e in page if "/" not in e["path"].removeprefix(self._prefix))
 
     def _file(self, entry: "ObjectMeta") -> SourceFile:
         """Return one object, its ETag noted."""
