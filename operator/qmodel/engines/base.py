@@ -20,7 +20,7 @@ class ServerSettings:
     concurrency: int
     """Sequences at once, each with its own context."""
     kv_bytes: int
-    """KV cache of all sequences."""
+    """KV cache of all sequences, on all devices together."""
     kv_type: KVCacheType | None
     """Element type of keys and values; None: the engine's own."""
     dtype: DType

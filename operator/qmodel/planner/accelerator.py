@@ -85,7 +85,7 @@ def _holds(ctx: Context, source: SourceStatus, present: AcceleratorStatus) -> bo
         return present.revision == ctx.revision and not (known and fits)
     footprint = current_footprint(ctx)
     if known and not fits and footprint is not None:
-        return known >= predicted_device_bytes(ctx.model, source, footprint)
+        return known >= predicted_device_bytes(ctx.model, source, footprint, present.count)
     return not known or fits
 
 

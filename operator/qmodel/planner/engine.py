@@ -32,22 +32,23 @@ def reader_of(method: Method, source: SourceStatus | None) -> Engine:
     return Engine.LLAMA_CPP if method is Method.GGUF or taken else Engine.VLLM
 
 
-def load_of(model: QuantizedModel, source: SourceStatus) -> Load:
-    """Return what one server holds when it is used to the full."""
+def load_of(model: QuantizedModel, source: SourceStatus, gpus: int) -> Load:
+    """Return what one server on so many GPUs holds when it is used to the full."""
     serving = model.spec.serving
     return Load(
         context_length=context_length(model, source),
         concurrency=serving.concurrency,
         kv_type=serving.kv_cache_type,
         dtype=serving.dtype,
+        tensor_parallel_size=tensor_parallel_size(serving.tensor_parallel_size, gpus),
     )
 
 
 def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> ServerSettings:
     """Return what the server's command line is made from."""
     serving = ctx.model.spec.serving
-    load = load_of(ctx.model, source)
     gpus = gpu_count(ctx)
+    load = load_of(ctx.model, source, gpus)
     return ServerSettings(
         model_path=model_path,
         alias=ctx.model.name,
@@ -57,7 +58,7 @@ def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> Serv
         kv_type=load.kv_type,
         dtype=load.dtype,
         gpus=gpus,
-        tensor_parallel_size=tensor_parallel_size(serving.tensor_parallel_size, gpus),
+        tensor_parallel_size=load.tensor_parallel_size,
         threads=threads(SERVER_CPU),
         extra_args=tuple(serving.extra_args or ()),
     )

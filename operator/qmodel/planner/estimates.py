@@ -18,7 +18,8 @@ def host_bytes(
     model: QuantizedModel, source: SourceStatus, weight_bytes: int, accelerator_count: int
 ) -> int:
     """Return the host's share of one server's peak, with all layers on that many accelerators."""
-    arithmetic, load = MEMORY[engine_of(model, source)], load_of(model, source)
+    arithmetic = MEMORY[engine_of(model, source)]
+    load = load_of(model, source, accelerator_count)
     return arithmetic.estimate_peak_bytes(source, weight_bytes, load, accelerator_count)
 
 
@@ -26,16 +27,17 @@ def device_bytes(
     model: QuantizedModel, source: SourceStatus, weight_bytes: int, accelerator_count: int
 ) -> int:
     """Return the share of so many accelerators together."""
-    arithmetic, load = MEMORY[engine_of(model, source)], load_of(model, source)
+    arithmetic = MEMORY[engine_of(model, source)]
+    load = load_of(model, source, accelerator_count)
     return arithmetic.estimate_device_bytes(source, weight_bytes, load, accelerator_count)
 
 
 def predicted_device_bytes(
-    model: QuantizedModel, source: SourceStatus, footprint: FootprintStatus
+    model: QuantizedModel, source: SourceStatus, footprint: FootprintStatus, accelerator_count: int
 ) -> int:
-    """Return the share of the accelerators together, carried from a measurement."""
-    arithmetic = MEMORY[footprint.engine]
-    return arithmetic.predict_device_bytes(footprint, source, load_of(model, source))
+    """Return the share of so many accelerators together, carried from a measurement."""
+    load = load_of(model, source, accelerator_count)
+    return MEMORY[footprint.engine].predict_device_bytes(footprint, source, load)
 
 
 def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int) -> int:

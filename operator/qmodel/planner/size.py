@@ -48,7 +48,7 @@ def _computed(
     ctx: Context, footprint: FootprintStatus, source: SourceStatus, key: str
 ) -> SizingStatus:
     """Return what one server is given."""
-    load = load_of(ctx.model, source)
+    load = load_of(ctx.model, source, gpu_count(ctx))
     arithmetic = MEMORY[footprint.engine]
     predicted = arithmetic.predict_peak_bytes(footprint, source, load)
     return SizingStatus(

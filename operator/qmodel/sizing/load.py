@@ -17,3 +17,5 @@ class Load:
     """Element type of keys and values; None: the engine's own."""
     dtype: DType = DType.AUTO
     """Type of the activations."""
+    tensor_parallel_size: int = 1
+    """GPUs that vLLM splits each layer over; 1: none is split."""

@@ -14,7 +14,7 @@ class MemoryModel(Protocol):
     """The memory arithmetic of one engine; all results are bytes."""
 
     def kv_bytes(self, inspection: Inspection, load: Load) -> int:
-        """Return the KV cache that the server is given."""
+        """Return the KV cache that the server is given, on all its devices together."""
 
     def estimate_peak_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int

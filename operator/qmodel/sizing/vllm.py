@@ -27,44 +27,54 @@ ACTIVATION_WIDTHS = 60
 SAMPLING_BYTES = 64
 """Copies of the logit of one word for one sequence while tokens are drawn with every option: 61,
 measured with 64 sequences and 49,152 words."""
+LATENT_ROTARY_WIDTH = 64
+"""Elements of a key that turn with its position in multi-head latent attention; else all may."""
 _BATCHES_IN_FLIGHT = 2
 """On a GPU one batch is prepared while another is computed: a window keeps the tokens of both."""
 _PADDED_SHARE = 1.5
 """Kinds of layers whose numbers differ by less share one group size (kv_cache_utils.py)."""
 _ELEMENT_BYTES = {None: 2, KVCacheType.BF16: 2, KVCacheType.F16: 2, KVCacheType.FP8: 1}
 """Of one key or value; without a type it is that of the activations."""
+_WIDE_BYTES = 4
+"""Of one element in float32."""
 
 
 class VLLMMemory:
     """The memory arithmetic of vLLM."""
 
     def kv_bytes(self, inspection: Inspection, load: Load) -> int:
-        """Return the KV cache that the server is given: whole blocks, and one that it keeps."""
+        """Return the KV cache that the server is given: whole blocks, and one that each GPU keeps.
+
+        Heads are split over the GPUs. Where they are fewer, each GPU holds one whole, as it does
+        the latent of multi-head latent attention, which all heads share.
+        """
         layout = inspection.kv
         width = _group_layers(layout)
         full = -(-layout.full_layers // width) * _blocks(load.context_length)
         held = min(layout.window - 1 + _BATCHES_IN_FLIGHT * BATCH_TOKENS, load.context_length)
         sliding = -(-layout.sliding_layers // width) * (_blocks(held) + 1)
         blocks = load.concurrency * (full + sliding) + 1
-        return blocks * BLOCK_TOKENS * width * _cell_bytes(layout, load)
+        device_bytes = blocks * BLOCK_TOKENS * width * _cell_bytes(layout, load)
+        return device_bytes * load.tensor_parallel_size
 
     def estimate_peak_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
     ) -> int:
-        """Return processes, weights, KV cache and activations, or what drawing tokens takes.
+        """Return processes, weights, tables, KV cache and activations, or what drawing takes.
 
         With GPUs, the host has the processes, and the files while they are read.
         """
         if gpus:
             return PROCESSES_BYTES + gpus * GPU_HOST_BYTES + weight_bytes
         weights = WEIGHT_COPIES * weight_bytes
-        return PROCESSES_BYTES + weights + self._cache_and_compute_bytes(inspection, load)
+        grows = self._cache_and_compute_bytes(inspection, load)
+        return PROCESSES_BYTES + weights + _rotary_bytes(inspection, load) + grows
 
     def estimate_device_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
     ) -> int:
-        """Return weights, KV cache, activations and CUDA's own; it packs weights in their place."""
-        own = gpus * GPU_BYTES
+        """Return the same, with weights once and CUDA's own; it packs weights in their place."""
+        own = gpus * GPU_BYTES + _rotary_bytes(inspection, load)
         return own + weight_bytes + self._cache_and_compute_bytes(inspection, load)
 
     def predict_peak_bytes(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
@@ -83,10 +93,10 @@ class VLLMMemory:
         return footprint.device_bytes + self._growth(footprint, inspection, load)
 
     def _cache_and_compute_bytes(self, inspection: Inspection, load: Load) -> int:
-        """Return what grows with the load."""
+        """Return what grows with the load, on all devices: each computes with whole rows."""
         activations = _activation_bytes(inspection, load.context_length * load.concurrency)
         compute = max(activations, _sampling_bytes(inspection, load.concurrency))
-        return self.kv_bytes(inspection, load) + compute
+        return self.kv_bytes(inspection, load) + load.tensor_parallel_size * compute
 
     def _growth(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return how much more cache and activations this load takes than the measured one.
@@ -98,11 +108,12 @@ class VLLMMemory:
         measured = footprint.compute_bytes
         measured_tokens = footprint.context_length * footprint.concurrency
         tokens = max(measured_tokens, load.context_length * load.concurrency)
-        more = _activation_bytes(inspection, tokens) - _activation_bytes(
-            inspection, measured_tokens
+        devices = load.tensor_parallel_size
+        more = devices * (
+            _activation_bytes(inspection, tokens) - _activation_bytes(inspection, measured_tokens)
         )
-        sampling = _sampling_bytes(inspection, load.concurrency)
-        before = _sampling_bytes(inspection, footprint.concurrency)
+        sampling = devices * _sampling_bytes(inspection, load.concurrency)
+        before = devices * _sampling_bytes(inspection, footprint.concurrency)
         compute = max(measured + more, min(sampling, measured + sampling - before))
         return self.kv_bytes(inspection, load) - footprint.kv_bytes + compute - measured
 
@@ -124,10 +135,30 @@ def _blocks(tokens: int) -> int:
 
 
 def _cell_bytes(layout: KVLayout, load: Load) -> int:
-    """Return the bytes of one token's keys and values in one layer."""
+    """Return the bytes of one token's keys and values in one layer, on one device."""
     own = load.kv_type is None and load.dtype is DType.FLOAT32
-    element_bytes = 4 if own else _ELEMENT_BYTES[load.kv_type]
-    return layout.kv_heads * (layout.key_head_dim + layout.value_head_dim) * element_bytes
+    element_bytes = _WIDE_BYTES if own else _ELEMENT_BYTES[load.kv_type]
+    heads = _device_heads(layout, load.tensor_parallel_size)
+    return heads * (layout.key_head_dim + layout.value_head_dim) * element_bytes
+
+
+def _device_heads(layout: KVLayout, devices: int) -> int:
+    """Return the key-value heads of a layer that each device holds (config/model.py)."""
+    return max(1, layout.kv_heads // devices) if layout.kv_heads else 0
+
+
+def _rotary_bytes(inspection: Inspection, load: Load) -> int:
+    """Return the sines and cosines of every position that the model was made for.
+
+    Each device keeps a table for each kind of layers, whatever context is served
+    (rotary_embedding/base.py).
+    """
+    layout = inspection.kv
+    width = layout.key_head_dim if layout.value_head_dim else LATENT_ROTARY_WIDTH
+    kinds = bool(layout.full_layers) + bool(layout.sliding_layers)
+    element_bytes = _WIDE_BYTES if load.dtype is DType.FLOAT32 else _ELEMENT_BYTES[None]
+    table_bytes = inspection.context_length * width * element_bytes
+    return load.tensor_parallel_size * kinds * table_bytes
 
 
 def _activation_bytes(inspection: Inspection, tokens: int) -> int:

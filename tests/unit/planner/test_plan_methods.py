@@ -226,6 +226,24 @@ def test_columns_are_ordered_where_serving_is_as_fast(
     assert options.desc_act_order is order
 
 
+@pytest.mark.parametrize(("kv_heads", "held"), [(8, 4), (1, 1)])
+def test_each_gpu_is_told_the_cache_of_the_heads_that_it_holds(kv_heads: int, held: int) -> None:
+    layout = INSPECTION.kv.model_copy(update={"kv_heads": kv_heads})
+    two = {"type": "GPU", "count": 2}
+    world = World(model(quantization={"method": "FP8"}, accelerator=two))
+    world.settle()
+    world.complete("inspect", inspection=INSPECTION.model_copy(update={"kv": layout}))
+    for step in ("fetch", "quantize"):
+        world.complete(step)
+    task = world.wish("measure").containers[0].task
+    assert isinstance(task, MeasureTask)
+    told = int(task.argv[task.argv.index("--kv-cache-memory-bytes") + 1])
+    assert told == (4096 // 128 + 1) * 128 * 30 * held * 2 * 64 * 2
+    world.run()
+    assert world.status.rollout is not None
+    assert world.status.rollout.argv == task.argv
+
+
 @pytest.mark.parametrize(
     "quantization", [{"method": "BitsAndBytes"}, {"method": "AWQ", "awq": {"groupSize": 64}}]
 )

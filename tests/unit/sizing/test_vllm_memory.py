@@ -1,3 +1,5 @@
+import pytest
+
 from qmodel.api.serving import DType, KVCacheType
 from qmodel.sizing.load import Load
 from qmodel.sizing.margin import memory_limit_bytes
@@ -22,6 +24,61 @@ def test_the_cache_follows_its_type_and_that_of_the_activations() -> None:
     whole = MEMORY.kv_bytes(INSPECTION, Load(1024, 2))
     assert MEMORY.kv_bytes(INSPECTION, Load(1024, 2, KVCacheType.FP8)) == whole // 2
     assert MEMORY.kv_bytes(INSPECTION, Load(1024, 2, dtype=DType.FLOAT32)) == whole * 2
+
+
+@pytest.mark.parametrize(
+    ("kv_heads", "devices", "held"), [(8, 2, 4), (8, 8, 1), (2, 4, 1), (1, 8, 1), (9, 3, 3)]
+)
+def test_a_gpu_holds_its_share_of_the_heads_and_one_at_least(
+    kv_heads: int, devices: int, held: int
+) -> None:
+    layout = INSPECTION.kv.model_copy(update={"kv_heads": kv_heads})
+    inspection = INSPECTION.model_copy(update={"kv": layout})
+    load = Load(1024, 2, tensor_parallel_size=devices)
+    assert MEMORY.kv_bytes(inspection, load) == devices * (2 * 8 + 1) * BLOCK // 3 * held
+
+
+def test_every_gpu_holds_the_whole_latent() -> None:
+    """DeepSeek V3: 61 layers that keep 512 + 64 elements of a token for all heads together."""
+    latent = KVLayout(full_layers=61, kv_heads=1, key_head_dim=576, value_head_dim=0)
+    inspection = INSPECTION.model_copy(update={"kv": latent, "context_length": 163_840})
+    eight = Load(4096, 4, tensor_parallel_size=8)
+    assert MEMORY.kv_bytes(inspection, eight) == 8 * 1_160_331_264
+    one = MEMORY.estimate_device_bytes(inspection, 0, Load(4096, 4), 1)
+    assert MEMORY.estimate_device_bytes(inspection, 0, eight, 8) == 8 * one
+
+
+def test_growth_on_several_gpus_is_that_of_each() -> None:
+    layout = INSPECTION.kv.model_copy(update={"kv_heads": 1})
+    inspection = INSPECTION.model_copy(update={"kv": layout})
+    small, large = Load(512, 1, tensor_parallel_size=2), Load(2048, 64, tensor_parallel_size=2)
+    measured = footprint(
+        context_length=512,
+        kv_bytes=MEMORY.kv_bytes(inspection, small),
+        compute_bytes=0,
+        device_bytes=1000 * MIB,
+    )
+    cache = MEMORY.kv_bytes(inspection, large) - measured.kv_bytes
+    batch = (2048 - 512) * 576 * 60 * 2
+    drawing = (64 - 1) * 49_152 * 64
+    grown = MEMORY.predict_device_bytes(measured, inspection, large) - 1000 * MIB
+    assert grown == cache + 2 * max(batch, drawing)
+
+
+@pytest.mark.parametrize("sliding_layers", [0, 15])
+def test_positions_that_are_not_served_take_tables_all_the_same(sliding_layers: int) -> None:
+    """Sines and cosines of a million positions, 64 wide: one table a kind of layers."""
+    layout = INSPECTION.kv.model_copy(update={"sliding_layers": sliding_layers, "window": 512})
+    short = INSPECTION.model_copy(update={"kv": layout, "context_length": 4096})
+    long = short.model_copy(update={"context_length": 2**20})
+    table = (2**20 - 4096) * 64 * 2 * (2 if sliding_layers else 1)
+    host = [MEMORY.estimate_peak_bytes(each, 0, Load(4096, 1), 0) for each in (short, long)]
+    assert host[1] - host[0] == table
+    two = Load(4096, 1, tensor_parallel_size=2)
+    on_gpus = [MEMORY.estimate_device_bytes(each, 0, two, 2) for each in (short, long)]
+    assert on_gpus[1] - on_gpus[0] == 2 * table
+    measured = footprint(kv_bytes=MEMORY.kv_bytes(long, Load(4096, 1)), peak_bytes=2000 * MIB)
+    assert MEMORY.predict_peak_bytes(measured, long, Load(4096, 1)) == 2000 * MIB
 
 
 def test_sliding_windows_share_blocks_with_full_layers() -> None:
