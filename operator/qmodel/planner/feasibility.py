@@ -23,6 +23,7 @@ from qmodel.planner.engine import tensor_parallel_size
 from qmodel.planner.model import Node
 from qmodel.planner.problem import Problem
 from qmodel.planner.recipes import DEFAULT_IGNORE
+from qmodel.planner.splitting import fitting, obstacle
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
 from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.task import Recipe
@@ -127,8 +128,13 @@ def problem(recipe: Recipe, source: Inspection, engine: Engine, device: Hardware
             " GGUF"
         )
     if source.quantization is not None:
-        return _taken(source, device)
-    return _maker(recipe, device) or _groups(recipe, source, device) or _runs(recipe.method, device)
+        return _taken(source, device) or _splitting(source, device)
+    return (
+        _maker(recipe, device)
+        or _runs(recipe.method, device)
+        or _splitting(source, device)
+        or _groups(recipe, source, device)
+    )
 
 
 def _gguf(recipe: Recipe, source: Inspection) -> Problem | None:
@@ -174,6 +180,21 @@ def _gptq_format(bits: int, what: str, *, symmetric: bool, ordered: bool) -> Pro
             f"{what} has {kind}, but vLLM loads its format with 4 or 8 bits and symmetric only"
         )
     return None
+
+
+def _splitting(source: Inspection, device: Hardware) -> Problem | None:
+    """Return why vLLM cannot split the model over the GPUs."""
+    gpus = device.tensor_parallel_size
+    odd = obstacle(source, gpus)
+    if odd is None:
+        return None
+    *others, last = map(str, fitting(source))
+    able = f"{', '.join(others)} or {last}" if others else last
+    return ENGINE_CANNOT_LOAD, (
+        f"vLLM splits every layer, but the model has {odd}, which {gpus} GPUs"
+        f" cannot share: set spec.accelerator.count {able}, or one of these as"
+        " spec.serving.tensorParallelSize, beyond which GPUs stay idle"
+    )
 
 
 def _groups(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | None:

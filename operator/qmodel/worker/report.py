@@ -49,6 +49,8 @@ class Inspection(ApiModel):
     vocabulary_size: PositiveInt
     context_length: PositiveInt
     """Longest sequence that the model was made for, in tokens."""
+    attention_heads: PositiveInt | None = None
+    """Query heads of a layer; the largest where layers differ. Absent: not told."""
     kv: KVLayout
     linear_widths: Annotated[list[PositiveInt], Field(max_length=16)] = Field(default_factory=list)
     """Distinct input widths of the layers' linear weights, which group sizes must divide."""

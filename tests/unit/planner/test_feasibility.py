@@ -22,6 +22,8 @@ T4 = Hardware(gpus=1, capability=(7, 5))
 V100 = Hardware(gpus=1, capability=(7, 0))
 NO_GPU = Hardware(gpu_in_cluster=False)
 TWO = Hardware(gpus=2, capability=(9, 0), tensor_parallel_size=2)
+THREE = Hardware(gpus=3, capability=(9, 0), tensor_parallel_size=3)
+EIGHT = Hardware(gpus=8, capability=(9, 0), tensor_parallel_size=8)
 
 
 def smollm2(**changes: Any) -> Inspection:
@@ -70,6 +72,13 @@ def taken(format_name: str, description: str = "", **values: Any) -> Inspection:
     return smollm2(quantization=quantization)
 
 
+def even(**changes: Any) -> Inspection:
+    """Return a model whose heads two GPUs can share."""
+    heads = {"kv_heads": 2, "key_head_dim": 64, "value_head_dim": 64}
+    kv = KVLayout(full_layers=30, **heads)
+    return smollm2(**{"attention_heads": 8, "kv": kv} | changes)
+
+
 NONE = asked(Method.NONE)
 SEES = smollm2(architecture="Gemma3ForConditionalGeneration")
 REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
@@ -81,7 +90,7 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
      "GroupSizeDoesNotFit", "input width 5504 is not divisible by 256: use 128 or 64"),
     ("no group at all", awq(32), smollm2(linear_widths=[100], hidden_size=100), UNKNOWN,
      "GroupSizeDoesNotFit", "use -1 (one group a row)"),
-    ("a share of two GPUs", awq(128), smollm2(linear_widths=[384], hidden_size=384), TWO,
+    ("a share of two GPUs", awq(128), even(linear_widths=[384], hidden_size=384), TWO,
      "GroupSizeDoesNotFit", "384 shared by 2 GPUs is not divisible by 128: use 64 or 32"),
     ("blocks of NVFP4", asked(Method.NVFP4), smollm2(linear_widths=[24]), UNKNOWN,
      "GroupSizeDoesNotFit", "block of method NVFP4 is 16, but the model's input width 24"),
@@ -105,6 +114,18 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
     ("MXFP4 on a T4", asked(Method.MXFP4), smollm2(), T4, "AcceleratorCannotRun",
      "compute capability 8.0 (10.0 to multiply in it), but the cluster's have at most 7.5"),
     ("FP8 on a V100", asked(Method.FP8), smollm2(), V100, "AcceleratorCannotRun", "7.5 (8.9"),
+    ("heads on two GPUs", NONE, smollm2(attention_heads=9), TWO, "EngineCannotLoad",
+     "has 9 attention heads, which 2 GPUs cannot share: set spec.accelerator.count 1 or 3"),
+    ("heads of keys on two GPUs", asked(Method.FP8), smollm2(), TWO, "EngineCannotLoad",
+     "3 key-value heads, which 2 GPUs"),
+    ("an inner width on two GPUs", NONE, even(linear_widths=[576, 1001]), TWO,
+     "EngineCannotLoad", "the input width 1001"),
+    ("a vocabulary on three GPUs", NONE,
+     smollm2(attention_heads=9, vocabulary_size=151_936), THREE,
+     "EngineCannotLoad", "a vocabulary of 151936 tokens"),
+    ("AWQ taken, on two GPUs", NONE,
+     taken("awq", "AWQ, 4 bits", bits=4).model_copy(update={"attention_heads": 9}), TWO,
+     "EngineCannotLoad", "9 attention heads"),
     ("bitsandbytes on two GPUs", asked(Method.BITS_AND_BYTES), smollm2(), TWO, "EngineCannotLoad",
      "spec.accelerator.count 1"),
     ("a row of GGUF", asked(Method.GGUF, gguf=GGUFOptions(type=GGUFType.Q1_0)), smollm2(), UNKNOWN,
@@ -185,6 +206,29 @@ def test_what_people_are_told_of_a_source_decides_nothing() -> None:
     words = "GPTQ, asymmetric, act order, nvfp4"
     source = taken("gptq", words, bits=4, group_size=64, symmetric=True)
     assert judged(NONE, source, CPU) is None
+
+
+LATENT = KVLayout(full_layers=61, kv_heads=1, key_head_dim=576, value_head_dim=0)
+
+
+@pytest.mark.parametrize(
+    ("source", "device"),
+    [
+        (even(), TWO),
+        (even(linear_widths=[4, 255, 576]), TWO),
+        (even(), EIGHT),
+        (even(attention_heads=128, kv=LATENT), EIGHT),
+        (smollm2(attention_heads=9, linear_widths=[576, 1536]), THREE),
+        (smollm2(attention_heads=9), Hardware(gpus=2, capability=(9, 0))),
+        (smollm2(attention_heads=9), CPU),
+    ],
+)
+def test_what_comes_out_even_is_split(source: Inspection, device: Hardware) -> None:
+    assert judged(NONE, source, device) is None
+
+
+def test_llama_cpp_splits_layers_from_layers() -> None:
+    assert judged(asked(Method.GGUF), smollm2(attention_heads=9), TWO) is None
 
 
 @pytest.mark.parametrize("ignore", [["re:.*down_proj"], ["lm_head", "re:.*down_proj"]])

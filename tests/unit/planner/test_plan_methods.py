@@ -131,11 +131,11 @@ def test_llama_cpp_on_a_gpu_has_the_image_that_can_use_it() -> None:
 @pytest.mark.parametrize(
     ("quantization", "count", "shares"),
     [
-        ({"method": "GPTQ", "gptq": {"groupSize": 64}}, 2, True),
+        ({"method": "GPTQ", "gptq": {"groupSize": 64}}, 3, True),
         ({"method": "GPTQ", "gptq": {"groupSize": 64}}, 1, False),
-        ({"method": "FP8"}, 2, False),
-        ({"method": "AWQ", "backend": "AutoAWQ", "awq": {"groupSize": 64}}, 2, False),
-        ({"method": "GGUF", "gguf": {"type": "Q4_K_M", "importanceMatrix": True}}, 2, False),
+        ({"method": "FP8"}, 3, False),
+        ({"method": "AWQ", "backend": "AutoAWQ", "awq": {"groupSize": 64}}, 3, False),
+        ({"method": "GGUF", "gguf": {"type": "Q4_K_M", "importanceMatrix": True}}, 3, False),
     ],
 )
 def test_several_gpus_share_the_weights_where_a_method_calibrates(
@@ -143,7 +143,7 @@ def test_several_gpus_share_the_weights_where_a_method_calibrates(
     count: int,
     shares: bool,  # noqa: FBT001  a row of the table
 ) -> None:
-    gpus = Node("gpus", {}, {"nvidia.com/gpu": "2"})
+    gpus = Node("gpus", {}, {"nvidia.com/gpu": "3"})
     asked = {"type": "GPU", "count": count}
     world = World(model(quantization=quantization, accelerator=asked), (gpus,))
     for step in ("inspect", "fetch"):

@@ -193,6 +193,7 @@ def test_a_sound_model(tmp_path: Path) -> None:
         "layers": 2,
         "vocabulary_size": 128,
         "context_length": 256,
+        "attention_heads": 4,
         "kv": {
             "full_layers": 2,
             "sliding_layers": 0,

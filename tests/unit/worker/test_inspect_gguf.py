@@ -218,4 +218,6 @@ def test_kv_layout(
     for layer in range(metadata[f"{architecture}.block_count"]):
         shapes |= {f"blk.{layer}.{part}.weight": [32, 64] for part in names(layer)}
     path = write_gguf(tmp_path / f"{name}.gguf", metadata, shapes)
-    assert tuple(inspected(path).kv.model_dump().values()) == expected
+    found = inspected(path)
+    assert tuple(found.kv.model_dump().values()) == expected
+    assert found.attention_heads == (None if name == "mamba" else 4)

@@ -50,6 +50,8 @@ class Config:
     layers: int
     vocabulary_size: int
     context_length: int
+    heads: int | None
+    """Query heads of a layer."""
     kv_heads: int
     """The largest where layers differ; 0 without attention."""
     key_head_dim: int
@@ -135,6 +137,7 @@ def _sizes(architecture: str, text: Mapping[str, Any]) -> Config:
         layers=_required(text, _LAYERS, MAX_LAYERS),
         vocabulary_size=_required(text, _VOCABULARY, MAX_VOCABULARY),
         context_length=context or (_UNSTATED_CONTEXT if heads else _UNBOUNDED_CONTEXT),
+        heads=heads,
         kv_heads=kv_heads,
         key_head_dim=key_dim,
         value_head_dim=value_dim,

@@ -64,6 +64,7 @@ def inspect_gguf(source: Source, selection: Selection) -> Inspection:
         layers=model.size("block_count", MAX_LAYERS),
         vocabulary_size=model.vocabulary_size(),
         context_length=model.size("context_length", MAX_CONTEXT),
+        attention_heads=model.heads(),
         kv=model.kv(),
         quantization=_quantization(header),
         experts=model.experts(),
@@ -113,6 +114,10 @@ class _Metadata:
             message = f"{self._path} uses {used} of {count} experts"
             raise SourceInvalid(message)
         return count
+
+    def heads(self) -> int | None:
+        """Return the query heads of a layer; None without attention."""
+        return self._largest("attention.head_count") or None
 
     def kv(self) -> KVLayout:
         """Return what the cache holds."""
