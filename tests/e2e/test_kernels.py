@@ -9,39 +9,44 @@ from e2e import pods
 from e2e.kube import Object
 from e2e.models import Models
 from qmodel.api.gguf import NEEDS_IMPORTANCE_MATRIX, GGUFType
+from qmodel.worker.legacy_limits import MODEL_TYPES
 
 FOLDER = Path(__file__).parent
 SECONDS = 240
 """A library's imports on two cores, beside those of the others."""
-SCRIPTS = {
-    "products_of_integers.py": "vllm",
-    "clipping.py": "autoawq",
-    "every_gguf_type.py": "llamacpp-worker",
-}
+SCRIPTS = (
+    ("products_of_integers.py", "vllm"),
+    ("clipping.py", "autoawq"),
+    ("every_gguf_type.py", "llamacpp-worker"),
+    ("legacy_types.py", "autoawq"),
+    ("legacy_types.py", "autogptq"),
+)
 """Of this folder, each with the image that it runs in."""
 
 
 @pytest.fixture(scope="module", autouse=True)
 def _started(models: Models, references: dict[str, str]) -> None:
     """Start all of them at once."""
-    for script, image in SCRIPTS.items():
+    for script, image in SCRIPTS:
         container = {
             "name": "main",
             "image": references[image],
             "imagePullPolicy": "IfNotPresent",
             "command": ["python", "-c", (FOLDER / script).read_text()],
         }
-        pods.start(models, _pod(script), {"restartPolicy": "Never", "containers": [container]})
+        name = _pod(script, image)
+        pods.start(models, name, {"restartPolicy": "Never", "containers": [container]})
 
 
 def _lines(models: Models, script: str) -> list[Object]:
-    """Return what a script told."""
-    log = pods.finish(models, _pod(script), SECONDS)
-    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+    """Return what a script told in each of its images."""
+    names = [_pod(script, image) for of, image in SCRIPTS if of == script]
+    logs = "\n".join(pods.finish(models, name, SECONDS) for name in names)
+    return [json.loads(line) for line in logs.splitlines() if line.startswith("{")]
 
 
-def _pod(script: str) -> str:
-    return script.partition(".")[0].replace("_", "-")
+def _pod(script: str, image: str) -> str:
+    return f"{script.partition('.')[0]}-{image}".replace("_", "-")
 
 
 def test_unpacked_8_bit_weights_are_multiplied_rightly(models: Models) -> None:
@@ -59,6 +64,11 @@ def test_autoawq_clips_as_the_library_would(models: Models) -> None:
     assert len(found) == 3
     assert [each for each in found if each["clipped"] < 0.1] == [], "nothing was to be found"
     assert [each for each in found if each["alike"] < 0.99] == [], "ties may fall either way"
+
+
+def test_the_libraries_know_the_models_that_they_are_asked_for(models: Models) -> None:
+    known = {found["backend"]: set(found["types"]) for found in _lines(models, "legacy_types.py")}
+    assert known == MODEL_TYPES
 
 
 def test_every_type_of_gguf_is_written(models: Models) -> None:

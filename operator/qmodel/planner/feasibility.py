@@ -25,6 +25,7 @@ from qmodel.planner.problem import Problem
 from qmodel.planner.recipes import DEFAULT_IGNORE
 from qmodel.planner.splitting import fitting, obstacle
 from qmodel.sizing.bits_per_weight import ROW_MULTIPLES
+from qmodel.worker.legacy_limits import refusal
 from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.task import Recipe
 
@@ -36,6 +37,7 @@ TYPE_DOES_NOT_FIT = "TypeDoesNotFit"
 ENGINE_CANNOT_LOAD = "EngineCannotLoad"
 ACCELERATOR_CANNOT_RUN = "AcceleratorCannotRun"
 GPU_NEEDED = "GPUNeeded"
+BACKEND_CANNOT_QUANTIZE = "BackendCannotQuantize"
 
 _MAJOR_LABEL = "nvidia.com/gpu.compute.major"
 _MINOR_LABEL = "nvidia.com/gpu.compute.minor"
@@ -62,6 +64,13 @@ _CPU_GROUPS = {4: (-1, 16, 32, 64, 128, 256)}
 _LARGEST_USUAL_GROUP = 128
 _CPU_MULTIPLE = 32
 """Weights of 4 bits are multiplied on a CPU in tiles of that many inputs."""
+_PACKED = "pack-quantized"
+"""How compressed-tensors stores integers that are multiplied with 16-bit activations."""
+_MODELOPT = (
+    "FP8", "FP8_PER_CHANNEL_PER_TOKEN", "FP8_PB_WO", "MIXED_PRECISION", "MXFP8", "NVFP4",
+    "W4A16_NVFP4",
+)  # fmt: skip
+"""Algorithms of ModelOpt that vLLM loads (quantization/modelopt.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +139,7 @@ def problem(recipe: Recipe, source: Inspection, engine: Engine, device: Hardware
     if source.quantization is not None:
         return _taken(source, device) or _splitting(source, device)
     return (
-        _maker(recipe, device)
+        _maker(recipe, source, device)
         or _runs(recipe.method, device)
         or _splitting(source, device)
         or _groups(recipe, source, device)
@@ -149,8 +158,19 @@ def _gguf(recipe: Recipe, source: Inspection) -> Problem | None:
     )
 
 
-def _maker(recipe: Recipe, device: Hardware) -> Problem | None:
+def _maker(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | None:
     """Return why the library cannot make what was asked, or the engine not load what it makes."""
+    refused = _auto_gptq(recipe, device)
+    if refused is not None:
+        return refused
+    why = refusal(recipe, source.model_type)
+    if why is None:
+        return None
+    return BACKEND_CANNOT_QUANTIZE, why
+
+
+def _auto_gptq(recipe: Recipe, device: Hardware) -> Problem | None:
+    """Return why AutoGPTQ cannot run here, or vLLM not load what it makes."""
     if recipe.backend is not Backend.AUTO_GPTQ or recipe.gptq is None:
         return None
     if not device.gpu_in_cluster or device.gpus == 0:
@@ -333,20 +353,46 @@ def _taken(source: Inspection, device: Hardware) -> Problem | None:
             f"{what} is in the format {found.format}, which vLLM does not load: it loads"
             f" {', '.join(_FORMATS)}"
         )
+    unloadable = _taken_format(found, what) or _taken_bits(found, what, device)
+    return unloadable or _runs(_method_of(found), device, what)
+
+
+def _taken_format(found: SourceQuantization, what: str) -> Problem | None:
+    """Return why vLLM does not load such a file on any hardware."""
     if found.format == "gptq" and found.bits is not None:
-        unloadable = _gptq_format(
+        return _gptq_format(
             found.bits,
             what,
             symmetric=found.symmetric is not False,
             ordered=found.act_order and found.group_size is not None,
         )
-        if unloadable is not None:
-            return unloadable
     if found.format == "awq" and found.bits != 4:  # noqa: PLR2004  bits
         return ENGINE_CANNOT_LOAD, f"{what} has {found.bits} bits, but vLLM loads AWQ of 4 bits"
-    if device.gpus == 0 and found.format in ("awq", "gptq") and found.bits not in _CPU_GROUPS:
-        return ENGINE_CANNOT_LOAD, f"{what} is multiplied by vLLM on GPUs only, not on a CPU"
-    return _runs(_method_of(found), device, what)
+    if found.format == "modelopt" and (found.packing or "").upper() not in _MODELOPT:
+        return ENGINE_CANNOT_LOAD, (
+            f"{what} is made by an algorithm of ModelOpt that vLLM does not load: it loads"
+            f" {', '.join(_MODELOPT)}"
+        )
+    return None
+
+
+def _taken_bits(found: SourceQuantization, what: str, device: Hardware) -> Problem | None:
+    """Return why vLLM has no kernel for weights of these bits, which stay packed."""
+    stays_packed = found.format in ("awq", "gptq") or found.packing == _PACKED
+    if not stays_packed or found.bits is None:
+        return None
+    if found.bits not in _GPU_GROUPS:
+        able = " or ".join(map(str, _GPU_GROUPS))
+        return ENGINE_CANNOT_LOAD, (
+            f"{what} has {found.bits} bits, but vLLM multiplies weights of {able} bits: use"
+            " another repository, or the unquantized one with a method of spec.quantization"
+        )
+    if device.gpus == 0 and found.bits not in _CPU_GROUPS:
+        return ENGINE_CANNOT_LOAD, (
+            f"{what} is multiplied by vLLM on GPUs only, not on a CPU, which takes 4 bits: set"
+            " spec.accelerator.type GPU, or use a repository of 4 bits"
+        )
+    return None
 
 
 def _method_of(found: SourceQuantization) -> Method:

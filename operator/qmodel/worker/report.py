@@ -40,6 +40,8 @@ class Inspection(ApiModel):
     format: Literal["safetensors", "gguf"]
     architecture: str
     """As config.json or the GGUF header names it, such as LlamaForCausalLM."""
+    model_type: Annotated[str, Field(max_length=64)] | None = None
+    """As config.json names it, such as llama; absent: it does not, or the source is GGUF."""
     parameters: PositiveInt
     """Number of weights."""
     weight_bytes: PositiveInt

@@ -72,6 +72,11 @@ def taken(format_name: str, description: str = "", **values: Any) -> Inspection:
     return smollm2(quantization=quantization)
 
 
+def packed(bits: int) -> Inspection:
+    """Return a source of compressed-tensors' integers."""
+    return taken("compressed-tensors", f"{bits} bits", bits=bits, packing="pack-quantized")
+
+
 def even(**changes: Any) -> Inspection:
     """Return a model whose heads two GPUs can share."""
     heads = {"kv_heads": 2, "key_head_dim": 64, "value_head_dim": 64}
@@ -103,6 +108,15 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
      "set symmetric true"),
     ("odd widths on a CPU", awq(16), smollm2(linear_widths=[48], hidden_size=48), CPU,
      "EngineCannotLoad", "hidden size 48"),
+    ("AutoAWQ, symmetric",
+     asked(Method.AWQ, backend=Backend.AUTO_AWQ, awq=AWQOptions(group_size=64, symmetric=True)),
+     smollm2(), UNKNOWN, "BackendCannotQuantize", "set spec.quantization.awq.symmetric false"),
+    ("AutoAWQ of a model after its time",
+     asked(Method.AWQ, backend=Backend.AUTO_AWQ, awq=AWQOptions(group_size=64)),
+     smollm2(model_type="gemma4"), UNKNOWN, "BackendCannotQuantize", "models of type gemma4"),
+    ("AutoGPTQ keeps nothing",
+     asked(Method.GPTQ, backend=Backend.AUTO_GPTQ, ignore=["x"], gptq=GPTQOptions(group_size=64)),
+     smollm2(), H100, "BackendCannotQuantize", "leave spec.quantization.ignore out"),
     ("AutoGPTQ without a GPU", gptq(Backend.AUTO_GPTQ), smollm2(), NO_GPU, "GPUNeeded",
      "use backend LLMCompressor"),
     ("AutoGPTQ beside a GPU", gptq(Backend.AUTO_GPTQ), smollm2(), CPU, "GPUNeeded", "on a CPU"),
@@ -140,6 +154,15 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
      "has 8 bits"),
     ("GPTQ taken, 8 bits, CPU", NONE, taken("gptq", "GPTQ, 8 bits", bits=8), CPU,
      "EngineCannotLoad", "GPUs only"),
+    ("packed taken, 8 bits, CPU", NONE, packed(8), CPU, "EngineCannotLoad", "accelerator.type GPU"),
+    ("packed taken, 3 bits", NONE, packed(3), UNKNOWN, "EngineCannotLoad", "of 4 or 8 bits"),
+    ("packed taken, 3 bits, GPU", NONE, packed(3), H100, "EngineCannotLoad", "of 4 or 8 bits"),
+    ("W4A8 of ModelOpt", NONE, taken("modelopt", "ModelOpt W4A8_AWQ", bits=4, packing="W4A8_AWQ"),
+     UNKNOWN, "EngineCannotLoad", "it loads FP8, "),
+    ("INT8 of ModelOpt", NONE, taken("modelopt", bits=8, packing="INT8_SQ"), H100,
+     "EngineCannotLoad", "an algorithm of ModelOpt"),
+    ("AWQ of ModelOpt", NONE, taken("modelopt", bits=4, packing="W4A16_AWQ"), H100,
+     "EngineCannotLoad", "an algorithm of ModelOpt"),
     ("NVFP4 taken, CPU", NONE, taken("compressed-tensors", packing="nvfp4-pack-quantized"), CPU,
      "AcceleratorCannotRun", "GPUs only"),
     ("NVFP4 of ModelOpt, CPU", NONE, taken("modelopt", packing="NVFP4"), CPU,
@@ -224,6 +247,21 @@ LATENT = KVLayout(full_layers=61, kv_heads=1, key_head_dim=576, value_head_dim=0
     ],
 )
 def test_what_comes_out_even_is_split(source: Inspection, device: Hardware) -> None:
+    assert judged(NONE, source, device) is None
+
+
+@pytest.mark.parametrize(
+    ("source", "device"),
+    [
+        (packed(8), H100),
+        (packed(4), CPU),
+        (taken("compressed-tensors", bits=8, packing="int-quantized"), CPU),
+        (taken("modelopt", bits=8, packing="fp8"), H100),
+        (taken("modelopt", packing="FP8_PB_WO"), H100),
+        (taken("modelopt", packing="MIXED_PRECISION"), H100),
+    ],
+)
+def test_what_vllm_multiplies_is_taken(source: Inspection, device: Hardware) -> None:
     assert judged(NONE, source, device) is None
 
 

@@ -172,8 +172,14 @@ def test_a_tensor_in_two_shards(tmp_path: Path) -> None:
         inspect(folder(path), Method.GGUF)
 
 
+@pytest.mark.parametrize(("named", "told"), [("qwen3", "qwen3"), (None, None), (7, None)])
+def test_the_type_is_what_libraries_look_up(tmp_path: Path, named: object, told: object) -> None:
+    path = write_model(tmp_path, LLAMA | {"model_type": named})
+    assert inspect(folder(path), Method.GGUF).model_type == told
+
+
 def test_a_sound_model(tmp_path: Path) -> None:
-    path = write_model(tmp_path)
+    path = write_model(tmp_path, LLAMA | {"model_type": "llama"})
     for other in ("pytorch_model.bin", "model.onnx", "consolidated.00.pth", "q4.gguf"):
         (path / other).write_bytes(b"duplicate")
     (path / "original").mkdir()
@@ -187,6 +193,7 @@ def test_a_sound_model(tmp_path: Path) -> None:
         "source_bytes": sum(sizes[name] for name in chosen),
         "format": "safetensors",
         "architecture": "LlamaForCausalLM",
+        "model_type": "llama",
         "parameters": weights // 2,
         "weight_bytes": weights,
         "hidden_size": 64,

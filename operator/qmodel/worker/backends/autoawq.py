@@ -50,7 +50,7 @@ class AutoAWQ:
             message = "AutoAWQ needs calibration samples"
             raise TaskInvalid(message)
         options = recipe.awq or AWQOptions()
-        legacy_recipe.check_awq(options, recipe.ignore)
+        legacy_recipe.check(recipe)
         rows = legacy_recipe.rows(calibration.sequences, recipe.calibration.max_sequence_length)
         torch.set_num_threads(threads)
         progress.at(0.0, "loading the model")

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from qmodel.api.methods import GPTQOptions
 from qmodel.worker.backends import CalibrationSet, legacy_model, legacy_recipe
 from qmodel.worker.errors import TaskInvalid, UnsupportedModel
+from qmodel.worker.legacy_limits import ALTERNATIVE
 from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.task import Recipe
 
@@ -50,9 +51,9 @@ class AutoGPTQ:
             message = "AutoGPTQ needs calibration samples"
             raise TaskInvalid(message)
         options = recipe.gptq or GPTQOptions()
-        legacy_recipe.check_gptq(options, recipe.ignore)
+        legacy_recipe.check(recipe)
         if not torch.cuda.is_available():
-            message = f"AutoGPTQ needs a GPU with CUDA: {legacy_recipe.ALTERNATIVE}"
+            message = f"AutoGPTQ needs a GPU with CUDA: {ALTERNATIVE}"
             raise UnsupportedModel(message)
         torch.set_num_threads(threads)
         progress.at(0.0, "loading the model")

@@ -13,8 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from qmodel.worker.backends.legacy_recipe import ALTERNATIVE
 from qmodel.worker.errors import UnsupportedModel
+from qmodel.worker.legacy_limits import ALTERNATIVE
 
 Document = dict[str, Any]
 

@@ -17,9 +17,9 @@ import torch
 from huggingface_hub import save_torch_state_dict
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from qmodel.worker.backends.legacy_recipe import ALTERNATIVE
 from qmodel.worker.backends.readable_source import readable_source
 from qmodel.worker.errors import EngineFailed, UnsupportedModel
+from qmodel.worker.legacy_limits import ALTERNATIVE
 
 
 def load(

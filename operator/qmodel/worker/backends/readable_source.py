@@ -8,8 +8,8 @@ import transformers
 from transformers import CONFIG_MAPPING
 
 from qmodel.worker.backends import legacy_config
-from qmodel.worker.backends.legacy_recipe import ALTERNATIVE
 from qmodel.worker.errors import UnsupportedModel
+from qmodel.worker.legacy_limits import ALTERNATIVE
 
 FIRST_NEW = 5
 """Major version that writes configs which older ones read wrongly."""

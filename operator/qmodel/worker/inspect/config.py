@@ -34,6 +34,8 @@ _UNBOUNDED_CONTEXT = 1 << 20
 """What the converter writes for models without positions, such as Mamba."""
 _UNSTATED_CONTEXT = 2048
 """Of models with positions that tell no longest one: the shortest that any of them has."""
+_LONGEST_TYPE = 64
+"""Characters of a model type."""
 _GENERATES = ("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")
 _UNCOMPRESSED = ("MiniCPM3ForCausalLM", "PLMForCausalLM")
 """Their latent attention is cached as ordinary heads by llama.cpp."""
@@ -44,6 +46,8 @@ class Config:
     """The sizes that config.json gives for the language model."""
 
     architecture: str
+    model_type: str | None
+    """Of the whole model, as libraries look it up."""
     text: Mapping[str, Any]
     """The language model's own part, laid over the rest."""
     hidden_size: int
@@ -85,7 +89,7 @@ def load_config(documents: Mapping[str, dict[str, Any]], name: str, method: Meth
     text = _text_part(document)
     architecture = _architecture(document, text, method)
     check_sizes(text)
-    return _sizes(architecture, text)
+    return _sizes(architecture, _model_type(document), text)
 
 
 def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,7 +125,13 @@ def _architecture(document: Mapping[str, Any], text: Mapping[str, Any], method: 
     return found
 
 
-def _sizes(architecture: str, text: Mapping[str, Any]) -> Config:
+def _model_type(document: Mapping[str, Any]) -> str | None:
+    """Return the type that config.json names, if it is a name."""
+    named = document.get("model_type")
+    return named if isinstance(named, str) and 0 < len(named) <= _LONGEST_TYPE else None
+
+
+def _sizes(architecture: str, model_type: str | None, text: Mapping[str, Any]) -> Config:
     """Return the sizes, each a whole number within bounds."""
     hidden = _required(text, _HIDDEN, MAX_WIDTH)
     heads = whole(text, _HEADS, MAX_HEADS, CONFIG)
@@ -132,6 +142,7 @@ def _sizes(architecture: str, text: Mapping[str, Any]) -> Config:
         kv_heads = 1
     return Config(
         architecture=architecture,
+        model_type=model_type,
         text=text,
         hidden_size=hidden,
         layers=_required(text, _LAYERS, MAX_LAYERS),

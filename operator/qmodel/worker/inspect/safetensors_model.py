@@ -61,6 +61,7 @@ def inspect_safetensors(source: Source, selection: Selection, method: Method) ->
         source_bytes=selection.bytes(source),
         format="safetensors",
         architecture=config.architecture,
+        model_type=config.model_type,
         parameters=total_elements(tensors.values()),
         weight_bytes=total_bytes(stored),
         hidden_size=config.hidden_size,
