@@ -287,8 +287,19 @@ def _odd(recipe: Recipe, source: Inspection, fits: Callable[[int], bool]) -> lis
     Where the user ignores layers, those may be the ones, unless nothing would be left.
     """
     odd = [width for width in source.linear_widths if not fits(width)]
-    ignoring = not set(recipe.ignore) <= set(DEFAULT_IGNORE)
+    ignoring = _ignores_a_width(recipe.ignore, source)
     return [] if ignoring and len(odd) < len(source.linear_widths) else odd
+
+
+def _ignores_a_width(ignore: Iterable[str], source: Inspection) -> bool:
+    """Whether all modules of one width may be ignored.
+
+    A pattern may be all of them, and so may one name where layers differ, as those of a mixture of
+    experts do. Where they are alike it takes a name for each layer.
+    """
+    named = set(ignore) - set(DEFAULT_IGNORE)
+    patterns = {name for name in named if name.startswith("re:")}
+    return bool(patterns) or len(named) >= (1 if source.experts else source.layers)
 
 
 def _splits(width: int, size: int, device: Hardware) -> bool:
@@ -368,7 +379,7 @@ def _taken_format(found: SourceQuantization, what: str) -> Problem | None:
         )
     if found.format == "awq" and found.bits != 4:  # noqa: PLR2004  bits
         return ENGINE_CANNOT_LOAD, f"{what} has {found.bits} bits, but vLLM loads AWQ of 4 bits"
-    if found.format == "modelopt" and (found.packing or "").upper() not in _MODELOPT:
+    if found.format == "modelopt" and found.packing and found.packing.upper() not in _MODELOPT:
         return ENGINE_CANNOT_LOAD, (
             f"{what} is made by an algorithm of ModelOpt that vLLM does not load: it loads"
             f" {', '.join(_MODELOPT)}"

@@ -259,6 +259,7 @@ def test_what_comes_out_even_is_split(source: Inspection, device: Hardware) -> N
         (taken("modelopt", bits=8, packing="fp8"), H100),
         (taken("modelopt", packing="FP8_PB_WO"), H100),
         (taken("modelopt", packing="MIXED_PRECISION"), H100),
+        (taken("modelopt"), H100),
     ],
 )
 def test_what_vllm_multiplies_is_taken(source: Inspection, device: Hardware) -> None:
@@ -276,6 +277,29 @@ def test_modules_that_are_ignored_may_have_any_width(ignore: list[str], device: 
     source = smollm2(linear_widths=[1024, 2736], hidden_size=1024)
     assert judged(ignoring, source, device) is None
     assert judged(ignoring, smollm2(linear_widths=[1000, 2736]), device) is not None
+
+
+DOWN = [f"model.layers.{layer}.mlp.down_proj" for layer in range(30)]
+
+
+@pytest.mark.parametrize(
+    ("ignore", "experts", "possible"),
+    [
+        (["lm_head", *DOWN], 0, True),
+        (["lm_head", *DOWN[1:]], 0, False),
+        (DOWN[:1], 0, False),
+        (DOWN[:1], 8, True),
+        (["lm_head"], 8, False),
+        (["re:.*mlp.*", *DOWN[:1]], 0, True),
+    ],
+)
+def test_a_module_of_one_layer_is_not_that_of_all(
+    ignore: list[str],
+    experts: int,
+    possible: bool,  # noqa: FBT001  a row of the table
+) -> None:
+    source = smollm2(linear_widths=[1024, 2736], hidden_size=1024, experts=experts)
+    assert (judged(asked(Method.AWQ, ignore=ignore), source) is None) is possible
 
 
 @pytest.mark.parametrize("ignore", [None, [], ["lm_head"]])
