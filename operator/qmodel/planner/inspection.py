@@ -11,6 +11,7 @@ from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of
 from qmodel.planner.footprint import current_footprint
+from qmodel.planner.hardware import hardware
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried
 from qmodel.planner.recipes import recipe
@@ -109,7 +110,7 @@ def _recipe_problem(ctx: Context, source: SourceStatus) -> tuple[str, str] | Non
     if current_footprint(ctx) is not None:
         return None
     spec = ctx.model.spec
-    device = feasibility.hardware(
+    device = hardware(
         ctx.status.accelerator,
         ctx.observed.nodes,
         spec.accelerator.resource_name,

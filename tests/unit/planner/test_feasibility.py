@@ -9,7 +9,8 @@ from qmodel.api.methods import AWQOptions, Backend, GPTQOptions, Method
 from qmodel.api.quantization import Quantization
 from qmodel.api.serving import AcceleratorType, Engine
 from qmodel.api.status import AcceleratorStatus
-from qmodel.planner.feasibility import Hardware, hardware, problem
+from qmodel.planner.feasibility import problem
+from qmodel.planner.hardware import Hardware, hardware
 from qmodel.planner.model import Node
 from qmodel.planner.recipes import recipe
 from qmodel.worker.report import Inspection, SourceQuantization
@@ -84,6 +85,12 @@ def even(**changes: Any) -> Inspection:
     return smollm2(**{"attention_heads": 8, "kv": kv} | changes)
 
 
+def grouped(group_size: int) -> Inspection:
+    """Return a source in AWQ with an inner width of 148 times 128."""
+    found = SourceQuantization(format="awq", bits=4, group_size=group_size, description="AWQ")
+    return even(linear_widths=[512, 18_944], hidden_size=512, quantization=found)
+
+
 NONE = asked(Method.NONE)
 SEES = smollm2(architecture="Gemma3ForConditionalGeneration")
 REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
@@ -140,6 +147,8 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
     ("AWQ taken, on two GPUs", NONE,
      taken("awq", "AWQ, 4 bits", bits=4).model_copy(update={"attention_heads": 9}), TWO,
      "EngineCannotLoad", "9 attention heads"),
+    ("groups taken, on eight GPUs", NONE, grouped(128), EIGHT, "EngineCannotLoad",
+     "18944 in groups of 128, which 8 GPUs cannot share: set spec.accelerator.count 1, 2 or 4"),
     ("bitsandbytes on two GPUs", asked(Method.BITS_AND_BYTES), smollm2(), TWO, "EngineCannotLoad",
      "spec.accelerator.count 1"),
     ("a row of GGUF", asked(Method.GGUF, gguf=GGUFOptions(type=GGUFType.Q1_0)), smollm2(), UNKNOWN,
@@ -241,6 +250,8 @@ LATENT = KVLayout(full_layers=61, kv_heads=1, key_head_dim=576, value_head_dim=0
         (even(linear_widths=[4, 255, 576]), TWO),
         (even(), EIGHT),
         (even(attention_heads=128, kv=LATENT), EIGHT),
+        (grouped(32), EIGHT),
+        (grouped(128), Hardware(gpus=4, capability=(9, 0), tensor_parallel_size=4)),
         (smollm2(attention_heads=9, linear_widths=[576, 1536]), THREE),
         (smollm2(attention_heads=9), Hardware(gpus=2, capability=(9, 0))),
         (smollm2(attention_heads=9), CPU),
