@@ -70,8 +70,14 @@ def accelerator_key(wanted: Accelerator, source_digest: str) -> str:
 @once
 def load_key(serving: Serving, engine: Engine) -> str:
     """Return what of spec decides how much of a GPU a revision needs, as users write it."""
+    split = serving.tensor_parallel_size
     return digest(
-        engine, serving.context_length, serving.concurrency, serving.kv_cache_type, serving.dtype
+        engine,
+        serving.context_length,
+        serving.concurrency,
+        serving.kv_cache_type,
+        serving.dtype,
+        *([] if split is None else [split]),
     )
 
 

@@ -2,6 +2,7 @@ from typing import Any
 
 import pytest
 
+from qmodel.api.serving import Engine
 from qmodel.planner import keys
 from unit.planner.values import spec
 
@@ -97,3 +98,18 @@ def test_a_digest_does_not_depend_on_the_order_of_keys() -> None:
     assert keys.digest({"a": 1, "b": 2}) == keys.digest({"b": 2, "a": 1})
     assert keys.digest("a", "b") != keys.digest("b", "a")
     assert keys.digest("ab") != keys.digest("a", "b")
+
+
+@pytest.mark.parametrize(
+    "serving",
+    [
+        {"contextLength": 2048},
+        {"concurrency": 2},
+        {"kvCacheType": "F16"},
+        {"dtype": "float32"},
+        {"tensorParallelSize": 2},
+    ],
+)
+def test_what_a_gpu_holds_depends_on_load_and_splitting(serving: dict[str, Any]) -> None:
+    asked = keys.load_key(spec(serving=serving).serving, Engine.VLLM)
+    assert asked != keys.load_key(spec().serving, Engine.VLLM)
