@@ -57,6 +57,7 @@ def tarred(name: str) -> bytes:
 TORCH_ZIP = zipped(archive__data_pkl=PICKLE, archive__version=b"3")
 KERAS = zipped(config_json=b'{"class_name": "Lambda"}', model_weights=PICKLE)
 WEIGHTS = "model.safetensors"
+NO_LICENCE = "named as a licence and as weights"
 ALONE = "stores its weights as pickle"
 
 
@@ -121,6 +122,10 @@ TRICKS = {
     "sentencepiece-is-pickle": disguised("spiece.model", PICKLE, "is a pickle"),
     "vocabulary-is-joblib": disguised("vocab.txt", zlib.compress(PICKLE), "compressed by zlib"),
     "licence-is-program": disguised("LICENSE", ELF, "is a program"),
+    "licence-is-gguf": disguised("LICENSE.gguf", good.gguf(), NO_LICENCE),
+    "licence-is-safetensors": disguised("LICENSE.safetensors", good.safetensors({}), NO_LICENCE),
+    "licence-is-bin": disguised("LICENSE.bin", b"x", NO_LICENCE),
+    "notice-is-gguf": disguised("NOTICE-x.gguf", good.gguf(), NO_LICENCE),
     "readme-is-script": disguised("README.md", b"#!/bin/sh\nrm -rf /\n", "is a script"),
     "template-is-tar": disguised("chat_template.jinja", tarred("x"), "is a tar archive"),
     "gguf-is-pickle": unsafe(only("m.gguf", PICKLE), "m.gguf", "is a pickle", "None"),

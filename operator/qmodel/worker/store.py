@@ -68,11 +68,15 @@ def link(path: Path, target: Path) -> None:
 def source_gguf(source: Path) -> Path | None:
     """Return the GGUF file of a source, the first one of a split model, or None.
 
+    What was inspected is one format: beside safetensors a GGUF file is not the model.
+
     Raises
     ------
     SourceInvalid
         If there are several models.
     """
+    if any(source.glob("*.safetensors")):
+        return None
     found = sorted(source.glob("*.gguf"))
     firsts = [file for file in found if not _LATER_PART.search(file.name)]
     if len(firsts) > 1:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hostile import good
+from hostile.honest import HONEST
 from hostile.make import TRICKS, make
 from hostile.trick import only
 from qmodel.api.methods import Method
@@ -33,6 +34,12 @@ def test_the_good_gguf_passes(tmp_path: Path) -> None:
     only("m.gguf", good.gguf())(tmp_path)
     found = inspect(Folder(FolderSource(path=str(tmp_path))), Method.NONE)
     assert (found.architecture, found.layers, found.chat_template) == ("llama", 1, True)
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_an_honest_model_passes(tmp_path: Path, name: str) -> None:
+    HONEST[name](good.write(tmp_path))
+    inspect(Folder(FolderSource(path=str(tmp_path))), Method.NONE)
 
 
 @pytest.mark.parametrize("name", TRICKS)
