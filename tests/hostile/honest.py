@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 
-from hostile.trick import Build, put
+from hostile.trick import Build, config, merge, put
+
+TOKENIZER = "tokenizer_config.json"
 
 HONEST: Mapping[str, Build] = {
     "licence": put("LICENSE", "Apache License\n"),
@@ -10,4 +12,18 @@ HONEST: Mapping[str, Build] = {
     "licence-of-the-model": put("LICENSE-MODEL.md", "# Licence\n"),
     "licence-of-a-version": put("LICENSE-APACHE-2.0", "Apache License\n"),
     "notice": put("NOTICE.txt", "Llama is licensed under …\n"),
+    "where-it-once-lay": config(_name_or_path="/mnt/checkpoints/step-1000"),
+    "where-the-tokenizer-once-lay": merge(
+        TOKENIZER, name_or_path="meta/x", special_tokens_map_file="/root/.cache/x.json"
+    ),
+    "files-of-the-tokenizer": merge(
+        TOKENIZER, vocab_file="vocab.json", merges_file="merges.txt", tokenizer_file=None
+    ),
+    "attention-of-transformers": config(
+        attn_implementation="flash_attention_2", _attn_implementation_autoset=True
+    ),
+    "no-kernels": config(use_kernels=False, kernel_config=None),
+    "backbone-by-kind": config(
+        backbone="resnet50", use_pretrained_backbone=False, vision_backbone={"image_model": "a/b"}
+    ),
 }
