@@ -24,6 +24,11 @@ def quantized(what: str, **recipe: Any) -> Trick:
     return invalid(config(quantization_config=recipe), CONFIG, what, "None")
 
 
+def ignoring(*patterns: str) -> Trick:
+    """Return a model that leaves out what these patterns match."""
+    return quantized(ENDS, quant_method="compressed-tensors", config_groups={}, ignore=patterns)
+
+
 TWICE = b'{"architectures": ["LlamaForCausalLM"], "hidden_size": 64, "hidden_size": 1000000}'
 ENDLESS = "re:(a+)+$"
 ENDS = "no pattern that ends"
@@ -96,6 +101,33 @@ TRICKS = {
     ),
     "quantized-many-stars": quantized(
         ENDS, quant_method="awq", bits=4, modules_to_not_convert=["re:" + ".*" * 30 + "x"]
+    ),
+    "quantized-nested-repeats": ignoring("re:((a+))+b"),
+    "quantized-branches-repeated": ignoring("re:((.|.))*X"),
+    "quantized-twelve-stars": ignoring("re:" + ".*" * 12 + "X"),
+    "quantized-optional-letters": ignoring("re:" + ".?" * 60 + "X"),
+    "quantized-bounded-repeat-repeated": ignoring("re:(a{1,9}){1,99}b"),
+    "quantized-branches-in-a-row": ignoring("re:" + "(.|.)" * 60 + "X"),
+    "quantized-classes-repeated": ignoring("re:" + "[a-z]+" * 8 + "X"),
+    "quantized-refers-back": ignoring(r"re:(.*)\1(.*)\1X"),
+    "quantized-thousands-of-patterns": ignoring(*(f"re:.*x{n}" for n in range(2000))),
+    "quantized-endless-anywhere": quantized(
+        ENDS, quant_method="torchao", quant_type={"default": {"fqn": {ENDLESS: {"type": "int4"}}}}
+    ),
+    "quantized-endless-skip": quantized(
+        ENDS, quant_method="bitsandbytes", load_in_4bit=True, llm_int8_skip_modules=[ENDLESS]
+    ),
+    "quantized-endless-extra": quantized(
+        ENDS, quant_method="auto-round", bits=4, extra_config={"(a|aa)+$": {"bits": 16}}
+    ),
+    "quantized-endless-by-modelopt": invalid(
+        put(
+            "hf_quant_config.json",
+            json.dumps({"quantization": {"quant_algo": "FP8", "exclude_modules": ["(a+)+$"]}}),
+        ),
+        "hf_quant_config.json",
+        ENDS,
+        "None",
     ),
     "quantized-long-pattern": quantized(
         ENDS, quant_method="awq", bits=4, modules_to_not_convert=["x" * 10_000]

@@ -5,6 +5,22 @@ from collections.abc import Mapping
 from hostile.trick import Build, config, merge, put
 
 TOKENIZER = "tokenizer_config.json"
+RECIPE = {
+    "quant_method": "compressed-tensors",
+    "format": "pack-quantized",
+    "config_groups": {
+        "group_0": {"targets": ["re:.*(q|k|v)_proj", "Linear"], "weights": {"num_bits": 4}}
+    },
+    "ignore": [
+        "lm_head",
+        "re:.*lm_head",
+        "re:.*mlp.gate$",
+        "re:.*self_attn.*",
+        r"re:model.layers.\d+.mlp.experts.*",
+        *(f"model.layers.{layer}.mlp.gate" for layer in range(2000)),
+    ],
+    "kv_cache_scheme": None,
+}
 
 HONEST: Mapping[str, Build] = {
     "licence": put("LICENSE", "Apache License\n"),
@@ -22,6 +38,7 @@ HONEST: Mapping[str, Build] = {
     "attention-of-transformers": config(
         attn_implementation="flash_attention_2", _attn_implementation_autoset=True
     ),
+    "patterns-of-published-models": config(quantization_config=RECIPE),
     "no-kernels": config(use_kernels=False, kernel_config=None),
     "backbone-by-kind": config(
         backbone="resnet50", use_pretrained_backbone=False, vision_backbone={"image_model": "a/b"}
