@@ -65,6 +65,35 @@ def index_lies(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(index)
 
 
+def rewritten(what: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Trick:
+    """Return the good model, the header of whose weights is changed and whose data stay."""
+
+    def build(folder: Path) -> None:
+        path = folder / WEIGHTS
+        content = path.read_bytes()
+        data = content[8 + int.from_bytes(content[:8], "little") :]
+        path.write_bytes(good.safetensors(change(good.header(folder))) + data)
+
+    return Trick(build, "SourceInvalid", what, "model.layers.0", "FP8")
+
+
+def typed(dtype: str, width: int) -> Trick:
+    """Return a model one of whose linear weights is of that type, and nobody says why."""
+    changes = {"dtype": dtype, "shape": [64, width]}
+    return rewritten(
+        f"is {dtype}, but no configuration", lambda told: told | {QUERY: told[QUERY] | changes}
+    )
+
+
+def renamed(old: str, new: str) -> Trick:
+    """Return a model with scales beside a weight that nobody says to be quantized."""
+    return rewritten(
+        "beside quantized weights",
+        lambda told: {new if name == old else name: entry for name, entry in told.items()},
+    )
+
+
+QUERY = "model.layers.0.self_attn.q_proj.weight"
 TWICE = (
     b'{"x":' + json.dumps(ONE).encode() + b',"x":{"dtype":"U8","shape":[4,2],"data_offsets":[0,8]}}'
 )
@@ -111,6 +140,13 @@ TRICKS = {
     "dtype-object": one("unknown type", dtype="O"),
     "dtype-a-list": one("unknown type", dtype=["U8"]),
     "entry-a-number": told({"x": 5}, "unknown type"),
+    "weights-of-bytes": typed("I8", 128),
+    "weights-of-words": typed("I32", 32),
+    "weights-of-8-bits": typed("F8_E4M3", 128),
+    "scales-beside-weights": renamed("model.layers.0.input_layernorm.weight", f"{QUERY}_scale"),
+    "scales-of-bitsandbytes": renamed(
+        "model.layers.0.input_layernorm.weight", "model.layers.0.self_attn.q_proj.SCB"
+    ),
     "no-tensors": invalid(
         lambda f: (f / WEIGHTS).write_bytes(good.safetensors(b"{}")), "folder", "no weights"
     ),
