@@ -61,7 +61,7 @@ TRICKS = {
     "config-heads-contradict": says("num_key_value_heads", 4, "4 x 16, but"),
     "config-empty": is_text(b"", "not valid JSON"),
     "config-a-list": is_text(b"[]", "holds a list"),
-    "config-not-utf-8": is_text(b'{"a": "\xff"}', "not valid JSON"),
+    "config-not-utf-8": is_text(b'{"a": "\xff"}', "no UTF-8 text"),
     "config-deep": is_text(b'{"a":' * 50_000, "not valid JSON"),
     "config-large": is_text(b'{"a": "' + b"x" * (9 << 20) + b'"}', "at most 8388608 are read"),
     "config-of-lists": is_text(b'{"a": [' + b"[]," * 700_000 + b"1]}", "lists and objects"),

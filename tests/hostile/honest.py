@@ -1,10 +1,16 @@
 """Models as people publish them: what each holds is odd or large, and passes."""
 
+import json
 from collections.abc import Mapping
 
+from hostile import good
 from hostile.trick import Build, config, merge, put
 
 TOKENIZER = "tokenizer_config.json"
+TEKKEN = {
+    "config": {"pattern": "[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\s+(?!\\S)", "num_vocab_tokens": 1},
+    "vocab": [{"rank": 0, "token_bytes": "AA==", "token_str": None}],
+}
 RECIPE = {
     "quant_method": "compressed-tensors",
     "format": "pack-quantized",
@@ -28,6 +34,22 @@ HONEST: Mapping[str, Build] = {
     "licence-of-the-model": put("LICENSE-MODEL.md", "# Licence\n"),
     "licence-of-a-version": put("LICENSE-APACHE-2.0", "Apache License\n"),
     "notice": put("NOTICE.txt", "Llama is licensed under …\n"),
+    "sentencepiece": put("tokenizer.model", good.PIECES + b"\x12\x02\x18\x01\x1a\x00"),
+    "sentencepiece-of-t5": put("spiece.model", good.PIECES * 9000),
+    "mistral-s-version": put("tokenizer.model.v3", good.PIECES),
+    "tiktoken": put("qwen.tiktoken", b"IQ== 0\nIg== 1\n"),
+    "tiktoken-as-model": put("tokenizer.model", b"IQ== 0\nIg== 1\nYWJj 2"),
+    "tekken": put("tekken.json", json.dumps(TEKKEN)),
+    "vocabulary-of-bytes": put("vocab.json", json.dumps({"Ġthe": 0, "é": 1}, ensure_ascii=False)),
+    "merges": put("merges.txt", "#version: 0.2\nĠ t\nh e\n"),
+    "merges-cut-in-a-character": put("merges.txt", "aé" * 40_000),
+    "vocabulary-of-bert": put("vocab.txt", "[PAD]\n[unused0]\ncat\ncow\nRat\n\u2028\n"),
+    "vocabulary-of-words": put("vocab.txt", "in\nthe\nRun\n"),
+    "vocabulary-of-rwkv": put("rwkv_vocab_v20230424.txt", "1 '\\x00' 1\n2 b'\\xff' 1\n"),
+    "readme-in-latin-1": put("README.md", "Modèle\n".encode("latin-1")),
+    "licence-with-a-page-break": put("LICENSE", "Copyright © 2024\n\fPermission\n"),
+    "tokens-that-were-added": put("added_tokens.json", json.dumps({"<pad>": 127})),
+    "json-in-lines": put("tokenizer.jsonl", '{"a": 1}\n{"b": 2}\n'),
     "where-it-once-lay": config(_name_or_path="/mnt/checkpoints/step-1000"),
     "where-the-tokenizer-once-lay": merge(
         TOKENIZER, name_or_path="meta/x", special_tokens_map_file="/root/.cache/x.json"

@@ -12,7 +12,7 @@ from qmodel.worker.inspect.config_bounds import (
     MAX_VOCABULARY,
     MAX_WIDTH,
 )
-from qmodel.worker.inspect.contents import check_contents
+from qmodel.worker.inspect.contents import START_BYTES, content_problem
 from qmodel.worker.inspect.document import bounded
 from qmodel.worker.inspect.gguf import Header, read_header
 from qmodel.worker.inspect.layers import (
@@ -26,7 +26,7 @@ from qmodel.worker.inspect.select import Selection
 from qmodel.worker.inspect.templates import check_template
 from qmodel.worker.inspect.tensors import total_bytes, total_elements
 from qmodel.worker.report import Inspection, SourceQuantization
-from qmodel.worker.sources import Source, digest_of
+from qmodel.worker.sources import Source, digest_of, read
 from qmodel.worker.task import KVLayout
 
 _UNQUANTIZED = ("F32", "F16", "BF16", "F64")
@@ -48,7 +48,8 @@ def inspect_gguf(source: Source, selection: Selection) -> Inspection:
         If it is no language model, one part of a split file, or of an unknown architecture.
     """
     path = selection.weights[0]
-    check_contents(source, [path])
+    if disguise := content_problem(path, read(source, path, 0, START_BYTES)):
+        raise disguise
     header = read_header(source, path)
     model = _Metadata(header, path)
     model.check()
