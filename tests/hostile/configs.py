@@ -59,6 +59,41 @@ TRICKS = {
     "config-vocabulary-contradicts": says("vocab_size", 129, "vocab_size 129, but"),
     "config-layers-contradict": says("num_hidden_layers", 3, "num_hidden_layers 3, but"),
     "config-heads-contradict": says("num_key_value_heads", 4, "4 x 16, but"),
+    "config-of-a-million-positions-a-token": says("max_position_embeddings", 1 << 31),
+    "config-stretched-positions": says(
+        "rope_scaling", {"rope_type": "yarn", "factor": 1e6}, "more than 33554432 positions"
+    ),
+    "config-stretched-by-kind": says(
+        "rope_parameters",
+        {"full_attention": {"factor": 1e9, "original_max_position_embeddings": 8192}},
+        "rope_parameters.full_attention.factor",
+    ),
+    "config-narrow-embedding-of-nothing": invalid(
+        config(embedding_size=1, vocab_size=1 << 26), CONFIG, "vocab_size 67108864, but"
+    ),
+    "config-narrow-embedding-hides-width": invalid(
+        config(embedding_size=64, hidden_size=1 << 20), CONFIG, "hidden_size 1048576, but"
+    ),
+    "config-varying-by-a-word": invalid(
+        config(swa_num_heads=1, num_key_value_heads=1 << 15), CONFIG, "32768 x 16, but"
+    ),
+    "config-latent-of-nothing": invalid(
+        config(kv_lora_rank=1 << 19), CONFIG, "key-value heads x head_dim"
+    ),
+    "config-many-queries": says("num_attention_heads", 1 << 16, "65536 x 16, but"),
+    "config-queries-contradict": says("num_attention_heads", 7, "7 x 16, but"),
+    "config-wide-feed-forward": says("intermediate_size", 1 << 20, "intermediate_size 1048576"),
+    "config-wide-feed-forward-elsewhere": invalid(
+        config(architectures=["Qwen3MoeForCausalLM"], intermediate_size=1 << 20),
+        CONFIG,
+        "intermediate_size 1048576",
+    ),
+    "config-wide-images": says("vision_config", {"hidden_size": 10**18}, "hidden_size"),
+    "config-many-layers-for-images": says("vision_config", {"depth": 10**9}, "depth"),
+    "config-many-heads-for-sound": says(
+        "audio_config", {"encoder": [{"num_heads": 1 << 20}]}, "num_heads"
+    ),
+    "config-any-large-number": says("extra", {"x": [1, -(10**30)]}, "x in config.json"),
     "config-empty": is_text(b"", "not valid JSON"),
     "config-a-list": is_text(b"[]", "holds a list"),
     "config-not-utf-8": is_text(b'{"a": "\xff"}', "no UTF-8 text"),

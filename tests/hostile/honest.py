@@ -50,6 +50,45 @@ HONEST: Mapping[str, Build] = {
     "licence-with-a-page-break": put("LICENSE", "Copyright © 2024\n\fPermission\n"),
     "tokens-that-were-added": put("added_tokens.json", json.dumps({"<pad>": 127})),
     "json-in-lines": put("tokenizer.jsonl", '{"a": 1}\n{"b": 2}\n'),
+    "positions-of-llama-4": config(
+        max_position_embeddings=10_485_760,
+        rope_scaling={
+            "factor": 16.0,
+            "original_max_position_embeddings": 8192,
+            "rope_type": "llama3",
+        },
+    ),
+    "positions-of-deepseek": config(
+        max_position_embeddings=163_840,
+        rope_scaling={
+            "factor": 40,
+            "original_max_position_embeddings": 4096,
+            "type": "yarn",
+            "mscale": 1.0,
+        },
+    ),
+    "positions-by-kind": config(
+        rope_parameters={
+            "sliding_attention": {"rope_type": "default", "rope_theta": 10_000},
+            "full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1e6},
+        }
+    ),
+    "positions-of-phi": config(
+        rope_scaling={"type": "longrope", "short_factor": [1.0] * 48, "long_factor": [64.5] * 48}
+    ),
+    "an-image-part": config(
+        vision_config={
+            "depth": 32,
+            "hidden_size": 1280,
+            "out_hidden_size": 3584,
+            "window_size": 112,
+        },
+        vision_feature_layer=-2,
+        image_token_index=262_144,
+        max_pixels=12_845_056,
+    ),
+    "many-layers-of-images": config(vision_config={"depths": [2, 2, 18, 2], "num_heads": [4, 8]}),
+    "an-embedding-size-that-says-nothing": config(embedding_size=64),
     "where-it-once-lay": config(_name_or_path="/mnt/checkpoints/step-1000"),
     "where-the-tokenizer-once-lay": merge(
         TOKENIZER, name_or_path="meta/x", special_tokens_map_file="/root/.cache/x.json"
