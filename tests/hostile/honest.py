@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from hostile import good
+from hostile.tokenizers import fixed, replace, sequence, split, template, tokenizer
 from hostile.trick import Build, config, merge, put
 
 TOKENIZER = "tokenizer_config.json"
@@ -27,6 +28,62 @@ RECIPE = {
     ],
     "kv_cache_scheme": None,
 }
+
+FILE = "tokenizer.json"
+LLAMA_3 = tokenizer(
+    truncation=None,
+    padding=None,
+    added_tokens=[{"id": 127, "content": "<|end|>", "special": True, "normalized": False}],
+    normalizer=None,
+    pre_tokenizer={
+        "type": "Sequence",
+        "pretokenizers": [
+            split(
+                r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+                r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+            ),
+            {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False},
+        ],
+    },
+    post_processor={
+        "type": "Sequence",
+        "processors": [
+            {"type": "ByteLevel"},
+            template("A")
+            | {
+                "pair": [
+                    {"SpecialToken": {"id": "<s>", "type_id": 0}},
+                    {"Sequence": {"id": "A", "type_id": 0}},
+                    {"SpecialToken": {"id": "<s>", "type_id": 1}},
+                    {"Sequence": {"id": "B", "type_id": 1}},
+                ],
+                "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}},
+            },
+        ],
+    },
+    decoder={"type": "ByteLevel"},
+)
+GEMMA = tokenizer(
+    normalizer=sequence({"type": "Prepend", "prepend": "▁"}, replace("▁", String=" ")),
+    pre_tokenizer={"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious"},
+    decoder={
+        "type": "Sequence",
+        "decoders": [
+            replace(" ", String="▁"),
+            {"type": "ByteFallback"},
+            {"type": "Fuse"},
+            {"type": "Strip", "content": " ", "start": 1, "stop": 0},
+        ],
+    },
+)
+UNIGRAM = tokenizer(
+    model={"type": "Unigram", "unk_id": 0, "vocab": [["<pad>", 0.0], ["▁", -2.0e-1], ['"', -3]]},
+    normalizer=sequence(
+        {"type": "Precompiled", "precompiled_charsmap": "A" * 300_000},
+        replace(" ", Regex=" {2,}"),
+    ),
+    pre_tokenizer={"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always"},
+)
 
 HONEST: Mapping[str, Build] = {
     "licence": put("LICENSE", "Apache License\n"),
@@ -89,6 +146,26 @@ HONEST: Mapping[str, Build] = {
     ),
     "many-layers-of-images": config(vision_config={"depths": [2, 2, 18, 2], "num_heads": [4, 8]}),
     "an-embedding-size-that-says-nothing": config(embedding_size=64),
+    "tokenizer-of-llama-3": put(FILE, LLAMA_3),
+    "tokenizer-of-gemma": put(FILE, GEMMA),
+    "tokenizer-of-t5": put(FILE, UNIGRAM),
+    "tokenizer-padded": put(
+        FILE,
+        tokenizer(
+            truncation={
+                "direction": "Right",
+                "max_length": 512,
+                "strategy": "LongestFirst",
+                "stride": 0,
+            },
+            padding=fixed(2048),
+        ),
+    ),
+    "tokenizer-of-old-merges": put(FILE, tokenizer(model={"vocab": {}, "merges": []})),
+    "tokenizer-in-lines": put(FILE, json.dumps(json.loads(LLAMA_3), indent=2).encode()),
+    "one-token-more-than-the-model": put(
+        FILE, tokenizer(added_tokens=[{"id": 128, "content": "<pad>"}])
+    ),
     "where-it-once-lay": config(_name_or_path="/mnt/checkpoints/step-1000"),
     "where-the-tokenizer-once-lay": merge(
         TOKENIZER, name_or_path="meta/x", special_tokens_map_file="/root/.cache/x.json"

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from qmodel.worker.inspect.patterns import ends, is_marked
+from qmodel.worker.inspect.patterns import ends, ends_on_text, is_marked
 
 PUBLISHED = [
     "lm_head",
@@ -74,3 +74,42 @@ def test_a_marked_pattern() -> None:
     assert [text for text in ("re:x", "+:x", "-:x", "x", "-x", "read") if is_marked(text)] == [
         "re:x", "+:x", "-:x",
     ]  # fmt: skip
+
+
+TOKENIZERS = {
+    "gpt-2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    "llama-3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "gpt-oss": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "deepseek": "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?"
+    "[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+",
+    "deepseek, han": "[一-龥ぁ-ん]+",
+    "bloom": " ?[^(\\s|[.,!?…])]+",
+    "exaone": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?(?:\p{L}\p{M}*(?: \p{L}\p{M}*)*)+"
+    r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]?|\s*[\r\n]|\s+(?!\S)|\s+",
+    "kimi": r"[\p{Han}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}&&[^\p{Han}]]*[\p{Ll}\p{M}&&[^\p{Han}]]+"
+    r"(?i:'s|'t)?|\p{N}{1,3}|\s+",
+    "digits from the right": r"(?=(\d{3})+(?!\d))",
+    "digits from the right, too": r"\d{1,3}(?=(?:\d{3})*\b)",
+    "chameleon": "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z",
+    "blanks": r" {2,}",
+}
+
+
+@pytest.mark.parametrize("pattern", TOKENIZERS.values(), ids=list(TOKENIZERS))
+def test_what_published_tokenizers_match_is_taken(pattern: str) -> None:
+    assert ends_on_text(pattern)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(a+)+$", "((a+))+b", "(a|aa)+$", "(?:a|a)*b", "(?:(?:a+)+b)+", "(?=(a+)+$)x?",
+        "(?=(a+)+$)",
+        "(a?){1,60}b", "(?:a{1,9})*b", r"(.+)\1\1b", "a*a*a*a*a*b", "x|(?:a*)*b|y",
+        "(" * 40 + "a" + ")" * 40,
+    ],
+)  # fmt: skip
+def test_what_matches_texts_without_end_is_not(pattern: str) -> None:
+    assert not ends_on_text(pattern)

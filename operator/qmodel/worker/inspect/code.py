@@ -133,8 +133,9 @@ def _leads_away(value: object) -> bool:
 
 def _texts(value: object) -> Iterator[str]:
     """Yield a text, or those that a list or an object holds."""
-    values = value.values() if isinstance(value, dict) else value
-    for item in values if isinstance(value, dict | list) else [value]:
+    if isinstance(value, dict):
+        value = list(value.values())
+    for item in value if isinstance(value, list) else [value]:
         if isinstance(item, str):
             yield item
 

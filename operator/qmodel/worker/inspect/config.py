@@ -90,6 +90,19 @@ def load_config(documents: Mapping[str, dict[str, Any]], name: str, method: Meth
     return _sizes(architecture, text)
 
 
+def vocabulary_and_context(document: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the tokens and the positions that a config.json gives.
+
+    Raises
+    ------
+    SourceInvalid
+        If it gives no tokens, or absurd ones.
+    """
+    text = _text_part(document)
+    context = whole(text, _CONTEXT, MAX_CONTEXT, CONFIG)
+    return _required(text, _VOCABULARY, MAX_VOCABULARY), context or _UNBOUNDED_CONTEXT
+
+
 def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration with that of the language model laid over it."""
     nested: object = document.get("thinker_config")

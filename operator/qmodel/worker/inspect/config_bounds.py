@@ -89,8 +89,9 @@ def _check_rope(where: str, part: Mapping[str, Any], positions: object) -> None:
     for name in ("factor", "rope_theta", _POSITIONS):
         _check_number(f"{where}.{name}", part.get(name))
     factor, begin = part.get("factor"), part.get(_POSITIONS) or positions
-    known = isinstance(begin, int | float) and 0 < begin < _MAX_ROPE
-    if factor and known and float(factor) * begin > MAX_CONTEXT:
+    if not factor or not isinstance(begin, int | float) or begin > _MAX_ROPE:
+        return
+    if float(factor) * begin > MAX_CONTEXT:
         message = (
             f"{where}.factor in {CONFIG} is {str(factor)[:40]}, which makes more than {MAX_CONTEXT}"
             f" positions of {begin}"

@@ -98,7 +98,7 @@ def content_problem(path: str, start: bytes) -> StepError | None:
 
 def _disguise(start: bytes) -> str | None:
     """Return what a file is that begins so, if it is nothing that a model needs."""
-    if start.startswith(_PICKLES) or runs_code(start):
+    if start.startswith(_PICKLES) or runs_code(start[:START_BYTES]):
         return "a pickle, which can run code when it is read"
     found = (what for at, begin, what in _SIGNATURES if start[at:].startswith(begin))
     return next(found, None)
