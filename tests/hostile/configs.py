@@ -105,6 +105,12 @@ TRICKS = {
     "tokens-beyond-all": invalid(
         merge(TOKENIZER, added_tokens_decoder={str(10**12): {"content": "x"}}), TOKENIZER, "at most"
     ),
+    "tokens-added-beyond-all": invalid(
+        put("added_tokens.json", json.dumps({"x": 10**12})), "added_tokens.json", "at most"
+    ),
+    "config-more-experts-asked": invalid(
+        config(n_routed_experts=8, num_experts_per_tok=1 << 20), CONFIG, "1048576 of 8 experts"
+    ),
     "tokens-no-number": invalid(
         merge(TOKENIZER, added_tokens_decoder={"-1": {"content": "x"}}), TOKENIZER, "token number"
     ),

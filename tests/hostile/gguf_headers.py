@@ -98,6 +98,10 @@ TRICKS = {
         "60000 x 16 keys", llama__attention__head_count_kv=60_000,
         llama__attention__key_length=16,
     ),
+    "gguf-more-heads-than-width": says(
+        "60000 x 0 keys", llama__attention__head_count=65_536,
+        llama__attention__head_count_kv=60_000,
+    ),
     "gguf-wide-keys": says("2 x 1048576 keys", llama__attention__key_length=1 << 20),
     "gguf-queries-contradict": more(
         "4 x 16 queries", tensor("blk.0.attn_q.weight", (32, 64), END)

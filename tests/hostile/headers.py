@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hostile import good
-from hostile.trick import Build, Trick, invalid
+from hostile.trick import Build, Trick, config, invalid
 
 WEIGHTS = "model.safetensors"
 ONE = {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}
@@ -65,7 +65,9 @@ def index_lies(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(index)
 
 
-def rewritten(what: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> Trick:
+def rewritten(
+    what: str, change: Callable[[dict[str, Any]], dict[str, Any]], **changes: Any
+) -> Trick:
     """Return the good model, the header of whose weights is changed and whose data stay."""
 
     def build(folder: Path) -> None:
@@ -73,8 +75,11 @@ def rewritten(what: str, change: Callable[[dict[str, Any]], dict[str, Any]]) -> 
         content = path.read_bytes()
         data = content[8 + int.from_bytes(content[:8], "little") :]
         path.write_bytes(good.safetensors(change(good.header(folder))) + data)
+        config(**changes)(folder)
 
-    return Trick(build, "SourceInvalid", what, "model.layers.0", "FP8")
+    return Trick(
+        build, "SourceInvalid", what, "config.json" if changes else "model.layers.0", "FP8"
+    )
 
 
 def typed(dtype: str, width: int) -> Trick:
@@ -143,6 +148,14 @@ TRICKS = {
     "weights-of-bytes": typed("I8", 128),
     "weights-of-words": typed("I32", 32),
     "weights-of-8-bits": typed("F8_E4M3", 128),
+    "experts-that-are-not-there": rewritten(
+        "says 65536 experts, but the last of the tensors is 1",
+        lambda told: {
+            name.replace("0.mlp.up_proj", "0.mlp.experts.1.up_proj"): entry
+            for name, entry in told.items()
+        },
+        num_local_experts=1 << 16,
+    ),
     "scales-beside-weights": renamed("model.layers.0.input_layernorm.weight", f"{QUERY}_scale"),
     "scales-of-bitsandbytes": renamed(
         "model.layers.0.input_layernorm.weight", "model.layers.0.self_attn.q_proj.SCB"

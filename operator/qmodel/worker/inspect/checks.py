@@ -11,6 +11,7 @@ from qmodel.worker.inspect.layers import SAFETENSORS_LAYER, layer_numbers
 from qmodel.worker.inspect.select import CONFIG, INDEX, TOKENIZERS, listed, matching
 from qmodel.worker.inspect.shapes import contradicting
 from qmodel.worker.inspect.tensors import Tensor
+from qmodel.worker.inspect.widths import experts
 from qmodel.worker.sources import Source
 
 _EMBEDDING = re.compile(
@@ -30,6 +31,7 @@ _VARYING = re.compile(
     r"|block_configs|attention_other_setting|linear_attn_config"
 )
 """Keys of models whose layers differ: one width does not hold for all."""
+_EXPERT = re.compile(r"(?:mlp|block_sparse_moe|feed_forward)\.experts\.(\d{1,6})\.")
 _LATENT = ("kv_lora_rank", "linear_attn_config")
 _COMPRESSED = re.compile(r"kv_a_proj|kv_b_proj|kv_down_proj|compressed_kv")
 """Matrices of latent attention, whose keys are not those of the projection."""
@@ -84,6 +86,7 @@ def check_config(config: Config, tensors: Mapping[str, Tensor]) -> None:
             parts.setdefault(match[2], []).append(tensor)
     _check_attention(config, parts)
     _check_feed_forward(config, parts)
+    _check_experts(config, parts)
 
 
 def _check_embedding(config: Config, tensor: Tensor, tensors: Mapping[str, Tensor]) -> None:
@@ -130,6 +133,18 @@ def _check_attention(config: Config, parts: Mapping[str, list[Tensor]]) -> None:
         found = parts.get(f"self_attn.{name}.weight", ())
         if tensor := contradicting(found, [shape], exact=plain):
             _refuse("attention heads x head_dim", f"{config.heads} x {width}", tensor)
+
+
+def _check_experts(config: Config, parts: Mapping[str, list[Tensor]]) -> None:
+    """Check that the stated experts are there; a token asks some of them."""
+    stated, asked = experts(config), config.text.get("num_experts_per_tok")
+    numbers = [int(match[1]) for name in parts if (match := _EXPERT.match(name))]
+    if numbers and stated > max(numbers) + 1:
+        message = f"{CONFIG} says {stated} experts, but the last of the tensors is {max(numbers)}"
+        raise SourceInvalid(message)
+    if stated and isinstance(asked, int) and asked > stated:
+        message = f"{CONFIG} says num_experts_per_tok {asked} of {stated} experts"
+        raise SourceInvalid(message)
 
 
 def _check_feed_forward(config: Config, parts: Mapping[str, list[Tensor]]) -> None:

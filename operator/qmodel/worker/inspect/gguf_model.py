@@ -198,9 +198,11 @@ class _Metadata:
         feed = self._optional("feed_forward_length", MAX_WIDTH)
         alike = not any(isinstance(self._get(name), list) for name in _BY_LAYER)
         exact = alike and self.architecture in _PLAIN
-        self._check_part("attn_k", kv_heads * key, hidden, f"{kv_heads} x {key} keys", exact)
+        self._check_part(
+            "attn_k", kv_heads * max(key, 1), hidden, f"{kv_heads} x {key} keys", exact
+        )
         self._check_part("attn_v", kv_heads * value, hidden, f"{kv_heads} x {value} values", exact)
-        self._check_part("attn_q", heads * key, hidden, f"{heads} x {key} queries", exact)
+        self._check_part("attn_q", heads * max(key, 1), hidden, f"{heads} x {key} queries", exact)
         self._check_part("ffn_up", feed, hidden, f"feed_forward_length {feed}", exact)
 
     def _check_part(self, part: str, rows: int, hidden: int, stated: str, exact: bool) -> None:  # noqa: FBT001
