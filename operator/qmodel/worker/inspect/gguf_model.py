@@ -35,7 +35,9 @@ _UNQUANTIZED = ("F32", "F16", "BF16", "F64")
 _EMBEDDING = "token_embd.weight"
 _DIGEST_DIGITS = 16
 _MAX_EXPERTS = 4096
-_MAX_NUMBER = 1 << 40
+_MAX_NUMBER = 1 << 32
+_MAX_FREE_NUMBER = 1 << 50
+"""Of what is told for people, such as the number of parameters."""
 _PLAIN = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "granite", "smollm3")
 """Every layer has the same attention and feed-forward part."""
 _EMPTY_LAYERS = ("deci",)
@@ -172,9 +174,10 @@ class _Metadata:
     def _check_numbers(self) -> None:
         """Check every whole number: engines take more of them than are read here."""
         for key, value in self._values.items():
+            most = _MAX_FREE_NUMBER if key.startswith("general.") else _MAX_NUMBER
             for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, int) and abs(item) > _MAX_NUMBER:
-                    message = f"{key[:100]} in {self._path} is {item}: at most {_MAX_NUMBER}"
+                if isinstance(item, int) and abs(item) > most:
+                    message = f"{key[:100]} in {self._path} is {item}: at most {most}"
                     raise SourceInvalid(message)
 
     def _check_layers(self) -> None:
