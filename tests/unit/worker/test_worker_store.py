@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from qmodel.worker.manifest import write_manifest
-from qmodel.worker.store import base_store, link_model, make_room, model_parts, source_gguf
+from qmodel.worker.store import base_store, link_model, make_room, model_parts
 
 
 def artifact(volume: Path, revision: str) -> Path:
@@ -47,10 +47,3 @@ def test_a_split_model_is_linked_whole(tmp_path: Path) -> None:
     for part in [*parts, tmp_path / "other-00001-of-00003.gguf"]:
         part.write_bytes(b"GGUF")
     assert model_parts(parts[0]) == parts
-
-
-def test_a_gguf_beside_safetensors_is_not_the_model(tmp_path: Path) -> None:
-    (tmp_path / "LICENSE.gguf").touch()
-    assert source_gguf(tmp_path) == tmp_path / "LICENSE.gguf"
-    (tmp_path / "model.safetensors").touch()
-    assert source_gguf(tmp_path) is None
