@@ -103,10 +103,10 @@ class Kube:
         found: list[Object] = self.call("GET", path, query={"labelSelector": selector})["items"]
         return found
 
-    def apply(self, path: str, body: Object) -> Object:
+    def apply(self, path: str, body: Object, manager: str = FIELD_MANAGER) -> Object:
         """Make or change an object by server-side apply; its name is the path's last part."""
         body = {**body, "metadata": {**body.get("metadata", {}), "name": path.rpartition("/")[2]}}
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": manager, "force": "true"}
         kind = "application/apply-patch+yaml"
         found: Object = self.call("PATCH", path, body, kind, query)
         return found

@@ -1,6 +1,7 @@
 """Upgrading, uninstalling and reinstalling the chart under a model that serves."""
 
 from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -18,10 +19,8 @@ IN_NAMESPACE = ["--namespace", story.OPERATOR_NAMESPACE]
 UPGRADE = ["helm", "upgrade", story.RELEASE, story.CHART, "--reuse-values", *IN_NAMESPACE]
 UNINSTALL = ["helm", "uninstall", story.RELEASE, *IN_NAMESPACE, *WAIT]
 DEFINITION_PATH = f"apis/apiextensions.k8s.io/v1/customresourcedefinitions/{DEFINITION}"
-LATER_FIELD = (
-    "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/quantization"
-    "/properties/timeoutSeconds"
-)
+LATER_FIELD = "timeoutSeconds"
+"""Of `spec.quantization`."""
 OPERATOR = ["--selector=app.kubernetes.io/component=operator", *IN_NAMESPACE]
 END_SECONDS = 15
 """Half the grace period; it takes one or two."""
@@ -64,13 +63,24 @@ def test_an_upgrade_brings_the_definition_along(
     """One of an older version, which lacks a field."""
     del served  # it serves
     before = identities(models)
-    kept = models.kube.call("GET", DEFINITION_PATH)["spec"]
-    older = [{"op": "remove", "path": LATER_FIELD}]
-    models.kube.call("PATCH", DEFINITION_PATH, older, "application/json-patch+json")
-    assert models.kube.call("GET", DEFINITION_PATH)["spec"] != kept
+    kept = models.kube.call("GET", DEFINITION_PATH)
+    models.kube.apply(DEFINITION_PATH, _without_the_later_field(kept), "helm")
+    assert models.kube.call("GET", DEFINITION_PATH)["spec"] != kept["spec"]
     commands.run([*UPGRADE, *WAIT])
-    assert models.kube.call("GET", DEFINITION_PATH)["spec"] == kept
+    assert models.kube.call("GET", DEFINITION_PATH)["spec"] == kept["spec"]
     assert identities(models) == before
+
+
+def _without_the_later_field(definition: dict[str, Any]) -> dict[str, Any]:
+    """Return the definition as helm applied it when it was older."""
+    applied = {
+        **{key: definition[key] for key in ("apiVersion", "kind")},
+        "metadata": {key: definition["metadata"][key] for key in ("annotations", "labels")},
+        "spec": deepcopy(definition["spec"]),
+    }
+    schema = applied["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    del schema["properties"]["spec"]["properties"]["quantization"]["properties"][LATER_FIELD]
+    return applied
 
 
 def test_an_operator_that_is_told_to_end_while_it_starts_ends(

@@ -19,6 +19,17 @@ def holds(file: str) -> Trick:
     return unsafe(put(file, "raise SystemExit('run')\n"), file, "holds the program")
 
 
+def other(**changes: object) -> Trick:
+    """Return a model that takes weights from elsewhere."""
+    return unsafe(config(**changes), "config.json", "another repository")
+
+
+def away(**changes: object) -> Trick:
+    """Return a model whose tokenizer opens a file that is not its own."""
+    name = "tokenizer_config.json"
+    return invalid(merge(name, **changes), name, "leaves the model's folder")
+
+
 def adapter(folder: Path) -> None:
     """Leave an adapter, whose configuration names the model to load it onto."""
     (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
@@ -58,9 +69,21 @@ TRICKS = {
     "code-in-quantization": names(
         "quantize_config.json", bits=4, dynamic={}, auto_map={"AutoQuantizer": "evil.Quantizer"}
     ),
-    "weights-of-other-repository": unsafe(
-        config(text_model_id="evil/repository"), "config.json", "another repository"
+    "code-as-attention": names("config.json", attn_implementation="evil/kernel"),
+    "code-as-attention-of-a-part": names(
+        "config.json", _attn_implementation={"text_config": "evil/kernel@main:attend"}
     ),
+    "code-as-experts": names("config.json", text_config={"experts_implementation": "evil/kernel"}),
+    "code-as-kernels": names("config.json", use_kernels=True),
+    "code-as-one-kernel": names("config.json", kernel_config={"RMSNorm": "evil/kernel:RMSNorm"}),
+    "weights-of-other-repository": other(text_model_id="evil/repository"),
+    "weights-of-a-verifier": other(
+        speculators_config={"verifier": {"name_or_path": "/artifacts/sources/of-another-model"}}
+    ),
+    "weights-of-a-tower": other(vision_tower="evil/repository"),
+    "weights-of-an-inner-tower": other(vision_config={"audio_tower": "../sources/x"}),
+    "weights-of-a-backbone": other(backbone="evil/repository"),
+    "weights-of-a-pretrained-backbone": other(backbone="resnet50", use_pretrained_backbone=True),
     "program-modeling": holds("modeling_llama.py"),
     "program-handler": holds("handler.py"),
     "program-compiled": holds("configuration_llama.pyc"),
@@ -85,4 +108,7 @@ TRICKS = {
         "tokenizer_config.json",
         "leaves the model's folder",
     ),
+    "tokenizer-is-of-another-model": away(tokenizer_file="../of-another-model/tokenizer.json"),
+    "vocabulary-is-absolute": away(vocab_file="/etc/passwd"),
+    "merges-are-of-the-process": away(merges_file="/proc/self/environ"),
 }

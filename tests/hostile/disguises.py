@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import lzma
 import pickle
 import tarfile
 import zipfile
@@ -22,6 +23,8 @@ class Payload:
 
 PICKLE = pickle.dumps(Payload())
 OLD_PICKLE = pickle.dumps(Payload(), protocol=0)
+FIRST_PICKLE = pickle.dumps(Payload(), protocol=1)
+INSTANCE = b"(S'echo run'\nios\nsystem\n."
 LEGACY_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03." + PICKLE
 HDF5 = b"\x89HDF\r\n\x1a\n" + b"\0" * 64 + b"lambda"
 SEVEN_ZIP = b"7z\xbc\xaf'\x1c\0\x04" + b"\0" * 32
@@ -57,6 +60,7 @@ def tarred(name: str) -> bytes:
 TORCH_ZIP = zipped(archive__data_pkl=PICKLE, archive__version=b"3")
 KERAS = zipped(config_json=b'{"class_name": "Lambda"}', model_weights=PICKLE)
 WEIGHTS = "model.safetensors"
+NO_LICENCE = "named as a licence and as weights"
 ALONE = "stores its weights as pickle"
 
 
@@ -85,6 +89,12 @@ def alone(name: str, content: bytes) -> Trick:
 def disguised(name: str, content: bytes, told: str) -> Trick:
     """Return a model one of whose files is something else."""
     return unsafe(put(name, content), name, told)
+
+
+def no_model(content: bytes) -> Trick:
+    """Return a model whose tokenizer.model is something else."""
+    name = "tokenizer.model"
+    return invalid(put(name, content), name, "sentencepiece model")
 
 
 TRICKS = {
@@ -121,10 +131,47 @@ TRICKS = {
     "sentencepiece-is-pickle": disguised("spiece.model", PICKLE, "is a pickle"),
     "vocabulary-is-joblib": disguised("vocab.txt", zlib.compress(PICKLE), "compressed by zlib"),
     "licence-is-program": disguised("LICENSE", ELF, "is a program"),
+    "licence-is-gguf": disguised("LICENSE.gguf", good.gguf(), NO_LICENCE),
+    "licence-is-safetensors": disguised("LICENSE.safetensors", good.safetensors({}), NO_LICENCE),
+    "licence-is-bin": disguised("LICENSE.bin", b"x", NO_LICENCE),
+    "notice-is-gguf": disguised("NOTICE-x.gguf", good.gguf(), NO_LICENCE),
     "readme-is-script": disguised("README.md", b"#!/bin/sh\nrm -rf /\n", "is a script"),
     "template-is-tar": disguised("chat_template.jinja", tarred("x"), "is a tar archive"),
     "gguf-is-pickle": unsafe(only("m.gguf", PICKLE), "m.gguf", "is a pickle", "None"),
     "gguf-is-zip": unsafe(only("m.gguf", TORCH_ZIP), "m.gguf", "is a zip archive", "None"),
+    "tokenizer-is-pickle-of-protocol-1": disguised("tokenizer.model", FIRST_PICKLE, "is a pickle"),
+    "tokenizer-says-protocol-1": disguised(
+        "tokenizer.model", b"\x80\x01" + FIRST_PICKLE, "is a pickle"
+    ),
+    "tokenizer-begins-with-nothing": disguised("tokenizer.model", b"N0" + PICKLE, "is a pickle"),
+    "tokenizer-is-pickle-without-end": disguised(
+        "tokenizer.model", OLD_PICKLE.removesuffix(b"."), "is a pickle"
+    ),
+    "vocabulary-is-pickle-as-text": disguised("vocab.txt", INSTANCE, "is a pickle"),
+    "readme-is-pickle-as-text": disguised("README.md", INSTANCE, "is a pickle"),
+    "vocabulary-is-json-of-a-pickle": disguised("vocab.json", FIRST_PICKLE, "is a pickle"),
+    **{
+        f"vocabulary-is-zlib-{level}": invalid(
+            put("vocab.txt", zlib.compress(PICKLE, level)), "vocab.txt", "binary data"
+        )
+        for level in (0, 1, 3, 9)
+    },
+    "tokenizer-is-zlib": no_model(zlib.compress(PICKLE, 9)),
+    "tokenizer-is-lzma": no_model(lzma.compress(PICKLE, format=lzma.FORMAT_ALONE)),
+    "tokenizer-is-program": no_model(b"MZ\0\0" + bytes(60)),
+    "tokenizer-is-universal-program": no_model(b"\xca\xfe\xba\xbe\0\0\0\2" + bytes(60)),
+    "tokenizer-is-java": no_model(b"\xca\xfe\xba\xbe\0\0\0\x34" + bytes(60)),
+    "tokenizer-is-cab": no_model(b"MSCF\0\0\0\0" + bytes(60)),
+    "tokenizer-begins-well": no_model(good.PIECES + PICKLE),
+    "tokenizer-is-cut": no_model(good.PIECES[:-1]),
+    "tokens-then-something-else": invalid(
+        put("tokenizer.model", b"IQ== 0\n" + PICKLE), "tokenizer.model", "binary data"
+    ),
+    "vocabulary-is-no-json": invalid(put("vocab.json", b"a b"), "vocab.json", "JSON is expected"),
+    "tokenizer-is-no-json": invalid(
+        put("tokenizer.json", b"hello"), "tokenizer.json", "JSON is expected"
+    ),
+    "merges-are-not-utf-8": invalid(put("merges.txt", b"a \xe9\n"), "merges.txt", "no UTF-8"),
     "merges-are-binary": invalid(put("merges.txt", b"a b\n\0\1\2"), "merges.txt", "binary data"),
     "weights-are-a-pointer": invalid(
         put(WEIGHTS, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),

@@ -25,6 +25,12 @@ def holds(what: str, *tensors: bytes, reason: str = "SourceInvalid") -> Trick:
     return told(gguf(tensors=[*good.entries(), *tensors]), what, reason)
 
 
+def more(what: str, entry: bytes, **changes: Any) -> Trick:
+    """Return a model with one tensor more, whose data are there."""
+    content = gguf(metadata(**changes), [*good.entries(), entry])
+    return told(content + bytes(32 * 64 * 4), what)
+
+
 def start(version: int = 3, tensors: int = 2, entries: int = 8, magic: bytes = b"GGUF") -> bytes:
     """Return the first bytes of a file."""
     return magic + struct.pack("<IQQ", version, tensors, entries)
@@ -86,6 +92,30 @@ TRICKS = {
         "says 64 tokens", tokenizer__ggml__tokens=[f"t{number}" for number in range(64)]
     ),
     "gguf-scores-of-some-tokens": says("has 128 tokens, but", tokenizer__ggml__scores=["x"] * 64),
+    "gguf-layers-that-are-not-there": says("says 4000 layers", llama__block_count=4000),
+    "gguf-layers-beyond": more("says 1 layers", tensor("blk.7.attn_k.weight", (32, 64), END)),
+    "gguf-many-heads": says(
+        "60000 x 16 keys", llama__attention__head_count_kv=60_000,
+        llama__attention__key_length=16,
+    ),
+    "gguf-more-heads-than-width": says(
+        "60000 x 0 keys", llama__attention__head_count=65_536,
+        llama__attention__head_count_kv=60_000,
+    ),
+    "gguf-wide-keys": says("2 x 1048576 keys", llama__attention__key_length=1 << 20),
+    "gguf-queries-contradict": more(
+        "4 x 16 queries", tensor("blk.0.attn_q.weight", (32, 64), END)
+    ),
+    "gguf-feed-forward-absurd": says(
+        "llama.feed_forward_length", llama__feed_forward_length=1 << 60
+    ),
+    "gguf-feed-forward-contradicts": more(
+        "feed_forward_length 1048576", tensor("blk.0.ffn_up.weight", (8, 64), END),
+        llama__feed_forward_length=1 << 20,
+    ),
+    "gguf-rope-absurd": says("dimension_count", llama__rope__dimension_count=1 << 60),
+    "gguf-context-absurd": says("llama.context_length", llama__context_length=1 << 31),
+    "gguf-token-absurd": says("bos_token_id", tokenizer__ggml__bos_token_id=1 << 41),
     "gguf-more-experts-used": says("uses 9 of 4 experts", llama__expert_count=4,
                                    llama__expert_used_count=9),
     "gguf-template-loops": told(

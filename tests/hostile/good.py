@@ -19,6 +19,11 @@ TOKENIZER = {
 }
 TENSORS = {"token_embd.weight": (128, 64), "blk.0.attn_k.weight": (32, 64)}
 F32 = 0
+PIECES = b"".join(
+    b"\x0a" + bytes([len(piece)]) + piece
+    for piece in (b"\x0a\x05<unk>\x18\x02", b"\x0a\x03<s>\x18\x03", b"\x0a\x03\xe2\x96\x81")
+)
+"""Of a sentencepiece model: the begin of each, two with a type."""
 
 
 def write(folder: Path) -> Path:

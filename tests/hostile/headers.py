@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hostile import good
-from hostile.trick import Build, Trick, invalid
+from hostile.trick import Build, Trick, config, invalid
 
 WEIGHTS = "model.safetensors"
 ONE = {"dtype": "U8", "shape": [8], "data_offsets": [0, 8]}
@@ -65,6 +65,40 @@ def index_lies(folder: Path) -> None:
     (folder / "model.safetensors.index.json").write_text(index)
 
 
+def rewritten(
+    what: str, change: Callable[[dict[str, Any]], dict[str, Any]], **changes: Any
+) -> Trick:
+    """Return the good model, the header of whose weights is changed and whose data stay."""
+
+    def build(folder: Path) -> None:
+        path = folder / WEIGHTS
+        content = path.read_bytes()
+        data = content[8 + int.from_bytes(content[:8], "little") :]
+        path.write_bytes(good.safetensors(change(good.header(folder))) + data)
+        config(**changes)(folder)
+
+    return Trick(
+        build, "SourceInvalid", what, "config.json" if changes else "model.layers.0", "FP8"
+    )
+
+
+def typed(dtype: str, width: int) -> Trick:
+    """Return a model one of whose linear weights is of that type, and nobody says why."""
+    changes = {"dtype": dtype, "shape": [64, width]}
+    return rewritten(
+        f"is {dtype}, but no configuration", lambda told: told | {QUERY: told[QUERY] | changes}
+    )
+
+
+def renamed(old: str, new: str) -> Trick:
+    """Return a model with scales beside a weight that nobody says to be quantized."""
+    return rewritten(
+        "beside quantized weights",
+        lambda told: {new if name == old else name: entry for name, entry in told.items()},
+    )
+
+
+QUERY = "model.layers.0.self_attn.q_proj.weight"
 TWICE = (
     b'{"x":' + json.dumps(ONE).encode() + b',"x":{"dtype":"U8","shape":[4,2],"data_offsets":[0,8]}}'
 )
@@ -111,6 +145,21 @@ TRICKS = {
     "dtype-object": one("unknown type", dtype="O"),
     "dtype-a-list": one("unknown type", dtype=["U8"]),
     "entry-a-number": told({"x": 5}, "unknown type"),
+    "weights-of-bytes": typed("I8", 128),
+    "weights-of-words": typed("I32", 32),
+    "weights-of-8-bits": typed("F8_E4M3", 128),
+    "experts-that-are-not-there": rewritten(
+        "says 65536 experts, but the last of the tensors is 1",
+        lambda told: {
+            name.replace("0.mlp.up_proj", "0.mlp.experts.1.up_proj"): entry
+            for name, entry in told.items()
+        },
+        num_local_experts=1 << 16,
+    ),
+    "scales-beside-weights": renamed("model.layers.0.input_layernorm.weight", f"{QUERY}_scale"),
+    "scales-of-bitsandbytes": renamed(
+        "model.layers.0.input_layernorm.weight", "model.layers.0.self_attn.q_proj.SCB"
+    ),
     "no-tensors": invalid(
         lambda f: (f / WEIGHTS).write_bytes(good.safetensors(b"{}")), "folder", "no weights"
     ),

@@ -8,7 +8,17 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from hostile import chats, code, configs, disguises, gguf_headers, good, headers, paths
+from hostile import (
+    chats,
+    code,
+    configs,
+    disguises,
+    gguf_headers,
+    good,
+    headers,
+    paths,
+    tokenizers,
+)
 from hostile.trick import Trick
 
 _TABLES: tuple[Mapping[str, Trick], ...] = (
@@ -19,6 +29,7 @@ _TABLES: tuple[Mapping[str, Trick], ...] = (
     gguf_headers.TRICKS,
     configs.TRICKS,
     chats.TRICKS,
+    tokenizers.TRICKS,
 )
 TRICKS: Mapping[str, Trick] = {name: trick for table in _TABLES for name, trick in table.items()}
 

@@ -143,8 +143,9 @@ async def test_what_is_no_longer_wanted_of_servers_goes(
     wanted = build(world.model, ON_CPU, OPERATOR_VERSION)["spec"]
     assert template["metadata"]["labels"] == wanted["template"]["metadata"]["labels"]
     assert "note" not in template["metadata"].get("annotations", {})
-    for field in ("nodeSelector", "tolerations", "affinity", "priorityClassName"):
+    for field in ("nodeSelector", "tolerations", "priorityClassName"):
         assert field not in template["spec"]
+    assert template["spec"]["affinity"] == wanted["template"]["spec"]["affinity"]
     assert not has_drifted(wanted, found["spec"])
     assert not await world.fulfil(ON_CPU)
     assert operations(found) == ["Apply"]

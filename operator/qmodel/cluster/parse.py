@@ -50,9 +50,9 @@ _STEPS = frozenset(Step)
 _STARTING = ("PodInitializing", "ContainerCreating")
 """Reasons to wait while a container is being started."""
 
-_UNTOLD = (*_STARTING, "ErrImagePull")
-"""Reasons to wait that are not told. ErrImagePull alternates with ImagePullBackOff, whose message
-quotes it: reporting both would rewrite the status at every try."""
+_PULL_FAILED, _PULL_AWAITED = "ErrImagePull", "ImagePullBackOff"
+"""Reasons that alternate while an image cannot be pulled; the second's message quotes the first's.
+They are told as one, or every try would rewrite the status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +177,16 @@ def _waiting(containers: list[Object]) -> Iterator[Object]:
     """Yield why containers wait that do not start by themselves."""
     for container in containers:
         waiting = container.get("state", {}).get("waiting", {})
-        if waiting.get("reason", _STARTING[0]) not in _UNTOLD:
-            yield waiting
+        if waiting.get("reason", _STARTING[0]) not in _STARTING:
+            yield _of_any_try(waiting)
+
+
+def _of_any_try(waiting: Object) -> Object:
+    """Return why a container waits, as it is during a try to pull its image and between two."""
+    if waiting["reason"] not in (_PULL_FAILED, _PULL_AWAITED):
+        return waiting
+    told = waiting.get("message", "")
+    return {"reason": _PULL_AWAITED, "message": told.partition(f"{_PULL_FAILED}: ")[2] or told}
 
 
 def _starting_since(body: Object, containers: list[Object]) -> datetime | None:

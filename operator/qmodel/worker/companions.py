@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qmodel.worker.errors import ArtifactDamaged, SourceInvalid
 from qmodel.worker.files import remove
-from qmodel.worker.inspect.select import COMPANIONS, CONFIG, INDEX, TOKENIZERS, matching
+from qmodel.worker.inspect.select import CONFIG, INDEX, TOKENIZERS, beside_weights, matching
 from qmodel.worker.store import link
 
 CARD = "README.md"
@@ -58,7 +58,7 @@ def check(source: Path, folder: Path) -> None:
 
 def companions(folder: Path) -> list[str]:
     """Return the names of the companions in a folder."""
-    return [name for name in matching(_names(folder), COMPANIONS) if name not in _OURS]
+    return [name for name in beside_weights(_names(folder)) if name not in _OURS]
 
 
 def link_folder(source: Path, folder: Path) -> None:
@@ -67,7 +67,8 @@ def link_folder(source: Path, folder: Path) -> None:
     Nothing else: a source may be an artifact of ours, with a report and a manifest of its own, and
     writing ours to a link would write to the source.
     """
-    for name in matching(_names(source), (*COMPANIONS, "*.safetensors")):
+    names = _names(source)
+    for name in (*beside_weights(names), *matching(names, ("*.safetensors",))):
         if name != CARD:
             link(source / name, folder / name)
 

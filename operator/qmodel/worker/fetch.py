@@ -7,7 +7,7 @@ gets its name only when every file in it is whole.
 import hashlib
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -22,6 +22,7 @@ from qmodel.worker.files import (
     require_space,
     staged,
 )
+from qmodel.worker.inspect.fetched import check_fetched
 from qmodel.worker.inspect.select import Selection, select
 from qmodel.worker.manifest import Manifest, complete, load_manifest, write_manifest
 from qmodel.worker.progress import Progress
@@ -81,27 +82,38 @@ def _check_unchanged(source: Source, selection: Selection, revision: str) -> Non
 def _fill(
     partial: Path, source: Source, selection: Selection, task: FetchTask, progress: Progress
 ) -> Manifest:
-    """Bring every file into `partial` and write the manifest."""
+    """Bring every file into `partial`, what stands beside the weights first; write the manifest."""
     targets = {PurePosixPath(path).name: source.files[path] for path in selection.paths}
+    companions = [PurePosixPath(path).name for path in selection.companions]
     for path in regular_files(partial):
         if path.relative_to(partial).as_posix() not in targets:
             path.unlink()
     have = sum(path.stat().st_size for path in regular_files(partial))
     total = selection.bytes(source)
     require_space(partial, total - have)
-    transfer = _Transfer(source, _counter(total, progress))
+    count = _counter(total, progress)
+    beside = {name: targets.pop(name) for name in companions}
+    known = _bring(_Transfer(source, count), beside, partial)
+    check_fetched(partial, companions)
+    known |= _bring(_Transfer(source, count), targets, partial)
+    provenance = {"source": source.name, "revision": task.source_revision}
+    return write_manifest(partial, provenance, known)
+
+
+def _bring(
+    transfer: "_Transfer", targets: Mapping[str, SourceFile], partial: Path
+) -> dict[str, str]:
+    """Bring several files at once; return their sha256 by name."""
     with ThreadPoolExecutor(_PARALLEL_FILES) as pool:
         futures = {
             pool.submit(transfer.bring, file, partial / name): name
             for name, file in targets.items()
         }
         try:
-            known = {futures[future]: future.result() for future in as_completed(futures)}
+            return {futures[future]: future.result() for future in as_completed(futures)}
         finally:
             transfer.stop.set()
             pool.shutdown(cancel_futures=True)
-    provenance = {"source": source.name, "revision": task.source_revision}
-    return write_manifest(partial, provenance, known)
 
 
 def _counter(total: int, progress: Progress) -> Callable[[int], None]:

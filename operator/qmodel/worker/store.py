@@ -52,11 +52,15 @@ def link(path: Path, target: Path) -> None:
 def source_gguf(source: Path) -> Path | None:
     """Return the GGUF file of a source, or None.
 
+    What was inspected is one format: beside safetensors a GGUF file is not the model.
+
     Raises
     ------
     SourceInvalid
         If there are several models.
     """
+    if any(source.glob("*.safetensors")):
+        return None
     found = sorted(source.glob("*.gguf"))
     if len(found) > 1:
         names = ", ".join(file.name for file in found)

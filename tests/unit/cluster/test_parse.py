@@ -96,9 +96,21 @@ def test_init_containers_come_first() -> None:
 
 
 def test_what_passes_by_itself_is_no_reason_to_wait() -> None:
-    for reason in ("ContainerCreating", "PodInitializing", "ErrImagePull"):
+    for reason in ("ContainerCreating", "PodInitializing"):
         waiting = {"name": "c", "state": {"waiting": {"reason": reason}}}
         assert parse.pod(pod(containerStatuses=[waiting])).waiting_reason == ""
+
+
+def test_an_image_that_cannot_be_pulled_is_told_alike_during_a_try_and_between_two() -> None:
+    tried = {"reason": "ErrImagePull", "message": "no such image"}
+    told = 'Back-off pulling image "a": ErrImagePull: no such image'
+    awaited = {"reason": "ImagePullBackOff", "message": told}
+    for waiting in (tried, awaited):
+        found = parse.pod(pod(containerStatuses=[{"name": "c", "state": {"waiting": waiting}}]))
+        assert (found.waiting_reason, found.waiting_message) == (
+            "ImagePullBackOff",
+            "no such image",
+        )
 
 
 MADE = "2026-01-01T00:00:00Z"

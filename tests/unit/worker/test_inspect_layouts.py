@@ -138,3 +138,44 @@ def test_a_pattern_for_too_few_layers(tmp_path: Path) -> None:
     config = sizes("Gemma3ForCausalLM", 6, 4, 1, sliding_window=512, layer_types=["full_attention"])
     with pytest.raises(SourceInvalid, match="tells 1 layers, the model has 6"):
         inspect(folder(write_model(tmp_path, config)), Method.GGUF)
+
+
+def test_an_embedding_that_a_matrix_widens(tmp_path: Path) -> None:
+    config = sizes("OPTForCausalLM", 2, 4, 4, word_embed_proj_dim=128)
+    shapes = {f"model.decoder.layers.{n}.self_attn.k_proj.weight": [256, 256] for n in (0, 1)}
+    shapes |= {
+        "model.decoder.embed_tokens.weight": [512, 128],
+        "model.decoder.project_in.weight": [256, 128],
+    }
+    assert inspect(folder(write_model(tmp_path / "a", config, shapes)), Method.NONE).layers == 2
+    del shapes["model.decoder.project_in.weight"]
+    with pytest.raises(SourceInvalid, match="hidden_size 256, but"):
+        inspect(folder(write_model(tmp_path / "b", config, shapes)), Method.NONE)
+
+
+VARYING: list[tuple[str, dict[str, Any], list[int]]] = [
+    ("gemma4", sizes("Gemma4ForCausalLM", 2, 16, 8, head_dim=256, global_head_dim=512,
+     num_global_key_value_heads=2), [2048, 1024]),
+    ("mimo", sizes("MiMoV2FlashForCausalLM", 2, 64, 4, head_dim=192, v_head_dim=128,
+     swa_num_key_value_heads=8), [768, 1536]),
+    ("step", sizes("Step3p5ForCausalLM", 2, 64, 64, head_dim=128, num_key_value_heads=None,
+     attention_other_setting={"num_attention_heads": 96}), [1024, 1024]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "config", "rows"), VARYING, ids=[row[0] for row in VARYING])
+def test_layers_may_differ(
+    tmp_path: Path, name: str, config: dict[str, Any], rows: list[int]
+) -> None:
+    hidden = config["hidden_size"]
+    shapes = {
+        f"model.layers.{layer}.self_attn.k_proj.weight": [count, hidden]
+        for layer, count in enumerate(rows)
+    }
+    assert inspect(folder(write_model(tmp_path / name, config, shapes)), Method.NONE).layers == 2
+
+
+def test_queries_with_a_gate(tmp_path: Path) -> None:
+    config = sizes("Qwen3NextForCausalLM", 1, 4, 2)
+    shapes = llama_shapes(config) | {"model.layers.0.self_attn.q_proj.weight": [512, 256]}
+    assert inspect(folder(write_model(tmp_path, config, shapes)), Method.NONE).layers == 1

@@ -216,6 +216,18 @@ def test_configurations_of_their_own_files(tmp_path: Path) -> None:
         (GPTQ | {"bits": 8}, gptq, "2 x 32 for rows of 32"),
         (GPTQ | {"group_size": 64}, gptq, "says groups of 64, but model.layers"),
         (None, gptq, "is packed, but no configuration says how"),
+        (None, pack_quantized, "weight_packed is packed, but no configuration says how"),
+        (None, int8, "weight is I8, but no configuration says how .* BF16, F16, F32, F64"),
+        (None, fp8, "weight is F8_E4M3, but no configuration says how"),
+        (None, modelopt, "weight is U8, but no configuration says how"),
+        (
+            None,
+            lambda rows, width: {
+                "weight": ("BF16", [rows, width]),
+                "weight_scale": ("F32", [rows]),
+            },
+            "weight_scale lies beside quantized weights, but no configuration says how",
+        ),
         (
             GPTQ,
             lambda rows, width: {"qweight": ("F16", [rows, width])},
@@ -265,3 +277,11 @@ def test_the_checkpoints_of_the_test_hub(tmp_path: Path, write_quantized: Any) -
     for name, values in packed.dequantized(path):
         largest = abs(plain[name]).max()
         assert abs(values - plain[name]).max() < largest / 5
+
+
+def test_masks_and_positions_are_no_quantized_weights(tmp_path: Path) -> None:
+    def with_mask(rows: int, width: int) -> Parts:
+        return {"weight": ("BF16", [rows, width]), "bias": ("U8", [1, 1, 8, 8]),
+                "position_ids": ("I64", [1, 8])}  # fmt: skip
+
+    assert looked(write(tmp_path, with_mask, None)).quantization is None

@@ -384,9 +384,10 @@ def test_a_hub_whose_names_climb(hub: Hub, monkeypatch: pytest.MonkeyPatch, name
 def test_no_thread_outlives_a_fetch(hub: Hub, tmp_path: Path) -> None:
     found = look(source(hub))
     hub.faults.add(Fault(kind="corrupt", path=r"config\.json"))
-    hub.faults.add(Fault(kind="slow", path="_cdn", bytes_per_second=2_000_000))
+    hub.faults.add(Fault(kind="slow", path=r"tokenizer\.json", bytes_per_second=4))
     with pytest.raises(ChecksumMismatch):
         bring(source(hub), found, tmp_path / "s")
     alive = [thread.name for thread in threading.enumerate() if "ThreadPool" in thread.name]
     assert alive == []
-    assert (tmp_path / "s.partial" / WEIGHTS).exists()
+    assert (tmp_path / "s.partial" / "tokenizer.json").exists()
+    assert not (tmp_path / "s.partial" / WEIGHTS).exists()

@@ -16,17 +16,26 @@ from qmodel.worker.sources import Source
 _CODE_KEYS = frozenset({
     "auto_map", "custom_code", "custom_generate", "custom_pipelines", "trust_remote_code",
     "code_revision", "remote_code", "_target_", "py/object", "py/reduce", "py/function",
-    "__reduce__", "__class__",
+    "__reduce__", "__class__", "use_kernels", "kernel_config",
 })  # fmt: skip
-"""Of transformers, diffusers, Hydra and jsonpickle."""
-_OTHER_MODELS = frozenset({"text_model_id", "audio_model_id", "mm_vision_tower"})
-"""Keys by which engines load further weights from a hub."""
+"""Of transformers (its kernels are code of the hub too), diffusers, Hydra and jsonpickle."""
+_OTHER_MODELS = frozenset({
+    "text_model_id", "audio_model_id", "mm_vision_tower", "speculators_config",
+    "use_pretrained_backbone",
+})  # fmt: skip
+"""Keys by which engines load further weights: vLLM takes the verifier of speculators_config, from
+wherever it lies, for the model itself."""
+_PARTS = re.compile(r"(?:.*_)?(?:tower|backbone|timm_model)(?:_name)?")
+"""Keys of a part of the model: a configuration of its own, or the name of a kind."""
+_IMPLEMENTATION = re.compile(r".*_implementation(?:_internal)?")
+"""Keys that choose among what transformers brings, or name a kernel of the hub."""
 _CLASS_KEYS = frozenset({
     "tokenizer_class", "processor_class", "image_processor_type", "feature_extractor_type",
     "model_type", "quant_method", "slow_tokenizer_class", "config_class",
 })  # fmt: skip
 _CLASS = re.compile(r"[A-Za-z0-9][\w.-]{0,127}")
-_FILE_KEYS = frozenset({"fast_tokenizer_files", "chat_template_file"})
+_FILE_KEYS = re.compile(r"(?!special_tokens_map_).*_files?")
+"""Files that a tokenizer opens; special_tokens_map_file only tells where one was once."""
 _PROGRAMS = (".py", ".pyc", ".pyd", ".pyx", ".pyz", ".so", ".dll", ".dylib", ".exe", ".sh", ".whl")
 _PROGRAM_FOLDERS = ("custom_generate/",)
 _MAX_SHOWN = 200
@@ -46,13 +55,15 @@ def check_document(document: Mapping[str, Any], where: str) -> None:
         name = f"{where}: {path}{key}"
         if key in _CODE_KEYS and value:
             _refuse_code(where, f"{path}{key}", value)
-        if key in _OTHER_MODELS and value:
+        if _IMPLEMENTATION.fullmatch(key) and _leads_away(value):
+            _refuse_code(where, f"{path}{key}", value)
+        if (key in _OTHER_MODELS and value) or _is_of_another(key, value):
             message = f"{name} is {_shown(value)}: weights of another repository are not loaded"
             raise UnsafeModel(message)
         if key in _CLASS_KEYS and isinstance(value, str) and not _is_class(value):
             message = f"{name} is {_shown(value)}, which is no name of a class"
             raise SourceInvalid(message)
-        if key in _FILE_KEYS and not _stays(value):
+        if _FILE_KEYS.fullmatch(key) and not _stays(value):
             message = f"{name} is {_shown(value)}, which leaves the model's folder"
             raise SourceInvalid(message)
 
@@ -107,8 +118,26 @@ def _is_class(name: str) -> bool:
 
 def _stays(value: object) -> bool:
     """Whether each name in a value is a file beside the configuration."""
-    names = value if isinstance(value, list) else [value]
-    return all(isinstance(name, str) and not re.search(r"[/\\\0]|\.\.", name) for name in names)
+    return not any(re.search(r"[/\\\0]|\.\.", name) for name in _texts(value))
+
+
+def _is_of_another(key: str, value: object) -> bool:
+    """Whether a part of the model is named by a repository or a path."""
+    return isinstance(value, str) and bool(_PARTS.fullmatch(key)) and _leads_away(value)
+
+
+def _leads_away(value: object) -> bool:
+    """Whether a text in a value is more than the name of a kind, as repositories and paths are."""
+    return any(re.search(r"[/\\:@]|\.\.", name) for name in _texts(value))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """Yield a text, or those that a list or an object holds."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(item, str):
+            yield item
 
 
 def _shown(value: object) -> str:

@@ -13,6 +13,7 @@ from qmodel.worker.inspect.config_bounds import (
     MAX_LAYERS,
     MAX_VOCABULARY,
     MAX_WIDTH,
+    check_nested,
     check_sizes,
 )
 from qmodel.worker.inspect.document import bounded, whole
@@ -54,8 +55,8 @@ class Config:
     layers: int
     vocabulary_size: int
     context_length: int
-    heads: int | None
-    """Query heads of a layer."""
+    heads: int
+    """Query heads of a layer; 0 without attention."""
     kv_heads: int
     """The largest where layers differ; 0 without attention."""
     key_head_dim: int
@@ -89,7 +90,21 @@ def load_config(documents: Mapping[str, dict[str, Any]], name: str, method: Meth
     text = _text_part(document)
     architecture = _architecture(document, text, method)
     check_sizes(text)
+    check_nested(document)
     return _sizes(architecture, _model_type(document), text)
+
+
+def vocabulary_and_context(document: Mapping[str, Any]) -> tuple[int, int]:
+    """Return the tokens and the positions that a config.json gives.
+
+    Raises
+    ------
+    SourceInvalid
+        If it gives no tokens, or absurd ones.
+    """
+    text = _text_part(document)
+    context = whole(text, _CONTEXT, MAX_CONTEXT, CONFIG)
+    return _required(text, _VOCABULARY, MAX_VOCABULARY), context or _UNBOUNDED_CONTEXT
 
 
 def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,7 +163,7 @@ def _sizes(architecture: str, model_type: str | None, text: Mapping[str, Any]) -
         layers=_required(text, _LAYERS, MAX_LAYERS),
         vocabulary_size=_required(text, _VOCABULARY, MAX_VOCABULARY),
         context_length=context or (_UNSTATED_CONTEXT if heads else _UNBOUNDED_CONTEXT),
-        heads=heads,
+        heads=heads or 0,
         kv_heads=kv_heads,
         key_head_dim=key_dim,
         value_head_dim=value_dim,

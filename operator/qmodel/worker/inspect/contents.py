@@ -1,18 +1,19 @@
 """Files that are not what their names say: pickles, archives and programs in disguise.
 
 Only chosen files are ever fetched, and none of them is opened by what would unpickle it. Their
-first bytes are looked at all the same, so that what is refused is refused here and by its name.
+first bytes are looked at all the same, so that what is refused is refused here and by its name;
+what is fetched is looked at to the end by `fetched`.
 """
 
-import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import PurePosixPath
 
 from qmodel.worker.errors import SourceInvalid, StepError, UnsafeModel
+from qmodel.worker.inspect.forms import form_problem
+from qmodel.worker.inspect.pickles import runs_code
 from qmodel.worker.sources import Source, read
 
-START_BYTES = 1024
+START_BYTES = 64 << 10
 _PARALLEL_READS = 4
 
 _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
@@ -37,19 +38,16 @@ _SIGNATURES: tuple[tuple[int, bytes, str], ...] = (
     (0, b"SQLite format 3", "a database"),
 )
 """Offset, bytes, and what begins so."""
-_PICKLE = re.compile(rb"\x80[\x02-\x05]")
-_OLD_PICKLE = re.compile(rb"\(?c[A-Za-z_][\w.]*\n[A-Za-z_][\w.]*\n(?:p\d+\n)?\(")
-"""Protocol 0 has no signature: it begins with the import of what will be called."""
+_PICKLES = tuple(bytes((0x80, protocol)) for protocol in range(6))
 _NOT_THERE = (
     (b"version https://git-lfs", "a pointer of git-lfs: fetch the file itself (git lfs pull)"),
     (b"<!DOCTYPE", "a web page: the download failed"),
     (b"<html", "a web page: the download failed"),
 )
-_TEXT = {".json", ".jsonl", ".jinja", ".txt", ".md", ".tiktoken"}
 
 
-def check_contents(source: Source, paths: Iterable[str]) -> None:
-    """Check that the files are what their names say, as far as their first bytes tell.
+def check_contents(source: Source, companions: Iterable[str]) -> None:
+    """Check that files beside the weights are what their names say, by their first bytes.
 
     Raises
     ------
@@ -58,17 +56,34 @@ def check_contents(source: Source, paths: Iterable[str]) -> None:
     SourceInvalid
         If a text holds binary data, or a file is only a pointer to another.
     """
-    chosen = list(paths)
+    chosen = list(companions)
     with ThreadPoolExecutor(_PARALLEL_READS) as pool:
         starts = pool.map(lambda path: read(source, path, 0, START_BYTES), chosen)
         for path, start in zip(chosen, starts, strict=True):
-            problem = content_problem(path, start)
-            if problem:
-                raise problem
+            check_companion(path, start, source.files[path].bytes)
+
+
+def check_companion(path: str, content: bytes, size: int) -> None:
+    """Check that a file beside the weights is what its name says, by all of it or its begin.
+
+    Parameters
+    ----------
+    path
+        Its name.
+    content
+        All of it, or its begin.
+    size
+        Bytes of the whole file.
+    """
+    if problem := content_problem(path, content):
+        raise problem
+    if size and (found := form_problem(path, content, size)):
+        message = f"{path} holds {found}"
+        raise SourceInvalid(message)
 
 
 def content_problem(path: str, start: bytes) -> StepError | None:
-    """Return what is wrong with a file that begins with these bytes, if that can be told."""
+    """Return what is wrong with any file that begins with these bytes, if that can be told."""
     disguise = _disguise(start)
     if disguise:
         return UnsafeModel(
@@ -78,14 +93,12 @@ def content_problem(path: str, start: bytes) -> StepError | None:
     pointer = next((what for begin, what in _NOT_THERE if start.startswith(begin)), None)
     if pointer:
         return SourceInvalid(f"{path} is {pointer}")
-    if PurePosixPath(path).suffix in _TEXT and b"\0" in start:
-        return SourceInvalid(f"{path} holds binary data where text is expected")
     return None
 
 
 def _disguise(start: bytes) -> str | None:
     """Return what a file is that begins so, if it is nothing that a model needs."""
-    if _PICKLE.match(start) or _OLD_PICKLE.match(start):
+    if start.startswith(_PICKLES) or runs_code(start[:START_BYTES]):
         return "a pickle, which can run code when it is read"
     found = (what for at, begin, what in _SIGNATURES if start[at:].startswith(begin))
     return next(found, None)

@@ -13,11 +13,12 @@ from qmodel.worker.inspect.templates import check_template
 from qmodel.worker.sources import Source, read
 
 TOKENIZER_CONFIG = "tokenizer_config.json"
+ADDED_TOKENS = "added_tokens.json"
 _TEMPLATE = "chat_template.jinja"
 _DOCUMENTS = (
     CONFIG, TOKENIZER_CONFIG, "generation_config.json", "preprocessor_config.json",
     "processor_config.json", "video_preprocessor_config.json", "special_tokens_map.json",
-    "added_tokens.json", "chat_template.json", AUTO_GPTQ_CONFIG, AUTO_AWQ_CONFIG, MODELOPT_CONFIG,
+    ADDED_TOKENS, "chat_template.json", AUTO_GPTQ_CONFIG, AUTO_AWQ_CONFIG, MODELOPT_CONFIG,
 )  # fmt: skip
 
 Documents = Mapping[str, dict[str, Any]]
@@ -37,6 +38,13 @@ def load_documents(source: Source) -> Documents:
     for path, document in found.items():
         check_document(document, path)
     _check_tokens(found.get(TOKENIZER_CONFIG, {}))
+    for token, number in found.get(ADDED_TOKENS, {}).items():
+        if type(number) is not int or not 0 <= number < MAX_VOCABULARY:
+            message = (
+                f"{ADDED_TOKENS} gives {token[:40]!r} the number {str(number)[:40]}: at most"
+                f" {MAX_VOCABULARY} is accepted"
+            )
+            raise SourceInvalid(message)
     return found
 
 

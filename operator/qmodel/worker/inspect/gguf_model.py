@@ -1,5 +1,6 @@
 """What a GGUF file is, from its own header."""
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -12,7 +13,7 @@ from qmodel.worker.inspect.config_bounds import (
     MAX_VOCABULARY,
     MAX_WIDTH,
 )
-from qmodel.worker.inspect.contents import check_contents
+from qmodel.worker.inspect.contents import START_BYTES, content_problem
 from qmodel.worker.inspect.document import bounded
 from qmodel.worker.inspect.gguf import Header, read_header
 from qmodel.worker.inspect.layers import (
@@ -23,16 +24,25 @@ from qmodel.worker.inspect.layers import (
     window_period,
 )
 from qmodel.worker.inspect.select import Selection
+from qmodel.worker.inspect.shapes import contradicting
 from qmodel.worker.inspect.templates import check_template
 from qmodel.worker.inspect.tensors import total_bytes, total_elements
 from qmodel.worker.report import Inspection, SourceQuantization
-from qmodel.worker.sources import Source, digest_of
+from qmodel.worker.sources import Source, digest_of, read
 from qmodel.worker.task import KVLayout
 
 _UNQUANTIZED = ("F32", "F16", "BF16", "F64")
 _EMBEDDING = "token_embd.weight"
 _DIGEST_DIGITS = 16
 _MAX_EXPERTS = 4096
+_MAX_NUMBER = 1 << 32
+_MAX_FREE_NUMBER = 1 << 50
+"""Of what is told for people, such as the number of parameters."""
+_PLAIN = ("llama", "qwen2", "qwen3", "gemma", "gemma2", "gemma3", "granite", "smollm3")
+"""Every layer has the same attention and feed-forward part."""
+_EMPTY_LAYERS = ("deci",)
+"""Some layers may hold nothing."""
+_BY_LAYER = ("attention.head_count", "attention.head_count_kv", "feed_forward_length")
 _TEMPLATE = "tokenizer.chat_template"
 """Of the default template; with a name after a dot that of another, and with an s their list."""
 
@@ -48,7 +58,8 @@ def inspect_gguf(source: Source, selection: Selection) -> Inspection:
         If it is no language model, one part of a split file, or of an unknown architecture.
     """
     path = selection.weights[0]
-    check_contents(source, [path])
+    if disguise := content_problem(path, read(source, path, 0, START_BYTES)):
+        raise disguise
     header = read_header(source, path)
     model = _Metadata(header, path)
     model.check()
@@ -94,8 +105,11 @@ class _Metadata:
         if self._values.get("split.count", 1) not in (0, 1):
             message = f"{self._path} is one part of a split GGUF: join the parts first"
             raise UnsupportedModel(message)
+        self._check_numbers()
         self._check_embedding()
         self._check_tokens()
+        self._check_layers()
+        self._check_shapes()
 
     def size(self, key: str, largest: int) -> int:
         """Return a size that every model has."""
@@ -160,6 +174,52 @@ class _Metadata:
                 f"{self._path} says {self.vocabulary_size()} tokens of width {hidden}, but"
                 f" {_EMBEDDING} is {shape}"
             )
+            raise SourceInvalid(message)
+
+    def _check_numbers(self) -> None:
+        """Check every whole number: engines take more of them than are read here."""
+        for key, value in self._values.items():
+            most = _MAX_FREE_NUMBER if key.startswith("general.") else _MAX_NUMBER
+            for item in value if isinstance(value, list) else [value]:
+                if isinstance(item, int) and abs(item) > most:
+                    message = f"{key[:100]} in {self._path} is {item}: at most {most}"
+                    raise SourceInvalid(message)
+
+    def _check_layers(self) -> None:
+        """Check that the stated layers are there; those that predict further tokens may lack."""
+        stated = self.size("block_count", MAX_LAYERS)
+        needed = stated - self._optional("nextn_predict_layers", stated - 1)
+        found = layer_numbers((tensor.name for tensor in self._header.tensors), GGUF_LAYER)
+        missing = [layer for layer in range(needed) if layer not in found]
+        if max(found, default=0) >= stated or (missing and self.architecture not in _EMPTY_LAYERS):
+            message = (
+                f"{self._path} says {stated} layers, but its tensors make {len(found)}, the last of"
+                f" them number {max(found, default=0)}"
+            )
+            raise SourceInvalid(message)
+
+    def _check_shapes(self) -> None:
+        """Check heads and widths against the matrices that they make."""
+        hidden = self.size("embedding_length", MAX_WIDTH)
+        kv_heads, key, value = self._heads()
+        heads = self._largest("attention.head_count")
+        feed = self._optional("feed_forward_length", MAX_WIDTH)
+        alike = not any(isinstance(self._get(name), list) for name in _BY_LAYER)
+        exact = alike and self.architecture in _PLAIN
+        self._check_part(
+            "attn_k", kv_heads * max(key, 1), hidden, f"{kv_heads} x {key} keys", exact
+        )
+        self._check_part("attn_v", kv_heads * value, hidden, f"{kv_heads} x {value} values", exact)
+        self._check_part("attn_q", heads * max(key, 1), hidden, f"{heads} x {key} queries", exact)
+        self._check_part("ffn_up", feed, hidden, f"feed_forward_length {feed}", exact)
+
+    def _check_part(self, part: str, rows: int, hidden: int, stated: str, exact: bool) -> None:  # noqa: FBT001
+        """Check one matrix of every layer; a size of 0 is not stated."""
+        name = re.compile(rf"blk\.\d+\.{part}\.weight")
+        found = [tensor for tensor in self._header.tensors if name.fullmatch(tensor.name)]
+        if rows and (tensor := contradicting(found, [(rows, hidden)], exact=exact)):
+            shape = " x ".join(map(str, tensor.shape))
+            message = f"{self._path} says {stated}, but {tensor.name} is {shape}"
             raise SourceInvalid(message)
 
     def _check_tokens(self) -> None:

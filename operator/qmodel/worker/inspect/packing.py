@@ -6,7 +6,7 @@ computed from the weights that come of it.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from qmodel.worker.errors import SourceInvalid
@@ -20,6 +20,10 @@ _BESIDE = re.compile(
     r"|_proj_scales|_scale_inv)"
 )
 """What lies beside packed weights."""
+_PACKED = ("qweight", "_packed", "_blocks")
+_LINEAR = re.compile(r".*(?:\.weight|_proj|\.w[123])")
+"""Matrices, embeddings and norms, and all experts in one tensor; no masks and no positions."""
+_FLOATS = ("BF16", "F16", "F32", "F64")
 _BITS_OF_WORD = 32
 _GEMV = "gemv"
 """AWQ's packings that keep a row for each output, gemv and gemv_fast; gemm has one an input."""
@@ -35,10 +39,7 @@ def unpacked(tensors: Mapping[str, Tensor], found: SourceQuantization | None) ->
         If tensors are packed but the configuration does not say how, or says it wrongly.
     """
     if found is None:
-        strange = next((name for name in tensors if name.endswith(("qweight", "_packed"))), None)
-        if strange is not None:
-            message = f"{strange[:200]} is packed, but no configuration says how it was quantized"
-            raise SourceInvalid(message)
+        _check_plain(tensors.values())
         return dict(tensors)
     weights = (
         _weight(tensor, found) for name, tensor in tensors.items() if not _BESIDE.fullmatch(name)
@@ -47,6 +48,24 @@ def unpacked(tensors: Mapping[str, Tensor], found: SourceQuantization | None) ->
     if found.group_size is not None and found.format in ("awq", "gptq"):
         _check_groups(tensors, logical, found.group_size)
     return logical
+
+
+def _check_plain(tensors: Iterable[Tensor]) -> None:
+    """Check that nothing looks quantized: read as it stands, it would be another model."""
+    for tensor in tensors:
+        name = tensor.name[:200]
+        if tensor.name.endswith(_PACKED):
+            message = f"{name} is packed, but no configuration says how it was quantized"
+            raise SourceInvalid(message)
+        if _BESIDE.fullmatch(tensor.name):
+            message = f"{name} lies beside quantized weights, but no configuration says how"
+            raise SourceInvalid(message)
+        if _LINEAR.fullmatch(tensor.name) and tensor.type not in _FLOATS:
+            message = (
+                f"{name} is {tensor.type}, but no configuration says how it was quantized; without"
+                f" quantization {', '.join(_FLOATS)} are expected"
+            )
+            raise SourceInvalid(message)
 
 
 def _weight(tensor: Tensor, found: SourceQuantization) -> Tensor:

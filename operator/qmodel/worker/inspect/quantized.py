@@ -4,12 +4,13 @@ Served as they are (method None). How each format packs its weights is `packing`
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from qmodel.api.methods import BLOCK_WEIGHTS, Method
 from qmodel.worker.errors import SourceInvalid, UnsupportedModel
 from qmodel.worker.inspect.document import bounded
+from qmodel.worker.inspect.patterns import MAX_REPEATS, ends, is_marked
 from qmodel.worker.inspect.select import CONFIG
 from qmodel.worker.report import SourceQuantization
 
@@ -23,11 +24,15 @@ Documents = Mapping[str, dict[str, Any]]
 _MAX_BITS = 16
 _MAX_GROUP = 1 << 16
 _MAX_PATTERNS = 50_000
-_MAX_PATTERN_CHARACTERS = 512
-_MAX_REPEATS = 12
-_REPEATED_GROUP = re.compile(r"[*+}?]\)[*+{]|\([^()]*\|[^()]*\)[*+{]")
-"""A repeated group that repeats within, or has branches: time can double with each character."""
-_PATTERN_KEYS = ("ignore", "targets", "dynamic", "modules_to_not_convert", "exclude", "layers")
+_MAX_MARKED_PATTERNS = 1024
+"""Of those that say that they are patterns; every one is tried on every module."""
+_PATTERN_KEYS = (
+    "ignore", "targets", "modules_to_not_convert", "exclude", "exclude_modules", "layers",
+    "ignored_layers", "llm_int8_skip_modules",
+)  # fmt: skip
+"""Of lists whose texts are patterns, marked or not."""
+_PATTERNS_AS_KEYS = ("dynamic", "extra_config", "layer_quant_config")
+"""Of objects whose keys are."""
 _MODELOPT_BITS = {"FP8": 8, "NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8}
 
 
@@ -101,36 +106,35 @@ def _object(value: object, where: str) -> dict[str, Any]:
 
 def _check_patterns(recipe: Recipe, where: str) -> None:
     """Refuse patterns that match without end: the engine tries them on every module's name."""
+    marked = 0
+    for count, pattern in enumerate(_patterns(recipe), 1):
+        marked += _is_marked_text(pattern)
+        if count > _MAX_PATTERNS or marked > _MAX_MARKED_PATTERNS or not ends(pattern):
+            message = (
+                f"{where} names modules by {str(pattern)[:100]!r}, which is no name and no"
+                f" pattern that ends: at most {MAX_REPEATS} repeats, none of them of a group, are"
+                f" accepted, and {_MAX_MARKED_PATTERNS} patterns"
+            )
+            raise SourceInvalid(message)
+
+
+def _patterns(recipe: Recipe) -> Iterator[object]:
+    """Yield what engines take for patterns, at any depth."""
     waiting: list[tuple[str, object]] = [("", recipe)]
-    count = 0
     while waiting:
         key, value = waiting.pop()
         if isinstance(value, dict):
-            patterns = list(value) if key == "dynamic" else []
+            yield from (k for k in value if key in _PATTERNS_AS_KEYS or is_marked(k))
             waiting.extend(value.items())
         elif isinstance(value, list):
-            patterns = value if key in _PATTERN_KEYS else []
+            yield from (value if key in _PATTERN_KEYS else filter(_is_marked_text, value))
             waiting.extend((key, inner) for inner in value if isinstance(inner, dict | list))
-        else:
-            patterns = []
-        count += len(patterns)
-        for pattern in patterns:
-            if count > _MAX_PATTERNS or not _ends(pattern):
-                message = (
-                    f"{where} names modules by {str(pattern)[:100]!r}, which is no name and no"
-                    " pattern that ends"
-                )
-                raise SourceInvalid(message)
+        elif isinstance(value, str) and (key in _PATTERN_KEYS or is_marked(value)):
+            yield value
 
 
-def _ends(pattern: object) -> bool:
-    """Whether a pattern is short, and matches in bounded time."""
-    return (
-        isinstance(pattern, str)
-        and len(pattern) <= _MAX_PATTERN_CHARACTERS
-        and pattern.count("*") + pattern.count("+") <= _MAX_REPEATS
-        and not _REPEATED_GROUP.search(pattern)
-    )
+def _is_marked_text(value: object) -> bool:
+    return isinstance(value, str) and is_marked(value)
 
 
 def _bits(recipe: Recipe, where: str, *keys: str) -> int:

@@ -68,7 +68,7 @@ def inspect_safetensors(source: Source, selection: Selection, method: Method) ->
         layers=config.layers,
         vocabulary_size=config.vocabulary_size,
         context_length=config.context_length,
-        attention_heads=config.heads,
+        attention_heads=config.heads or None,
         kv=_kv(config, tensors),
         linear_widths=linear_widths(config, tensors),
         experts=experts(config),

@@ -22,9 +22,11 @@ COMPANIONS = (
     "tokenizer.jsonl", "tokenizer_config.json", "tokenizer.model", "tokenizer.model.v3",
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt",
     "spiece.model", "sentencepiece.bpe.model", "tekken.json", "rwkv_vocab_*.txt", "*.tiktoken",
-    "README.md", "LICENSE*", "NOTICE*",
+    "README.md",
 )  # fmt: skip
-"""What converters and engines read beside the weights, and what the licence asks to keep."""
+"""What converters and engines read beside the weights."""
+_LICENCE = re.compile(r"(?:LICENSE|NOTICE)(?:[-_][A-Za-z0-9_-]+(?:\.[0-9]+)*)?(?:\.txt|\.md)?")
+"""What the licence asks to keep: texts, and never what an engine would take for weights."""
 
 TOKENIZERS = (
     "tokenizer.json", "tokenizer.jsonl", "tokenizer.model", "vocab.json", "vocab.txt",
@@ -37,6 +39,7 @@ PICKLES = (
     "*.tar.gz", "*.zip", "*.7z",
 )  # fmt: skip
 """Formats that unpickle or run what they hold, and archives that may hold such."""
+_NO_TEXT = ("*.safetensors", "*.gguf", *PICKLES)
 _ADAPTER = "adapter_config.json"
 _MAX_COMPANION_BYTES = 256 << 20
 _LISTED = 10
@@ -105,6 +108,12 @@ def matching(paths: Sequence[str], patterns: Sequence[str]) -> list[str]:
     )
 
 
+def beside_weights(paths: Sequence[str]) -> list[str]:
+    """Return the top-level files that stand beside the weights, licences among them, sorted."""
+    licences = [path for path in paths if _LICENCE.fullmatch(path)]
+    return sorted({*matching(paths, COMPANIONS), *licences})
+
+
 def listed(names: Sequence[str]) -> str:
     """Return the first names, and how many more there are."""
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
@@ -170,8 +179,12 @@ def _indexed(source: Source) -> tuple[str, ...]:
 
 
 def _companions(source: Source) -> tuple[str, ...]:
-    """Return the files beside the weights, none of them absurdly large."""
-    chosen = matching(list(source.files), COMPANIONS)
+    """Return the files beside the weights, none of them absurdly large or weights in disguise."""
+    names = list(source.files)
+    for path in matching(matching(names, ("LICENSE*", "NOTICE*")), _NO_TEXT):
+        message = f"{path} is named as a licence and as weights: LICENSE, .txt or .md is expected"
+        raise UnsafeModel(message)
+    chosen = beside_weights(names)
     for path in chosen:
         if source.files[path].bytes > _MAX_COMPANION_BYTES:
             message = f"{path} has {source.files[path].bytes} bytes: it is not what its name says"
