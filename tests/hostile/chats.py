@@ -83,6 +83,7 @@ DEEP = "{% macro m0() %}x{% endmacro %}" + "".join(
     for n in range(1, 5)
 ) + "{{ m4() }}"  # fmt: skip
 LONG = "('x' * 1000000)"
+TWICE_NS = "{% set ns.a = ns.a ~ ns.a %}"
 TWICE_A = "{% set a = a ~ a %}"
 COMPUTED = "through an item computed"
 
@@ -225,8 +226,23 @@ TRICKS = {
     "chat-bomb-by-indent-of-a-variable": template(
         "{% set n = 999999 %}{{ x|indent(n) }}", "indents by other"
     ),
-    "chat-bomb-by-block": template(
-        "{% filter indent(99999) %}x{% endfilter %}", "indents by other"
+    "chat-bomb-by-block": template("{% filter indent(99999) %}x{% endfilter %}", "filters a block"),
+    "chat-doubling-by-filtered-block": template(
+        loops("{% set a|e %}{{ a }}{% endset %}", "messages"), "filters a block"
+    ),
+    "chat-namespace-as-a-loop-variable": template(
+        SPACE + loops(TWICE_NS, "messages").replace("x0", "ns"), "other than a namespace"
+    ),
+    "chat-namespace-that-is-a-message": template(
+        SPACE + "{% set ns = messages[0] %}" + loops(TWICE_NS, "messages"), "other than a namespace"
+    ),
+    "chat-namespace-of-a-macro": template(
+        SPACE + "{% macro g(m) %}{% set ns = m %}" + TWICE_NS + "{% endmacro %}{{ g(messages) }}",
+        "no namespace",
+    ),
+    "chat-namespace-or-a-message": template(
+        SPACE + "{% macro g(s) %}{% set s.a = 1 %}{% endmacro %}{{ g(ns) }}{{ g(messages[0]) }}",
+        "other than a namespace",
     ),
     "chat-bomb-by-tojson": template("{{ messages|tojson(indent=1000000) }}", "indents by other"),
     "chat-bomb-by-date": template("{{ strftime_now('%999999d') }}", "formats the date"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_names import Names, called_name
+from qmodel.worker.inspect.template_names import Names, arguments, called_name
 from qmodel.worker.inspect.template_numbers import is_made, is_number
 from qmodel.worker.inspect.template_walk import Parents, walk_with_parents
 
@@ -45,6 +45,7 @@ _FILTERS = _BY_NAME | _BY_ATTRIBUTE | frozenset({
     "indent", "int", "items", "join", "last", "length", "list", "lower", "replace", "reverse",
     "safe", "string", "title", "tojson", "trim", "upper",
 })  # fmt: skip
+_BLOCK_FILTERS = frozenset({"lower", "safe", "string", "trim", "upper"})
 _TESTS = frozenset({
     "boolean", "defined", "divisibleby", "eq", "equalto", "even", "false", "float", "ge", "gt",
     "in", "integer", "iterable", "le", "lt", "mapping", "ne", "none", "number", "odd", "sameas",
@@ -98,6 +99,8 @@ def _of(  # noqa: C901, PLR0912  one alternative a kind of node
         yield from _loop(node, parents)
     elif isinstance(node, nodes.Macro):
         yield from _macro(node, parents, names)
+    elif isinstance(node, nodes.AssignBlock | nodes.FilterBlock) and node.filter:
+        yield from _block_filter(node.filter)
 
 
 def _constant(node: nodes.Const) -> Iterator[str]:
@@ -119,6 +122,10 @@ def _name(node: nodes.Name, parents: Parents, names: Names) -> Iterator[str]:
         yield f"{what} {node.name!r}, which is a function, other than by calling it"
     elif node.name == "loop" and not (isinstance(parent, nodes.Getattr) and node.ctx == "load"):
         yield "uses 'loop' other than for its attributes"
+    elif node.ctx == "store" and _is_namespace_name(node, names):
+        value = parent.node if isinstance(parent, nodes.Assign) else None
+        if not isinstance(value, nodes.Call) or called_name(value) != "namespace":
+            yield f"sets {node.name!r} to other than a namespace, which it is elsewhere"
     elif node.ctx == "load" and names.variable(node) in names.namespaces:
         given = isinstance(parent, nodes.Keyword) and isinstance(parents[-2], nodes.Call)
         call = parents[-2] if given else parent
@@ -126,6 +133,17 @@ def _name(node: nodes.Name, parents: Parents, names: Names) -> Iterator[str]:
             names.called(call) and not called
         ):
             yield f"uses the namespace {node.name!r} other than for its attributes"
+
+
+def _is_namespace_name(node: nodes.Name, names: Names) -> bool:
+    """Whether a name is that of a namespace, in a loop that hides it too."""
+    variable = (names.variable(node) or "").partition(" in ")[0]
+    return variable in names.namespaces or (node.name in names.namespaces and "/" not in variable)
+
+
+def _block_filter(node: nodes.Filter) -> Iterator[str]:
+    if node.node or node.args or node.kwargs or node.name not in _BLOCK_FILTERS:
+        yield f"filters a block by {node.name!r}, which no published chat template does"
 
 
 def _item(node: nodes.Getitem, names: Names) -> Iterator[str]:
@@ -177,6 +195,10 @@ def _call(node: nodes.Call, parents: Parents, names: Names) -> Iterator[str]:
         keys = {argument.name for argument in macro.args}
         if len(node.args) > len(macro.args) or any(k.key not in keys for k in node.kwargs):
             yield f"gives {name!r} more than it takes"
+        for key, value in arguments(node, macro).items():
+            held = f"{name}/{key}" in names.namespaces
+            if held and names.variable(value) not in names.namespaces:
+                yield f"gives {name!r} other than a namespace, which it takes elsewhere"
     elif name in _FUNCTIONS:
         yield from _function(node, name, parents, names)
     elif name:

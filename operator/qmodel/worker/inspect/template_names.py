@@ -108,7 +108,7 @@ class Names:
         """Return the variable whose attribute a statement sets."""
         macro = self.macro_of(node)
         own = f"{macro.name}/{node.name}" if macro else ""
-        return own if own in self.namespaces else node.name
+        return own if own in self.outer else node.name
 
     def _is_own(self, node: nodes.Node, variable: str) -> bool:
         """Whether what is read belongs to what is being run: the macro, or the template."""
