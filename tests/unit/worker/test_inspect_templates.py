@@ -99,6 +99,8 @@ HONEST = {
     "exclusive": EXCLUSIVE,
     "generation": "{% generation %}{{ messages[-1].content }}{% endgeneration %}",
     "escaped": "{{ messages[0].content|replace('&', '&amp;')|replace('\"', '&quot;') }}",
+    "emptied": "{% set a = messages[0].content.replace('/think', '').rstrip() %}{{ a + a }}",
+    "none": "",
     "range": "{% for i in range(messages|length - 1, -1, -1) %}{{ messages[i] }}{% endfor %}",
 }
 REFUSED = {

@@ -52,7 +52,7 @@ def _rounds(often: Form) -> str | None:
 
 
 def _size(often: Form, size: Form) -> str | None:
-    written = max(often.values()) * max(size.values())
+    written = max(often.values(), default=0) * max(size.values(), default=0)
     if written > MAX_SIZE:
         return f"writes up to {written:.3g} characters for each of the request's"
     return None
