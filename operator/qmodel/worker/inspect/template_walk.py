@@ -4,6 +4,9 @@ from collections.abc import Iterator
 
 from jinja2 import nodes
 
+Parents = tuple[nodes.Node, ...]
+"""The nodes that one stands in, outermost first."""
+
 
 def walk(root: nodes.Node) -> Iterator[nodes.Node]:
     """Yield a node and everything below it, in the order in which it is written."""
@@ -14,14 +17,14 @@ def walk(root: nodes.Node) -> Iterator[nodes.Node]:
         waiting.extend(reversed(list(node.iter_child_nodes())))
 
 
-def walk_with_parents(root: nodes.Node) -> Iterator[tuple[nodes.Node, tuple[nodes.Node, ...]]]:
-    """Yield everything at and below a node with the nodes that it stands in, outermost first."""
-    waiting: list[tuple[nodes.Node, tuple[nodes.Node, ...]]] = [(root, ())]
+def walk_with_parents(root: nodes.Node) -> Iterator[tuple[nodes.Node, Parents]]:
+    """Yield everything at and below a node, as written, with the nodes that it stands in."""
+    waiting: list[tuple[nodes.Node, Parents]] = [(root, ())]
     while waiting:
         node, parents = waiting.pop()
         yield node, parents
         inner = (*parents, node)
-        waiting.extend((child, inner) for child in node.iter_child_nodes())
+        waiting.extend((child, inner) for child in reversed(list(node.iter_child_nodes())))
 
 
 def depth(root: nodes.Node) -> int:
