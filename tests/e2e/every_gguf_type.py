@@ -13,12 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from qmodel.api.gguf import GGUFType
-from qmodel.worker.backends import gguf_conversion, gguf_quantizer
+from qmodel.worker.backends import gguf_quantizer
 from qmodel.worker.backends.importance_matrix import Matrix
+from qmodel.worker.backends.tools import LLAMA_HOME
 from qmodel.worker.errors import EngineFailed
 from qmodel.worker.progress import Progress
 
-sys.path.insert(0, str(gguf_conversion.HOME / "convert" / "gguf-py"))
+sys.path.insert(0, str(LLAMA_HOME / "convert" / "gguf-py"))
 
 import gguf
 
