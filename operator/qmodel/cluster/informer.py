@@ -20,6 +20,8 @@ from qmodel.cluster.store import Keys, Store
 
 RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 30.0
+FORBIDDEN_SECONDS = 300.0
+"""Until it is tried again whether the right to what can be done without was given meanwhile."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,15 +77,11 @@ class Informer:
                 version = await self.list()
                 delay = RETRY_SECONDS
                 await self._watch(version)
-            except Forbidden as error:
-                if self._optional:
-                    logger.warning("Doing without %s: %s", self.kind.plural, error)
-                    self.failing_since = None
-                    self.listed.set()
-                    return
-                await self._wait(error, delay)
             except ApiError as error:
-                await self._wait(error, delay)
+                if self._optional and isinstance(error, Forbidden):
+                    await self._do_without(error)
+                else:
+                    await self._wait(error, delay)
             delay = min(2 * delay, LONGEST_RETRY_SECONDS)
 
     async def list_patiently(self) -> None:
@@ -131,6 +129,14 @@ class Informer:
             self._wake(self._store.put(self.kind, body))
         if self._heard is not None and change != "BOOKMARK":
             self._heard(meta["uid"])
+
+    async def _do_without(self, error: Forbidden) -> None:
+        """Go on as if there were nothing, until the right may have been given."""
+        if not self.listed.is_set():
+            logger.warning("Doing without %s: %s", self.kind.plural, error)
+        self.failing_since = None
+        self.listed.set()
+        await asyncio.sleep(FORBIDDEN_SECONDS)
 
     async def _wait(self, error: ApiError, seconds: float) -> None:
         """Wait before the next try; from the first failure on, health counts the time."""
