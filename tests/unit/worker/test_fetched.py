@@ -10,7 +10,7 @@ from sparse_models import folder, write_model
 from qmodel.api.methods import Method
 from qmodel.worker import fetch
 from qmodel.worker.errors import UnsafeModel
-from qmodel.worker.inspect import inspect
+from qmodel.worker.inspect import document, inspect
 from qmodel.worker.inspect.fetched import check_fetched
 from qmodel.worker.progress import Progress
 from qmodel.worker.store import source_gguf
@@ -32,10 +32,13 @@ def test_a_tokenizer_that_never_ends_is_refused_before_the_weights(tmp_path: Pat
     assert not list(tmp_path.glob("s*/model.safetensors"))
 
 
-def test_more_merges_than_lists_that_are_read_pass(tmp_path: Path) -> None:
+def test_more_merges_than_lists_that_are_read_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(document, "_MAX_CONTAINERS", 3_000)
     write_model(tmp_path)
-    vocab = {f"token {number}": number % 128 for number in range(50_000)}
-    merges = [[f"{number}", "x"] for number in range(400_000)]
+    vocab = {f"token {number}": number % 128 for number in range(500)}
+    merges = [[f"{number}", "x"] for number in range(4_000)]
     model = {"type": "BPE", "vocab": vocab, "merges": merges}
     (tmp_path / "tokenizer.json").write_text(json.dumps({"model": model}, indent=1))
     check_fetched(tmp_path, ["tokenizer.json"])

@@ -15,7 +15,8 @@ from qmodel.worker.inspect.template_recursion import Recursion, UnboundedError
 from qmodel.worker.inspect.template_walk import Parents, walk
 
 MAX_POWER = 12
-MAX_VARIABLES = 500
+MAX_VARIABLES = 250
+"""Published templates have at most 92."""
 MAX_TERMS = 10_000
 Form = Mapping[tuple[str, ...], float]
 """By the variables of a product, sorted: its factor."""
