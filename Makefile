@@ -56,7 +56,7 @@ lock: venv ## Lock every requirements file anew
 
 .PHONY: test-unit
 test-unit: venv ## Tests without a cluster
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest tests/unit --numprocesses auto
 
 .PHONY: test-sources
 test-sources: venv ## Tests against a real S3 server and a real registry, started here

@@ -111,7 +111,7 @@ REFUSED = {
     "wrapped": NAMED_TYPES.replace("{'type': t}", "{'type': spec.type}"),
     "carried": COLLECTED.replace("'\\n' ~ m.content", "ns.system"),
     "many-statements": "{{ x }}" * 5000,
-    "chained": "{% set a0 = 1 %}" + "".join(f"{{% set a{n} = a{n - 1} %}}" for n in range(1, 240)),
+    "chained": "{% set a0 = 1 %}" + "".join(f"{{% set a{n} = a{n - 1} %}}" for n in range(1, 300)),
 }
 
 
