@@ -46,8 +46,19 @@ def test_the_bars_of_memory_add_up_to_what_status_says() -> None:
     assert sums["Estimated"] == status.footprint.estimated_peak_bytes
     assert sums["Measured"] == status.footprint.peak_bytes
     assert sums["Requested"] == status.sizing.memory_bytes
-    more = status.source.weight_bytes - status.footprint.weights_bytes
-    assert sums["Unquantized"] == status.footprint.peak_bytes + more
+    assert status.artifact is not None
+    stored = status.footprint.weights_bytes / status.artifact.weight_bytes
+    more = stored * status.source.weight_bytes - status.footprint.weights_bytes
+    assert sums["Unquantized"] == pytest.approx(status.footprint.peak_bytes + more)
+
+
+def test_what_is_served_as_it_is_takes_what_was_measured() -> None:
+    """However much larger in memory its engine makes it."""
+    model = samples.q8().model
+    assert model.status.artifact is not None
+    taken = model.status.artifact.updated({"weight_bytes": model.status.source.weight_bytes})
+    sums = {bar.label: bar.bytes for bar in bars(model.status.updated({"artifact": taken}))}
+    assert sums["Unquantized"] == sums["Measured"]
 
 
 def test_each_bar_is_split_as_far_as_it_is_known() -> None:

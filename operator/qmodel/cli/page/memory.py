@@ -92,7 +92,8 @@ def bars(status: QuantizedModelStatus) -> list[Bar]:
     found, source = status.footprint, status.source
     if found is None or source is None:
         return []
-    made = [] if found.device_bytes else [_unquantized(on_host(found), source.weight_bytes)]
+    grown = source.weight_bytes / _stored(found, status)
+    made = [] if found.device_bytes else [_unquantized(on_host(found), grown)]
     made += [Bar("Estimated", _estimated(found, status), _BEFORE), measured(found, "Measured")]
     if status.sizing is not None:
         made.append(Bar("Requested", _requested(found, status.sizing), "request and limit"))
@@ -104,14 +105,12 @@ def gpu_bars(status: QuantizedModelStatus) -> list[Bar]:
     found, source = status.footprint, status.source
     if found is None or source is None or not found.device_bytes:
         return []
-    return list(_gpu_bars(found, status, source.weight_bytes))
+    return list(_gpu_bars(found, status, source.weight_bytes / _stored(found, status)))
 
 
-def _gpu_bars(
-    found: FootprintStatus, status: QuantizedModelStatus, source_bytes: int
-) -> Iterator[Bar]:
+def _gpu_bars(found: FootprintStatus, status: QuantizedModelStatus, grown: float) -> Iterator[Bar]:
     parts, sizing = on_gpus(found), status.sizing
-    yield _unquantized(parts, source_bytes)
+    yield _unquantized(parts, grown)
     if found.estimated_device_bytes is not None:
         stored = _stored(found, status)
         estimated = _with_rest(found.estimated_device_bytes, stored, found.kv_bytes)
@@ -138,9 +137,12 @@ def _load(of: FootprintStatus | Sizing) -> str:
     return f"{of.concurrency} x {of.context_length:,} tokens"
 
 
-def _unquantized(parts: Split, source_bytes: int) -> Bar:
-    """Return what was measured, with the weights as the source stores them."""
-    whole = Split(source_bytes, parts.kv, parts.compute, parts.other)
+def _unquantized(parts: Split, grown: float) -> Bar:
+    """Return what was measured, with weights as much larger as the source's files are.
+
+    In memory weights take what the engine makes of them: vLLM packs them beside their files.
+    """
+    whole = Split(round(parts.weights * grown), parts.kv, parts.compute, parts.other)
     note = "computed: the same server with the source's weights"
     return Bar("Unquantized", _measured(whole, Part.OTHER), note)
 
