@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cluster import gpus
+from cluster import gpus, kwok
 from e2e.kube import Kube, Object
 from e2e.models import CORE, SMOLLM2_GGUF, TINY, Models, from_hub, spec
 from e2e.test_samples import ON_A_GPU, SAMPLES
@@ -12,6 +12,7 @@ from model.repositories import READER
 
 GPU = gpus.RESOURCE
 L4 = {"nvidia.com/gpu.product": "NVIDIA-L4"}
+H100 = {"nvidia.com/gpu.product": "NVIDIA-H100"}
 TOLERATION = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 KWOK_LABEL = "type"
 """kwok's nodes carry it, with the value `kwok`; they run nothing."""
@@ -92,6 +93,24 @@ def test_auto_takes_the_cpu_where_the_gpu_is_too_small(models: Models, node: str
     (deployment,) = models.deployments("auto-small")
     assert asked_by(template_of(deployment)) == {}
     models.delete("auto-small")
+
+
+def test_auto_keeps_to_the_gpus_that_the_estimate_fits(models: Models, node: str) -> None:
+    """A node of kwok has what the real one has not; its taint keeps the pods away."""
+    gpus.pretend(node, gpus.Gpus(4, "NVIDIA-TINY", 16))
+    try:
+        kwok.up(1, None, gpus.Gpus(8, "NVIDIA-H100", 81559))
+        models.apply("auto-large", spec(from_hub(SMOLLM2_GGUF), None, accelerator={"type": "Auto"}))
+        models.wait_for("auto-large", "Inspected", "True")
+        chosen = models.get("auto-large")["status"]["accelerator"]
+        assert (chosen["type"], chosen["count"]) == ("GPU", 1)
+        assert "81559 MiB" in chosen["reason"]
+        (fetch,) = models.jobs("auto-large", "fetch")
+        assert template_of(fetch)["nodeSelector"].items() >= H100.items()
+    finally:
+        models.delete("auto-large")
+        kwok.down()
+        gpus.pretend(node, gpus.Gpus(4, "NVIDIA-L4", 23034))
 
 
 def test_the_gpu_sample_becomes_ready(models: Models, node: str) -> None:
