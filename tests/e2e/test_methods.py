@@ -42,6 +42,9 @@ SECONDS = 1500
 FEW_SAMPLES = {"samples": 16, "maxSequenceLength": 128}
 """Quality is not what is looked at here."""
 FOUR_BITS = {"bits": 4, "groupSize": 64}
+SHARDED = "fp8"
+SHARDS = {"maxShardSize": "4Mi"}
+"""Ten megabytes of layers; the embedding is larger, and a file of its own."""
 KILL_ENGINE = """
 import os, signal
 from pathlib import Path
@@ -58,7 +61,8 @@ SAMPLES = Path(__file__).parents[2] / "manifests" / "samples" / "methods"
 def _recipe(sample: Path) -> Object:
     """Return what a sample asks of quantization, with as few samples as a library works with."""
     found: Object = yaml.safe_load(sample.read_text())["spec"]["quantization"]
-    return found | ({"calibration": FEW_SAMPLES} if "calibration" in found else {})
+    shards = SHARDS if sample.stem == SHARDED else {}
+    return found | shards | ({"calibration": FEW_SAMPLES} if "calibration" in found else {})
 
 
 QUICKEST_FIRST = ("unquantized", "nf4", "fp8", "int8", "gptq", "awq", "autoawq")
@@ -209,6 +213,14 @@ def test_a_method_is_judged_and_makes_the_weights_smaller(
     assert status["artifact"]["weightBytes"] < status["source"]["weightBytes"]
     calibrated = "calibration" in METHODS[name]
     assert status["artifact"].get("calibration") == ("SelfDrawn" if calibrated else None)
+
+
+@pytest.mark.timeout(SECONDS + 60)
+def test_large_weights_are_several_files(models: Models, applied: dict[str, Object]) -> None:
+    """Judged and served like those of one file: the tests above and below hold of this one too."""
+    artifact, whole = (served(models, applied, name)["artifact"] for name in (SHARDED, "nf4"))
+    index, layers = 1, 2
+    assert artifact["files"] - whole["files"] >= index + layers
 
 
 @pytest.mark.timeout(SECONDS + 60)
