@@ -231,6 +231,15 @@ def test_the_digest_changes_with_the_content(tmp_path: Path, name: str) -> None:
     assert inspect(folder(path), Method.GGUF).source_revision != before
 
 
+@pytest.mark.parametrize("length", [0x480, 0x5_0280, 0x9C78])
+def test_a_header_whose_length_begins_as_a_pickle_does(tmp_path: Path, length: int) -> None:
+    path = write_model(tmp_path, LLAMA)
+    header, data_bytes = safetensors_header(llama_shapes(LLAMA))
+    padded = json.dumps(header).encode().ljust(length)
+    write_raw_safetensors(path / "model.safetensors", padded, data_bytes)
+    assert inspect(folder(path), Method.GGUF).layers == 2
+
+
 def test_one_large_header_is_read_whole(tmp_path: Path) -> None:
     extra = {f"model.norms.{number:06}.weight": [1] for number in range(5000)}
     path = write_model(tmp_path, shapes=llama_shapes(LLAMA) | extra)

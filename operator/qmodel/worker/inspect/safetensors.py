@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 from qmodel.worker.errors import SourceInvalid
 from qmodel.worker.inspect.contents import START_BYTES, content_problem
 from qmodel.worker.inspect.document import parse_object
+from qmodel.worker.inspect.pickles import runs_code
 from qmodel.worker.inspect.tensors import MAX_DIMENSIONS, MAX_TENSORS, Tensor
 from qmodel.worker.sources import Source, read
 
@@ -60,10 +61,11 @@ def read_header(source: Source, path: str) -> tuple[Tensor, ...]:
     start = read(source, path, 0, _FIRST_READ_BYTES)
     length = int.from_bytes(start[:_LENGTH_BYTES], "little")
     size = source.files[path].bytes
+    whole = 0 < length <= min(MAX_HEADER_BYTES, size - _LENGTH_BYTES)
     disguise = content_problem(path, start[:START_BYTES])
-    if disguise:
+    if disguise and not (whole and _is_only_a_length(start)):
         raise disguise
-    if not 0 < length <= min(MAX_HEADER_BYTES, size - _LENGTH_BYTES):
+    if not whole:
         message = (
             f"{path} is no whole safetensors file: it has {size} bytes and announces a header of"
             f" {length}"
@@ -74,6 +76,11 @@ def read_header(source: Source, path: str) -> tuple[Tensor, ...]:
     header = parse_object(_checked_start(path, have + rest), f"the header of {path}")
     _check_metadata(path, header.pop("__metadata__", {}))
     return _tensors(path, header, size - _LENGTH_BYTES - length)
+
+
+def _is_only_a_length(start: bytes) -> bool:
+    """Whether bytes that begin as something else are a header's length and its first bracket."""
+    return start[_LENGTH_BYTES:].startswith(b"{") and not runs_code(start[:START_BYTES])
 
 
 def _checked_start(path: str, header: bytes) -> bytes:
