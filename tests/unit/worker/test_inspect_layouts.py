@@ -75,6 +75,21 @@ def test_the_language_model_of_an_image_model(tmp_path: Path) -> None:
     assert found.architecture == "Gemma3ForConditionalGeneration"
 
 
+def test_sizes_that_an_image_model_leaves_to_the_library(tmp_path: Path) -> None:
+    text = {"hidden_size": 2560, "num_hidden_layers": 2, "model_type": "gemma3_text"}
+    full = text | {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256}
+    shapes = llama_shapes(full | {"vocab_size": 262_208})
+    config = {
+        "architectures": ["Gemma3ForConditionalGeneration"],
+        "model_type": "gemma3",
+        "text_config": text,
+    }
+    shapes = {f"language_model.{name}": shape for name, shape in shapes.items()}
+    found = inspect(folder(write_model(tmp_path, config, shapes)), Method.NONE)
+    assert (found.vocabulary_size, found.context_length) == (262_208, 131_072)
+    assert (found.attention_heads, found.kv.kv_heads, found.kv.key_head_dim) == (8, 4, 256)
+
+
 MIXED: list[tuple[str, dict[str, Any], list[list[str]], tuple[int, ...]]] = [
     ("mamba", {"architectures": ["MambaForCausalLM"], "hidden_size": 64, "num_hidden_layers": 2,
      "vocab_size": 128}, [["backbone.layers.{}.mixer.A_log"]] * 2, (0, 0, 0, 2, 0, 0, 0)),

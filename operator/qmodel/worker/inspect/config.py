@@ -21,6 +21,23 @@ from qmodel.worker.inspect.select import CONFIG
 from qmodel.worker.inspect.vllm_architectures import VLLM
 
 _TEXT_CONFIGS = ("text_config", "llm_config", "lm_config", "language_config", "lfm")
+_UNSTATED: Mapping[str, Mapping[str, int]] = {
+    "gemma": {"num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 256},
+    "gemma2": {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256},
+    "gemma3_text": {
+        "vocab_size": 262_208, "max_position_embeddings": 131_072, "num_attention_heads": 8,
+        "num_key_value_heads": 4, "head_dim": 256,
+    },
+    "llama": {
+        "hidden_size": 4096, "intermediate_size": 11_008, "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+    },
+    "mistral": {
+        "hidden_size": 4096, "intermediate_size": 14_336, "num_hidden_layers": 32,
+        "num_attention_heads": 32, "num_key_value_heads": 8,
+    },
+}  # fmt: skip
+"""Defaults of transformers, which the language parts of published image models leave out."""
 _HIDDEN = ("hidden_size", "n_embd", "d_model", "dim")
 _LAYERS = ("num_hidden_layers", "n_layers", "n_layer", "num_layers")
 _VOCABULARY = ("vocab_size", "padded_vocab_size")
@@ -113,7 +130,7 @@ def _text_part(document: Mapping[str, Any]) -> dict[str, Any]:
     parts = [nested.get("text_config")] if isinstance(nested, dict) else []
     parts += [document.get(key) for key in _TEXT_CONFIGS]
     part = next((part for part in parts if isinstance(part, dict)), {})
-    return {**document, **part}
+    return {**document, **_UNSTATED.get(str(part.get("model_type")), {}), **part}
 
 
 def _architecture(document: Mapping[str, Any], text: Mapping[str, Any], method: Method) -> str:
