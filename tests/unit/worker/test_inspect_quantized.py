@@ -44,6 +44,19 @@ def gptq(rows: int, width: int) -> Parts:
     }
 
 
+def gptq_mixed(rows: int, width: int) -> Parts:
+    """Return eight bits for the feed-forward part, in larger groups."""
+    return (
+        gptq(rows, width)
+        if width == 64
+        else {
+            "qweight": ("I32", [width // 4, rows]),
+            "qzeros": ("I32", [width // 64, rows // 4]),
+            "scales": ("F16", [width // 64, rows]),
+        }
+    )
+
+
 def awq(rows: int, width: int) -> Parts:
     return {
         "qweight": ("I32", [width, rows // 8]),
@@ -134,6 +147,13 @@ FOUND: list[Case] = [
     ("gptq", gptq, GPTQ, "GPTQ, 4 bits, groups of 32", 4, 32),
     ("gptq, ordered", gptq, GPTQ | {"desc_act": True, "sym": False},
      "GPTQ, 4 bits, groups of 32, asymmetric, act order", 4, 32),
+    ("gptq of several", gptq_mixed, GPTQ | {"dynamic": {
+        "-:.*gate$": {}, "+:.*down_proj": {"bits": 8, "group_size": 64}}}, "GPTQ", None, None),
+    ("auto-round of several", gptq_mixed, GPTQ | {"quant_method": "auto-round", "extra_config": {
+        "a": {"bits": 16, "data_type": "fp"}, ".*down_proj.*": {"bits": 8, "group_size": 64}}},
+     "auto-round", None, None),
+    ("gptq, all told", gptq, GPTQ | {"dynamic": {"+:.*": {"bits": 4}, "-:.*mtp.*": False}},
+     "GPTQ, 4 bits, groups of 32", 4, 32),
     ("awq", awq, AWQ, "AWQ, 4 bits, groups of 32", 4, 32),
     ("awq by outputs", awq_gemv, AWQ | {"version": "GEMV"},
      "AWQ, 4 bits, groups of 32, gemv", 4, 32),
@@ -144,6 +164,12 @@ FOUND: list[Case] = [
      "compressed-tensors, 4 bits, groups of 16, nvfp4-pack-quantized", 4, 16),
     ("modelopt", modelopt, {"quant_method": "modelopt", "quant_algo": "NVFP4", "group_size": 16},
      "ModelOpt NVFP4, 4 bits, groups of 16", 4, 16),
+    ("modelopt, mixed", modelopt, {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION"},
+     "ModelOpt MIXED_PRECISION", None, None),
+    ("modelopt, weights only", modelopt, {"quant_method": "modelopt", "quant_algo": "W4A16_NVFP4",
+     "group_size": 16}, "ModelOpt W4A16_NVFP4, 4 bits, groups of 16", 4, 16),
+    ("mxfp4 of quark", modelopt, {"quant_method": "quark", "exclude": ["lm_head", "*gate"]},
+     "quark", None, None),
     ("nf4", nf4, {"quant_method": "bitsandbytes", "load_in_4bit": True,
      "bnb_4bit_quant_type": "nf4", "bnb_4bit_use_double_quant": True},
      "bitsandbytes NF4, 4 bits, double quantization", 4, None),

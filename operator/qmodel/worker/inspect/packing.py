@@ -25,6 +25,8 @@ _LINEAR = re.compile(r".*(?:\.weight|_proj|\.w[123])")
 """Matrices, embeddings and norms, and all experts in one tensor; no masks and no positions."""
 _FLOATS = ("BF16", "F16", "F32", "F64")
 _BITS_OF_WORD = 32
+_OF_HALF_BYTES = (4, None)
+"""Bits of weights that lie in bytes two by two; Quark and mixtures tell no one number."""
 _GEMV = "gemv"
 """AWQ's packings that keep a row for each output, gemv and gemv_fast; gemm has one an input."""
 _MATRIX = 2
@@ -42,7 +44,9 @@ def unpacked(tensors: Mapping[str, Tensor], found: SourceQuantization | None) ->
         _check_plain(tensors.values())
         return dict(tensors)
     weights = (
-        _weight(tensor, found) for name, tensor in tensors.items() if not _BESIDE.fullmatch(name)
+        _weight(tensor, found, tensors)
+        for name, tensor in tensors.items()
+        if not _BESIDE.fullmatch(name)
     )
     logical = {tensor.name: tensor for tensor in weights}
     if found.group_size is not None and found.format in ("awq", "gptq"):
@@ -68,13 +72,13 @@ def _check_plain(tensors: Iterable[Tensor]) -> None:
             raise SourceInvalid(message)
 
 
-def _weight(tensor: Tensor, found: SourceQuantization) -> Tensor:
+def _weight(tensor: Tensor, found: SourceQuantization, tensors: Mapping[str, Tensor]) -> Tensor:
     """Return the weight that one stored tensor stands for."""
     name, bits = tensor.name, found.bits
     if name.endswith(".qweight"):
-        return replace(
-            tensor, name=name.removesuffix("qweight") + "weight", shape=_words(tensor, found)
-        )
+        zeros = tensors.get(name.removesuffix("qweight") + "qzeros")
+        shape = _words(tensor, found, bits or _bits_beside(tensor, zeros))
+        return replace(tensor, name=name.removesuffix("qweight") + "weight", shape=shape)
     if name.endswith(".weight_packed"):
         factor = _factor(tensor, bits)
         shape = (*tensor.shape[:-1], tensor.shape[-1] * factor) if tensor.shape else ()
@@ -82,24 +86,31 @@ def _weight(tensor: Tensor, found: SourceQuantization) -> Tensor:
     if name.endswith("_blocks") and tensor.type == "U8":
         shape = (*tensor.shape[:-2], 2 * tensor.shape[-2] * tensor.shape[-1])
         return replace(tensor, name=name.removesuffix("_blocks"), shape=shape)
-    if name.endswith(".weight") and tensor.type == "U8" and bits == 4:  # noqa: PLR2004  two a byte
+    if name.endswith(".weight") and tensor.type == "U8" and bits in _OF_HALF_BYTES:
         if found.format == "bitsandbytes":
             return replace(tensor, shape=(2 * tensor.elements,))
         return replace(tensor, shape=(*tensor.shape[:-1], 2 * tensor.shape[-1]))
     return tensor
 
 
-def _words(tensor: Tensor, found: SourceQuantization) -> tuple[int, ...]:
+def _bits_beside(tensor: Tensor, zeros: Tensor | None) -> int:
+    """Return the bits of one of GPTQ's weights, which differ: zero points have the same; else 0."""
+    if zeros is None or not len(tensor.shape) == len(zeros.shape) == _MATRIX:
+        return 0
+    return zeros.shape[1] * _BITS_OF_WORD // max(tensor.shape[1], 1)
+
+
+def _words(tensor: Tensor, found: SourceQuantization, bits: int) -> tuple[int, ...]:
     """Return the shape of a weight that AWQ or GPTQ packed into 32-bit words."""
-    if len(tensor.shape) != _MATRIX or tensor.type not in ("I32", "U32") or not found.bits:
+    if len(tensor.shape) != _MATRIX or tensor.type not in ("I32", "U32") or not bits:
         message = f"{tensor.name[:200]} is no matrix of 32-bit words, as {found.description} has"
         raise SourceInvalid(message)
     first, second = tensor.shape
     if found.format == "awq":
         by_outputs = (found.packing or "").startswith(_GEMV)
-        packed = second * _BITS_OF_WORD // found.bits
+        packed = second * _BITS_OF_WORD // bits
         return (first, packed) if by_outputs else (packed, first)
-    return second, first * _BITS_OF_WORD // found.bits
+    return second, first * _BITS_OF_WORD // bits
 
 
 def _factor(tensor: Tensor, bits: int | None) -> int:

@@ -33,7 +33,9 @@ _PATTERN_KEYS = (
 """Of lists whose texts are patterns, marked or not."""
 _PATTERNS_AS_KEYS = ("dynamic", "extra_config", "layer_quant_config")
 """Of objects whose keys are."""
-_MODELOPT_BITS = {"FP8": 8, "NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8}
+_MODELOPT_BITS = {
+    "FP8": 8, "NVFP4": 4, "W4A16_NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8,
+}  # fmt: skip
 
 
 def recognise(documents: Documents, text: Mapping[str, Any]) -> SourceQuantization | None:
@@ -182,9 +184,21 @@ def _gptq(recipe: Recipe, where: str) -> SourceQuantization:
     told = {"act_order": recipe.get("desc_act") is True, "symmetric": bool(recipe.get("sym", True))}
     order = "act order" if told["act_order"] else ""
     symmetry = "" if told["symmetric"] else "asymmetric"
-    group = _group(recipe, where, "group_size")
-    found = _described("gptq", "GPTQ", _bits(recipe, where, "bits"), group, symmetry, order)
+    bits, group = _bits(recipe, where, "bits"), _group(recipe, where, "group_size")
+    found = _described("gptq", "GPTQ", *_common(recipe, bits, group), symmetry, order)
     return found.model_copy(update=told)
+
+
+def _common(recipe: Recipe, bits: int, group: int | None) -> tuple[int | None, int | None]:
+    """Return bits and group size, each None where some modules have another."""
+    tables = [table for key in _PATTERNS_AS_KEYS if isinstance(table := recipe.get(key), dict)]
+    told = [part for table in tables for part in table.values() if isinstance(part, dict)]
+    others = [part for part in told if part.get("bits") != _MAX_BITS]
+    stated = group or -1
+    return (
+        bits if all(part.get("bits", bits) == bits for part in others) else None,
+        group if all(part.get("group_size", stated) == stated for part in others) else None,
+    )
 
 
 def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
@@ -233,8 +247,10 @@ def _mxfp4(_recipe: Recipe, _where: str) -> SourceQuantization:
 
 def _other(recipe: Recipe, where: str) -> SourceQuantization:
     method = str(recipe["quant_method"])
-    bits = _bits(recipe, where, "bits") if "bits" in recipe else None
-    return _described(method, method, bits, _group(recipe, where, "group_size"))
+    group = _group(recipe, where, "group_size")
+    if "bits" not in recipe:
+        return _described(method, method, None, group)
+    return _described(method, method, *_common(recipe, _bits(recipe, where, "bits"), group))
 
 
 _FORMATS: Mapping[str, Callable[[Recipe, str], SourceQuantization]] = {
