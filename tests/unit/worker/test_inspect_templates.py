@@ -83,7 +83,13 @@ EXCLUSIVE = (
     "{% if value['type']|upper == 'OBJECT' %}{{ walk(value['properties']) }}{% endif %}"
     "{% endfor %}{% endmacro %}{{ walk(tools) }}"
 )
+OTHER_KEYS = (
+    "{% for tool in tools %}{% for name, fields in tool.parameters.properties|items %}"
+    "{% set handled = ['type', 'enum'] %}{% for key in fields.keys() | reject('in', handled) %}"
+    "{{ key ~ fields[key] }}{% endfor %}{% endfor %}{% endfor %}"
+)
 HONEST = {
+    "other-keys": OTHER_KEYS,
     "chatml": CHATML,
     "alternating": ALTERNATING,
     "date": DATE,
@@ -111,6 +117,8 @@ REFUSED = {
     "wrapped": NAMED_TYPES.replace("{'type': t}", "{'type': spec.type}"),
     "carried": COLLECTED.replace("'\\n' ~ m.content", "ns.system"),
     "many-statements": "{{ x }}" * 5000,
+    "computed-attribute": "{{ messages|selectattr(name, 'eq', name)|list }}",
+    "computed-test": "{{ messages|reject(name, messages)|list }}",
     "chained": "{% set a0 = 1 %}" + "".join(f"{{% set a{n} = a{n - 1} %}}" for n in range(1, 300)),
 }
 

@@ -39,6 +39,8 @@ _METHODS = frozenset({
     "upper", "values",
 })  # fmt: skip
 _BY_NAME = frozenset({"map", "reject", "rejectattr", "select", "selectattr"})
+_TOLD = {"reject": 1, "select": 1, "rejectattr": 2, "selectattr": 2}
+"""Names that a filter is told first; with what follows, its test only compares."""
 _BY_ATTRIBUTE = frozenset({"max", "min", "sort", "unique"})
 _FILTERS = _BY_NAME | _BY_ATTRIBUTE | frozenset({
     "capitalize", "count", "d", "default", "dictsort", "e", "escape", "first", "from_json",
@@ -243,7 +245,8 @@ def _filter(node: nodes.Filter, names: Names) -> Iterator[str]:
     if node.dyn_args or node.dyn_kwargs:
         yield "calls with arguments that are not written out"
     if node.name in _BY_NAME | _BY_ATTRIBUTE:
-        yield from _named(node, given)
+        told = node.args[: _TOLD.get(node.name)]
+        yield from _named(node, [*told, *(keyword.value for keyword in node.kwargs)])
     if node.name == "indent" or (node.name == "tojson" and given):
         numbers = [getattr(value, "value", MAX_INDENT + 1) for value in given]
         if not all(isinstance(n, int) and n <= MAX_INDENT for n in numbers if n is not None):
