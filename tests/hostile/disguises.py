@@ -172,6 +172,7 @@ TRICKS = {
         put("tokenizer.json", b"hello"), "tokenizer.json", "JSON is expected"
     ),
     "merges-are-not-utf-8": invalid(put("merges.txt", b"a \xe9\n"), "merges.txt", "no UTF-8"),
+    "readme-is-binary": invalid(put("README.md", b"# a\n\0\1\2"), "README.md", "binary data"),
     "merges-are-binary": invalid(put("merges.txt", b"a b\n\0\1\2"), "merges.txt", "binary data"),
     "weights-are-a-pointer": invalid(
         put(WEIGHTS, b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"),

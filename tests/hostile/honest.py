@@ -105,6 +105,7 @@ HONEST: Mapping[str, Build] = {
     "vocabulary-of-rwkv": put("rwkv_vocab_v20230424.txt", "1 '\\x00' 1\n2 b'\\xff' 1\n"),
     "readme-in-latin-1": put("README.md", "Modèle\n".encode("latin-1")),
     "licence-with-a-page-break": put("LICENSE", "Copyright © 2024\n\fPermission\n"),
+    "readme-pasted-from-elsewhere": put("README.md", "a \x1b[1mbold\x1b[0m of\x02fer\n"),
     "tokens-that-were-added": put("added_tokens.json", json.dumps({"<pad>": 127})),
     "json-in-lines": put("tokenizer.jsonl", '{"a": 1}\n{"b": 2}\n'),
     "positions-of-llama-4": config(

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
 _PROSE = ("LICENSE", "NOTICE", "README")
-"""Read by people only, and sometimes older than UTF-8."""
+"""Read by people only: pasted from PDF or a terminal, or older than UTF-8."""
 _TOKEN_OF_TIKTOKEN = re.compile(rb"[A-Za-z0-9+/]+={0,2} \d{1,8}(?:\r?\n|\Z)")
 _CHARACTER_BYTES = 4
 """Of the longest character in UTF-8, which the end of a part may cut."""
@@ -36,10 +36,10 @@ def form_problem(path: str, content: bytes, size: int) -> str | None:
     if ".model" in name:
         is_text = _TOKEN_OF_TIKTOKEN.match(content)
         return _text_problem(content, size) if is_text else _sentencepiece_problem(content, size)
+    if name.startswith(_PROSE):
+        return "binary data where text is expected" if b"\0" in content else None
     if _CONTROL.search(content):
         return "binary data where text is expected"
-    if name.startswith(_PROSE):
-        return None
     if name.endswith(".json") and content.lstrip()[:1] not in (b"{", b"["):
         return "something else where JSON is expected"
     return _text_problem(content, size)
