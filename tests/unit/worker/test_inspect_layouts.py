@@ -75,19 +75,37 @@ def test_the_language_model_of_an_image_model(tmp_path: Path) -> None:
     assert found.architecture == "Gemma3ForConditionalGeneration"
 
 
-def test_sizes_that_an_image_model_leaves_to_the_library(tmp_path: Path) -> None:
-    text = {"hidden_size": 2560, "num_hidden_layers": 2, "model_type": "gemma3_text"}
-    full = text | {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256}
-    shapes = llama_shapes(full | {"vocab_size": 262_208})
-    config = {
-        "architectures": ["Gemma3ForConditionalGeneration"],
-        "model_type": "gemma3",
-        "text_config": text,
-    }
+LEFT_OUT: list[tuple[str, dict[str, Any], dict[str, int], tuple[int, ...]]] = [
+    ("Gemma3ForConditionalGeneration", {"hidden_size": 2560, "model_type": "gemma3_text"},
+     {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256, "vocab_size": 262_208},
+     (262_208, 131_072, 8, 4, 256)),
+    ("PaliGemmaForConditionalGeneration",
+     {"hidden_size": 2304, "vocab_size": 512, "model_type": "gemma2", "num_key_value_heads": 4},
+     {"num_attention_heads": 8, "head_dim": 256}, (512, 8192, 8, 4, 256)),
+    ("LlavaForConditionalGeneration",
+     {"num_key_value_heads": 8, "vocab_size": 32_064, "model_type": "mistral",
+      "max_position_embeddings": 32_768},
+     {"hidden_size": 4096, "num_attention_heads": 32}, (32_064, 32_768, 32, 8, 128)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("architecture", "text", "rest", "expected"), LEFT_OUT, ids=[r[0] for r in LEFT_OUT]
+)
+def test_sizes_that_an_image_model_leaves_to_the_library(
+    tmp_path: Path,
+    architecture: str,
+    text: dict[str, Any],
+    rest: dict[str, int],
+    expected: tuple[int, ...],
+) -> None:
+    layers = {"num_hidden_layers": 2}
+    shapes = llama_shapes(layers | text | rest)
+    config = {"architectures": [architecture], "text_config": layers | text}
     shapes = {f"language_model.{name}": shape for name, shape in shapes.items()}
     found = inspect(folder(write_model(tmp_path, config, shapes)), Method.NONE)
-    assert (found.vocabulary_size, found.context_length) == (262_208, 131_072)
-    assert (found.attention_heads, found.kv.kv_heads, found.kv.key_head_dim) == (8, 4, 256)
+    sizes = (found.vocabulary_size, found.context_length, found.attention_heads)
+    assert (*sizes, found.kv.kv_heads, found.kv.key_head_dim) == expected
 
 
 MIXED: list[tuple[str, dict[str, Any], list[list[str]], tuple[int, ...]]] = [

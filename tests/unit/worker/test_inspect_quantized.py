@@ -152,6 +152,8 @@ FOUND: list[Case] = [
     ("auto-round of several", gptq_mixed, GPTQ | {"quant_method": "auto-round", "extra_config": {
         "a": {"bits": 16, "data_type": "fp"}, ".*down_proj.*": {"bits": 8, "group_size": 64}}},
      "auto-round", None, None),
+    ("auto-round as awq", awq, AWQ | {"quant_method": "auto-round",
+     "packing_format": "auto_round:auto_awq"}, "auto-round, 4 bits, groups of 32", 4, 32),
     ("gptq, all told", gptq, GPTQ | {"dynamic": {"+:.*": {"bits": 4}, "-:.*mtp.*": False}},
      "GPTQ, 4 bits, groups of 32", 4, 32),
     ("awq", awq, AWQ, "AWQ, 4 bits, groups of 32", 4, 32),

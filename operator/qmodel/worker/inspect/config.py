@@ -22,8 +22,14 @@ from qmodel.worker.inspect.vllm_architectures import VLLM
 
 _TEXT_CONFIGS = ("text_config", "llm_config", "lm_config", "language_config", "lfm")
 _UNSTATED: Mapping[str, Mapping[str, int]] = {
-    "gemma": {"num_attention_heads": 16, "num_key_value_heads": 16, "head_dim": 256},
-    "gemma2": {"num_attention_heads": 8, "num_key_value_heads": 4, "head_dim": 256},
+    "gemma": {
+        "max_position_embeddings": 8192, "num_attention_heads": 16, "num_key_value_heads": 16,
+        "head_dim": 256,
+    },
+    "gemma2": {
+        "max_position_embeddings": 8192, "num_attention_heads": 8, "num_key_value_heads": 4,
+        "head_dim": 256,
+    },
     "gemma3_text": {
         "vocab_size": 262_208, "max_position_embeddings": 131_072, "num_attention_heads": 8,
         "num_key_value_heads": 4, "head_dim": 256,

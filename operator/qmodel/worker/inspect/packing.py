@@ -29,6 +29,8 @@ _OF_HALF_BYTES = (4, None)
 """Bits of weights that lie in bytes two by two; Quark and mixtures tell no one number."""
 _GEMV = "gemv"
 """AWQ's packings that keep a row for each output, gemv and gemv_fast; gemm has one an input."""
+_AS_AWQ = ":auto_awq"
+"""AutoRound's packing that is AWQ's; its others are GPTQ's."""
 _MATRIX = 2
 
 
@@ -106,7 +108,7 @@ def _words(tensor: Tensor, found: SourceQuantization, bits: int) -> tuple[int, .
         message = f"{tensor.name[:200]} is no matrix of 32-bit words, as {found.description} has"
         raise SourceInvalid(message)
     first, second = tensor.shape
-    if found.format == "awq":
+    if found.format == "awq" or (found.packing or "").endswith(_AS_AWQ):
         by_outputs = (found.packing or "").startswith(_GEMV)
         packed = second * _BITS_OF_WORD // bits
         return (first, packed) if by_outputs else (packed, first)

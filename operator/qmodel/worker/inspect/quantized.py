@@ -248,9 +248,11 @@ def _mxfp4(_recipe: Recipe, _where: str) -> SourceQuantization:
 def _other(recipe: Recipe, where: str) -> SourceQuantization:
     method = str(recipe["quant_method"])
     group = _group(recipe, where, "group_size")
+    packing = str(recipe["packing_format"])[:60] if "packing_format" in recipe else None
     if "bits" not in recipe:
-        return _described(method, method, None, group)
-    return _described(method, method, *_common(recipe, _bits(recipe, where, "bits"), group))
+        return _described(method, method, None, group, packing=packing)
+    bits, group = _common(recipe, _bits(recipe, where, "bits"), group)
+    return _described(method, method, bits, group, packing=packing)
 
 
 _FORMATS: Mapping[str, Callable[[Recipe, str], SourceQuantization]] = {
