@@ -52,6 +52,7 @@ TRICKS = {
     "config-wide-mlp": says("intermediate_size", -1),
     "config-long-context": says("max_position_embeddings", 10**15),
     "config-rope-of-nothing": says("rope_theta", 0),
+    "config-rope-of-nothing-by-layer": says("rope_theta", [1e4, 0], "rope_theta in"),
     "config-rope-infinite": says("rope_theta", float("inf")),
     "config-rope-factor": says("rope_scaling", {"rope_type": "yarn", "factor": "1e9"}, "factor"),
     "config-rope-huge": says("rope_parameters", {"factor": 1e300}, "rope_parameters.factor"),

@@ -134,6 +134,8 @@ HONEST: Mapping[str, Build] = {
     "positions-of-phi": config(
         rope_scaling={"type": "longrope", "short_factor": [1.0] * 48, "long_factor": [64.5] * 48}
     ),
+    "positions-by-layer": config(rope_theta=[5_000_000.0, 10_000.0]),
+    "one-expert-is-none": config(num_experts=1, num_experts_per_tok=2),
     "an-image-part": config(
         vision_config={
             "depth": 32,

@@ -136,13 +136,13 @@ def _check_attention(config: Config, parts: Mapping[str, list[Tensor]]) -> None:
 
 
 def _check_experts(config: Config, parts: Mapping[str, list[Tensor]]) -> None:
-    """Check that the stated experts are there; a token asks some of them."""
+    """Check that the stated experts are there; a token asks some of them, if there are several."""
     stated, asked = experts(config), config.text.get("num_experts_per_tok")
     numbers = [int(match[1]) for name in parts if (match := _EXPERT.match(name))]
     if numbers and stated > max(numbers) + 1:
         message = f"{CONFIG} says {stated} experts, but the last of the tensors is {max(numbers)}"
         raise SourceInvalid(message)
-    if stated and isinstance(asked, int) and asked > stated:
+    if stated > 1 and isinstance(asked, int) and asked > stated:
         message = f"{CONFIG} says num_experts_per_tok {asked} of {stated} experts"
         raise SourceInvalid(message)
 

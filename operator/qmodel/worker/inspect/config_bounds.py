@@ -50,7 +50,9 @@ def check_sizes(text: Mapping[str, Any]) -> None:
         for item in value if isinstance(value, list) else [value]:
             if item not in (None, 0) or isinstance(item, bool):
                 bounded(item, MAX_WIDTH, f"{key} in {CONFIG}")
-    _check_number("rope_theta", text.get("rope_theta"))
+    base = text.get("rope_theta")
+    for item in base if isinstance(base, list) else [base]:
+        _check_number("rope_theta", item)
     for key in _ROPE:
         nested = text.get(key)
         if isinstance(nested, dict):
