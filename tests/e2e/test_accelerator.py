@@ -1,10 +1,12 @@
 """GPUs that the node only claims to have: who asks for them, and when Auto takes one."""
 
+import sys
 from collections.abc import Iterator
 
 import pytest
 
-from cluster import gpus, kwok
+from cluster import gpus
+from demo.commands import Commands
 from e2e.kube import Kube, Object
 from e2e.models import CORE, SMOLLM2_GGUF, TINY, Models, from_hub, spec
 from e2e.test_samples import ON_A_GPU, SAMPLES
@@ -13,6 +15,7 @@ from model.repositories import READER
 GPU = gpus.RESOURCE
 L4 = {"nvidia.com/gpu.product": "NVIDIA-L4"}
 H100 = {"nvidia.com/gpu.product": "NVIDIA-H100"}
+CLUSTER = [sys.executable, "tests/cluster"]
 TOLERATION = {"key": GPU, "operator": "Exists", "effect": "NoSchedule"}
 KWOK_LABEL = "type"
 """kwok's nodes carry it, with the value `kwok`; they run nothing."""
@@ -95,11 +98,15 @@ def test_auto_takes_the_cpu_where_the_gpu_is_too_small(models: Models, node: str
     models.delete("auto-small")
 
 
-def test_auto_keeps_to_the_gpus_that_the_estimate_fits(models: Models, node: str) -> None:
+def test_auto_keeps_to_the_gpus_that_the_estimate_fits(
+    models: Models, commands: Commands, node: str
+) -> None:
     """A node of kwok has what the real one has not; its taint keeps the pods away."""
     gpus.pretend(node, gpus.Gpus(4, "NVIDIA-TINY", 16))
     try:
-        kwok.up(1, None, gpus.Gpus(8, "NVIDIA-H100", 81559))
+        # By a process of its own, which may leave the controller running behind it.
+        offered = ["--gpu=8", "--gpu-product=NVIDIA-H100", "--gpu-memory=81559"]
+        commands.run([*CLUSTER, "kwok-up", *offered])
         models.apply("auto-large", spec(from_hub(SMOLLM2_GGUF), None, accelerator={"type": "Auto"}))
         models.wait_for("auto-large", "Inspected", "True")
         chosen = models.get("auto-large")["status"]["accelerator"]
@@ -109,7 +116,7 @@ def test_auto_keeps_to_the_gpus_that_the_estimate_fits(models: Models, node: str
         assert template_of(fetch)["nodeSelector"].items() >= H100.items()
     finally:
         models.delete("auto-large")
-        kwok.down()
+        commands.run([*CLUSTER, "kwok-down"])
         gpus.pretend(node, gpus.Gpus(4, "NVIDIA-L4", 23034))
 
 
