@@ -74,10 +74,14 @@ def run(
         message = f"{words[0]}: no such program"
         raise ClusterError(message) from error
     if done.returncode != 0:
-        tail = "\n".join((done.stdout + (done.stderr or "")).strip().splitlines()[-ERROR_LINES:])
-        message = f"{shlex.join(words)}: exit status {done.returncode}\n{tail}"
-        raise ClusterError(message)
+        lines = (done.stdout + (done.stderr or "")).strip().splitlines()[-ERROR_LINES:]
+        raise _failed(words, f"exit status {done.returncode}", lines)
     return done.stdout
+
+
+def _failed(words: Sequence[str], how: str, lines: Sequence[str]) -> ClusterError:
+    """Return what to say of a program that failed, with its last lines."""
+    return ClusterError("\n".join([f"{shlex.join(words)}: {how}", *lines]))
 
 
 def follow(
@@ -142,9 +146,7 @@ def follow(
     if process.returncode != 0:
         ended = f"exit status {process.returncode}"
         how = f"not done after {timeout:.0f} s" if late.is_set() else ended
-        told = "\n".join([*tail, *printed.splitlines()[-ERROR_LINES:]])
-        message = f"{shlex.join(words)}: {how}\n{told}"
-        raise ClusterError(message)
+        raise _failed(words, how, [*tail, *printed.splitlines()[-ERROR_LINES:]])
     return printed
 
 

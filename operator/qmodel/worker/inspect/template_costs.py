@@ -7,7 +7,8 @@ tests.
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_growth import Form, Sizes, is_name_only
+from qmodel.worker.inspect.template_forms import Form
+from qmodel.worker.inspect.template_growth import Sizes, is_name_only
 from qmodel.worker.inspect.template_names import Names
 from qmodel.worker.inspect.template_recursion import Recursion, UnboundedError
 from qmodel.worker.inspect.template_walk import walk_with_parents

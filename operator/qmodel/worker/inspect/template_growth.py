@@ -5,10 +5,9 @@ then put in, each by the most that it is ever set to. One that goes into itself 
 unchanged: it grows by what is added, as often as that happens. Everything else doubles.
 """
 
-from collections.abc import Mapping
-
 from jinja2 import nodes
 
+from qmodel.worker.inspect.template_forms import ONE, Form, most, plus, times
 from qmodel.worker.inspect.template_names import REQUEST, Names, Setting, arms, called_name
 from qmodel.worker.inspect.template_numbers import is_number
 from qmodel.worker.inspect.template_recursion import Recursion, UnboundedError
@@ -17,11 +16,6 @@ from qmodel.worker.inspect.template_walk import Parents, walk
 MAX_POWER = 12
 MAX_VARIABLES = 250
 """Published templates have at most 92."""
-MAX_TERMS = 10_000
-Form = Mapping[tuple[str, ...], float]
-"""By the variables of a product, sorted: its factor."""
-
-ONE: Form = {(): 1}
 _LOOSE = 8
 """Characters that one becomes at most when it is escaped, quoted or printed."""
 _SAME = frozenset({
@@ -32,42 +26,6 @@ _SAME = frozenset({
     "upper", "lower", "title", "capitalize", "length", "count", "find", "startswith", "endswith",
 })  # fmt: skip
 """Methods and filters whose result is no larger than what they are used on, or given."""
-
-
-def plus(*forms: Form) -> Form:
-    """Return a sum."""
-    total: dict[tuple[str, ...], float] = {}
-    for form in forms:
-        for product, factor in form.items():
-            total[product] = total.get(product, 0) + factor
-    return total
-
-
-def most(*forms: Form) -> Form:
-    """Return a bound of whichever is larger; nothing is smaller than one."""
-    total: dict[tuple[str, ...], float] = {}
-    for form in [form for form in forms if form != ONE] or [ONE]:
-        for product, factor in form.items():
-            total[product] = max(total.get(product, 0), factor)
-    return total
-
-
-def times(left: Form, right: Form) -> Form:
-    """Return a product.
-
-    Raises
-    ------
-    OverflowError
-        If it has too many terms.
-    """
-    if len(left) * len(right) > MAX_TERMS:
-        raise OverflowError
-    total: dict[tuple[str, ...], float] = {}
-    for one, factor in left.items():
-        for other, more in right.items():
-            product = tuple(sorted((*one, *other)))
-            total[product] = total.get(product, 0) + factor * more
-    return total
 
 
 class Sizes:
