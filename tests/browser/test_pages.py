@@ -164,7 +164,7 @@ def test_host_and_gpu_memory_have_a_chart_each(open_page: Opener, width: int) ->
     said = [chart.get_attribute("aria-label") for chart in memory.get_by_role("img").all()]
     assert said == [
         (
-            "GPU memory of one server: Unquantized 1,300 MiB, Estimated 1,263 MiB, "
+            "GPU memory of one server: Unquantized 1,299 MiB, Estimated 1,263 MiB, "
             "Measured 1,181 MiB, Predicted 1,271 MiB."
         ),
         "Host memory of one server: Estimated 2,138 MiB, Measured 2,054 MiB, Requested 2,148 MiB.",
