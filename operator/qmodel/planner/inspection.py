@@ -4,9 +4,10 @@ from collections.abc import Callable
 from functools import partial
 
 from qmodel.api.conditions import ConditionType
+from qmodel.api.serving import Engine
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
-from qmodel.planner import feasibility, keys, serving_fit
+from qmodel.planner import cpu_attention, feasibility, keys, serving_fit
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of
@@ -117,4 +118,7 @@ def _recipe_problem(ctx: Context, source: SourceStatus) -> tuple[str, str] | Non
         spec.serving.tensor_parallel_size,
     )
     engine = engine_of(ctx.model, source)
-    return feasibility.problem(recipe(spec.quantization), source, engine, device)
+    refused = feasibility.problem(recipe(spec.quantization), source, engine, device)
+    if refused is None and engine is Engine.VLLM:
+        return cpu_attention.problem(source.kv, spec.serving.kv_cache_type, device)
+    return refused
