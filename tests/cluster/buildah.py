@@ -7,8 +7,9 @@ import json
 import os
 import shutil
 import tempfile
+import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +37,8 @@ BUILD_SECONDS = 3600
 ANSWER_SECONDS = 10
 STEP_WITHIN = 12
 """Length of `[2/3] STEP `, which opens buildah's line for a line of a Dockerfile."""
+SILENT_SECONDS = 20
+"""After that the next line of a compiler or of pip is shown, whatever it says."""
 
 LINE_LENGTH = 110
 PIP_SETTINGS = (
@@ -124,13 +127,21 @@ def build(image: Build) -> None:
         words = ["build", "--isolation", "chroot", "--layers", f"--build-arg=BASE={BASE}"]
         mounts = [f"--volume={mount}" for mount in _mounts(folder)]
         command = [*PROGRAM, *words, *mounts, f"--ignorefile={ignored}", *image.words()]
-        follow(command, _tell_step, timeout=BUILD_SECONDS, environment=_scratch())
+        follow(command, _teller(), timeout=BUILD_SECONDS, environment=_scratch())
 
 
-def _tell_step(line: str) -> None:
-    """Show the line of the Dockerfile that is being worked on."""
-    if "STEP " in line[:STEP_WITHIN]:
-        say(f"    {line[:LINE_LENGTH]}")
+def _teller() -> Callable[[str], None]:
+    """Return what shows the line of the Dockerfile that is worked on, and how far long ones are."""
+    told = time.monotonic()
+
+    def tell(line: str) -> None:
+        nonlocal told
+        is_step = "STEP " in line[:STEP_WITHIN]
+        if is_step or (line.strip() and time.monotonic() > told + SILENT_SECONDS):
+            told = time.monotonic()
+            say(f"    {line[:LINE_LENGTH]}" if is_step else f"      {line.strip()[:LINE_LENGTH]}")
+
+    return tell
 
 
 def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> None:
