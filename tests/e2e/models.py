@@ -272,11 +272,17 @@ class Models:
         ]
         return found
 
+    def complete(self, name: str, seconds: float = 600, **asked: Any) -> Object:
+        """Have a prompt continued, by the OpenAI API of either engine; return the answer."""
+        service = self.path(CORE, "services", f"{child_name(name)}:http")
+        found: Object = self.kube.call(
+            "POST", f"{service}/proxy/v1/completions", asked, seconds=seconds
+        )
+        return found
+
     def log_probabilities(self, name: str, passages: Sequence[str]) -> list[float]:
         """Return those of every token but each passage's first, by the model that is served."""
-        service = self.path(CORE, "services", f"{child_name(name)}:http")
-        body = {"prompt": list(passages), "max_tokens": 1, "echo": True, "logprobs": 1}
-        answer = self.kube.call("POST", f"{service}/proxy/v1/completions", body)
+        answer = self.complete(name, prompt=list(passages), max_tokens=1, echo=True, logprobs=1)
         choices = sorted(answer["choices"], key=itemgetter("index"))
         return [value for one in choices for value in one["logprobs"]["token_logprobs"][1:-1]]
 

@@ -1,40 +1,33 @@
 """Every method from YAML to an answer, on vLLM: quantized, judged, measured, sized and asked.
 
 SmolLM2 cut to three layers, because vLLM takes its time on two cores: what it says is nonsense, but
-it says it through its own chat template. Only unquantized the model is whole, and knows its answer;
-the whole model's figures by method are `make bench-methods`.
+it says it through its own chat template. The whole model is served by test_vllm.py, and its figures
+by method are `make bench-methods`.
 """
 
-import json
 import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import pytest
 import yaml
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from demo.commands import Commands
 from e2e import texts
 from e2e.kube import Object
 from e2e.models import (
-    ANSWER,
-    CORE,
     LITTLE_CPU,
     QUESTION,
-    READY_SECONDS,
     SMOLLM2,
     Models,
     attempts,
     container_of,
     from_hub,
-    is_ready,
 )
 from e2e.passages import PASSAGES
-from model import checkpoint
+from e2e.templates import templated
 
 FEW_LAYERS = "test/smollm2-3-layers"
 SECONDS = 1500
@@ -45,48 +38,47 @@ FOUR_BITS = {"bits": 4, "groupSize": 64}
 SHARDED = "fp8"
 SHARDS = {"maxShardSize": "4Mi"}
 """Ten megabytes of layers; the embedding is larger, and a file of its own."""
-KILL_ENGINE = """
-import os, signal
-from pathlib import Path
-lines = Path("/proc").glob("[0-9]*/cmdline")
-engines = [line.parent.name for line in lines if line.read_bytes().startswith(b"VLLM::EngineCore")]
-for engine in engines:
-    os.kill(int(engine), signal.SIGKILL)
-print(len(engines))
-"""
-"""Kills the engine core; the API server, which is the container's process, lives on."""
+CALIBRATED_ON = {"awq": texts.CHATS, "int8": texts.PROSE}
+"""Texts of a user; the others draw samples themselves."""
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples" / "methods"
 
 
-def _recipe(sample: Path) -> Object:
+def _recipe(name: str) -> Object:
     """Return what a sample asks of quantization, with as few samples as a library works with."""
-    found: Object = yaml.safe_load(sample.read_text())["spec"]["quantization"]
-    shards = SHARDS if sample.stem == SHARDED else {}
-    return found | shards | ({"calibration": FEW_SAMPLES} if "calibration" in found else {})
+    sample = yaml.safe_load((SAMPLES / f"{name}.yaml").read_text())
+    found: Object = sample["spec"]["quantization"]
+    if name == SHARDED:
+        found |= SHARDS
+    if "calibration" in found:
+        found["calibration"] = FEW_SAMPLES | CALIBRATED_ON.get(name, {})
+    return found
 
 
-QUICKEST_FIRST = ("unquantized", "nf4", "fp8", "int8", "gptq", "awq", "autoawq")
-"""A server that answered makes room for the next: two cores hold five."""
-METHODS = {name: _recipe(SAMPLES / f"{name}.yaml") for name in QUICKEST_FIRST}
-"""By name of the sample."""
-WHOLE = KILLED = QUICKEST_FIRST[0]
+OF_SAMPLES = ("nf4", "fp8", "int8", "gptq", "awq", "autoawq")
+"""What is made of the samples of their names: quickest first. A server that answered makes room for
+the next: two cores hold five."""
+BY_BITSANDBYTES = {
+    "bnb-int8": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}},
+    "fp4": {"method": "BitsAndBytes", "bitsAndBytes": {"type": "FP4"}},
+}
+METHODS = {**BY_BITSANDBYTES, **{name: _recipe(name) for name in OF_SAMPLES}}
 TAKEN = {"taken-awq": "test/awq", "taken-gptq": "test/gptq-named"}
 """What others have quantized: its repository; the second's configuration is not in config.json."""
 SERVED = [*METHODS, *TAKEN]
-EVALUATED = [name for name in METHODS if name != "unquantized"]
+TWICE = {"gptq": "gptq-again"}
+"""Made once more from samples that the model draws once more, but not served."""
 
 
-def wanted(quantization: Object, source: str = FEW_LAYERS, **more: Any) -> Object:
+def wanted(quantization: Object, source: str = FEW_LAYERS, gate: Object = texts.GATE) -> Object:
     """Return a spec that serves a short context on a CPU, whatever the quality."""
     quantized = quantization["method"] != "None"
     resources = {"resources": LITTLE_CPU} if quantized else {}
     return {
         "source": from_hub(source),
         "quantization": {**quantization, **resources},
-        "qualityGate": texts.GATE,
+        "qualityGate": gate,
         "serving": {"contextLength": 512, "concurrency": 2},
         "accelerator": {"type": "CPU"},
-        **more,
     }
 
 
@@ -95,19 +87,18 @@ def applied(models: Models) -> Iterator[dict[str, Object]]:
     """Apply every method at once; what the tests find of a model is kept, the model is not."""
     texts.bring(models)
     for name, quantization in METHODS.items():
-        models.apply(name, wanted(quantization, SMOLLM2 if name == WHOLE else FEW_LAYERS))
+        models.apply(name, wanted(quantization))
+    for name, again in TWICE.items():
+        models.apply(again, wanted(METHODS[name], gate=texts.IMPOSSIBLE_GATE))
     for name, repository in TAKEN.items():
         models.apply(name, wanted({"method": "None"}, repository))
     yield {}
-    for name in SERVED:
+    for name in (*SERVED, *TWICE.values()):
         models.delete(name)
 
 
 def served(models: Models, applied: dict[str, Object], name: str) -> Object:
-    """Return the status of a model that answered; its server then makes room for the next.
-
-    One is left, to be killed by a test.
-    """
+    """Return the status of a model that answered; its server then makes room for the next."""
     if name not in applied:
         status = models.wait_ready(name, SECONDS)
         answer, prompt = models.chat(name), models.prompt(name)
@@ -116,8 +107,7 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
         assert container_of(pod, "server")["restartCount"] == 0, "asked for log probabilities"
         (deployment,) = models.deployments(name)
         jobs = attempts(models.jobs(name))
-        if name != KILLED:
-            _make_room(models, name)
+        models.edit(name, serving={"replicas": 0})
         applied[name] = {
             **status,
             "answer": answer,
@@ -129,49 +119,15 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
     return applied[name]
 
 
-def _make_room(models: Models, name: str) -> None:
-    models.edit(name, serving={"replicas": 0})
-
-
-@pytest.mark.timeout(SECONDS + 60)
-def test_an_engine_that_dies_in_a_living_container_is_noticed(
-    models: Models, applied: dict[str, Object], commands: Commands
-) -> None:
-    """Of the model that is ready first, while the others are made: it serves already."""
-    name = KILLED
-    served(models, applied, name)
-    (pod,) = models.pods(name)
-    path = models.path(CORE, "pods", pod["metadata"]["name"])
-    words = ["exec", "-n", models.namespace, pod["metadata"]["name"], "-c", "server"]
-    assert commands.kubectl(*words, "--", "python", "-c", KILL_ENGINE).strip() == "1"
-    models.kube.wait(path, _was_restarted, READY_SECONDS, "restarted and ready")
-    models.wait_ready(name)
-    assert models.chat(name).strip()
-    _make_room(models, name)
-
-
-def _was_restarted(pod: Object | None) -> bool:
-    state = None if pod is None else container_of(pod, "server")
-    return pod is not None and state is not None and state["restartCount"] == 1 and is_ready(pod)
-
-
 @pytest.mark.timeout(SECONDS + 60)
 @pytest.mark.parametrize("name", SERVED)
 def test_a_method_ends_in_an_answer(models: Models, applied: dict[str, Object], name: str) -> None:
     status = served(models, applied, name)
     assert status["engine"] == "VLLM"
-    assert (ANSWER if name == WHOLE else "") in status["answer"].strip()
-    assert status["prompt"] == _templated(QUESTION)
+    assert status["answer"].strip()
+    assert status["prompt"] == templated(QUESTION)
     once = [("fetch", 1), ("inspect", 1), ("measure", 1), ("quantize", 1)]
     assert status["jobs"] == once, "a first try was too small, or something was done twice"
-
-
-def _templated(question: str) -> str:
-    """Return a question in the chat template of SmolLM2, which every model here has."""
-    config = json.loads((checkpoint.make() / "tokenizer_config.json").read_text())
-    template = ImmutableSandboxedEnvironment().from_string(config["chat_template"])
-    messages = [{"role": "user", "content": question}]
-    return template.render(messages=messages, add_generation_prompt=True)
 
 
 @pytest.mark.timeout(SECONDS + 60)
@@ -204,7 +160,7 @@ def test_the_limit_lies_above_what_was_measured(
 
 
 @pytest.mark.timeout(SECONDS + 60)
-@pytest.mark.parametrize("name", EVALUATED)
+@pytest.mark.parametrize("name", METHODS)
 def test_a_method_is_judged_and_makes_the_weights_smaller(
     models: Models, applied: dict[str, Object], name: str
 ) -> None:
@@ -213,8 +169,20 @@ def test_a_method_is_judged_and_makes_the_weights_smaller(
     assert float(status["evaluation"]["topTokenAgreement"]) > 0.3
     assert float(status["evaluation"]["perplexityRatio"]) < 2
     assert status["artifact"]["weightBytes"] < status["source"]["weightBytes"]
+    text = "User" if name in CALIBRATED_ON else "SelfDrawn"
     calibrated = "calibration" in METHODS[name]
-    assert status["artifact"].get("calibration") == ("SelfDrawn" if calibrated else None)
+    assert status["artifact"].get("calibration") == (text if calibrated else None)
+
+
+@pytest.mark.timeout(SECONDS + 60)
+@pytest.mark.parametrize("name", TWICE)
+def test_a_recipe_makes_the_same_weights_again(
+    models: Models, applied: dict[str, Object], name: str
+) -> None:
+    models.refused(TWICE[name], "Evaluated", "BelowGate", SECONDS)
+    again = models.get(TWICE[name])["status"]["artifact"]
+    assert not again.get("reused"), "made on a volume of its own"
+    assert again["digest"] == served(models, applied, name)["artifact"]["digest"]
 
 
 @pytest.mark.timeout(SECONDS + 60)
@@ -226,7 +194,7 @@ def test_large_weights_are_several_files(models: Models, applied: dict[str, Obje
 
 
 @pytest.mark.timeout(SECONDS + 60)
-@pytest.mark.parametrize("name", EVALUATED)
+@pytest.mark.parametrize("name", METHODS)
 def test_the_server_computes_what_was_judged(
     models: Models, applied: dict[str, Object], name: str
 ) -> None:
@@ -275,4 +243,5 @@ def test_a_report_shows_what_lies_on_the_volume(
 
 
 def test_every_sample_of_a_method_is_served_here() -> None:
-    assert {path.stem for path in SAMPLES.glob("*.yaml")} == set(METHODS)
+    """But the one that is served as it is, by test_vllm.py."""
+    assert {path.stem for path in SAMPLES.glob("*.yaml")} == {*OF_SAMPLES, "unquantized"}
