@@ -9,6 +9,7 @@ from e2e import pods
 from e2e.kube import Object
 from e2e.models import Models
 from qmodel.api.gguf import NEEDS_IMPORTANCE_MATRIX, GGUFType
+from qmodel.planner.cpu_attention import FP8_MULTIPLE, HEAD_SIZES
 from qmodel.worker.legacy_limits import MODEL_TYPES
 
 FOLDER = Path(__file__).parent
@@ -16,6 +17,7 @@ SECONDS = 240
 """A library's imports on two cores, beside those of the others."""
 SCRIPTS = (
     ("products_of_integers.py", "vllm"),
+    ("attention_heads.py", "vllm"),
     ("clipping.py", "autoawq"),
     ("every_gguf_type.py", "llamacpp-worker"),
     ("legacy_types.py", "autoawq"),
@@ -57,6 +59,13 @@ def test_unpacked_8_bit_weights_are_multiplied_rightly(models: Models) -> None:
     found = _lines(models, "products_of_integers.py")
     assert len(found) == 2**5
     assert [case for case in found if case["error"] > 0.02] == []
+
+
+def test_attention_has_kernels_for_the_widths_that_are_let_pass(models: Models) -> None:
+    (able,) = _lines(models, "attention_heads.py")
+    assert able["auto"] == list(HEAD_SIZES)
+    whole = [width for width in HEAD_SIZES if width % FP8_MULTIPLE == 0]
+    assert able["fp8"] in (whole, []), "on a processor without AVX-512 there is none"
 
 
 def test_autoawq_clips_as_the_library_would(models: Models) -> None:
