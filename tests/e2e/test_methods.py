@@ -64,7 +64,8 @@ BY_BITSANDBYTES = {
 METHODS = {**BY_BITSANDBYTES, **{name: _recipe(name) for name in OF_SAMPLES}}
 TAKEN = {"taken-awq": "test/awq", "taken-gptq": "test/gptq-named"}
 """What others have quantized: its repository; the second's configuration is not in config.json."""
-SERVED = [*METHODS, *TAKEN]
+SERVED = [*TAKEN, *METHODS]
+"""What needs no quantizing is ready first, and should not keep its cores from the others."""
 TWICE = {"gptq": "gptq-again"}
 """Made once more from samples that the model draws once more, but not served."""
 
