@@ -105,6 +105,7 @@ HONEST = {
     "exclusive": EXCLUSIVE,
     "generation": "{% generation %}{{ messages[-1].content }}{% endgeneration %}",
     "escaped": "{{ messages[0].content|replace('&', '&amp;')|replace('\"', '&quot;') }}",
+    "never-called": "{% macro f(x) %}{{ x }}{% endmacro %}{{ messages[0].content }}",
     "sliced": "{% for tool in tools[:] %}{{ tool | string }}{% endfor %}",
     "range": "{% for i in range(messages|length - 1, -1, -1) %}{{ messages[i] }}{% endfor %}",
 }

@@ -46,8 +46,9 @@ def costly(tree: nodes.Template, names: Names) -> Problem | None:
 def _rounds(often: Form) -> str | None:
     if often.get((), 0) > MAX_ROUNDS:
         return f"loops {often[()]:.0f} times by itself: at most {MAX_ROUNDS} are accepted"
-    if max(often.values()) > MAX_ROUNDS_EACH:
-        each = f"loops {max(often.values()):.0f} times for each part of the request"
+    most = max(often.values(), default=0)
+    if most > MAX_ROUNDS_EACH:
+        each = f"loops {most:.0f} times for each part of the request"
         return f"{each}: at most {MAX_ROUNDS_EACH} are accepted"
     return None
 
