@@ -129,6 +129,7 @@ TRICKS = {
     "chat-recursive-loop": template(
         "{% for x in messages recursive %}{{ loop([messages]) }}{% endfor %}", "recursive loop"
     ),
+    "chat-set-to-itself": template(growing("ns.a") + "{{ ns.a * 999999 * 999999 }}", LARGE),
     "chat-doubling": template(growing("ns.a ~ ns.a"), DOUBLES),
     "chat-doubling-by-plus": template(growing("ns.a + 'x' + ns.a"), DOUBLES),
     "chat-doubling-back-and-forth": template(BACK_AND_FORTH, DOUBLES),

@@ -289,7 +289,7 @@ class Sizes:
                 if again and rest:
                     often = self._closed(self.executions(setting.parents), setting.value)
                     added = plus(added, times(self._put_in(rest, setting.value), often))
-                else:
+                elif rest:
                     base = most(base, self._put_in(rest, setting.value))
         total = plus(base, added)
         local = all(
