@@ -12,7 +12,7 @@ from functools import cached_property
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_walk import Parents, walk, walk_with_parents
+from qmodel.worker.inspect.templates.walk import Parents, walk, walk_with_parents
 
 REQUEST = "the request"
 """A variable that stands for the size of the request."""

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_names import Names, arguments, called_name
-from qmodel.worker.inspect.template_numbers import is_made, is_number
-from qmodel.worker.inspect.template_walk import Parents, walk_with_parents
+from qmodel.worker.inspect.templates.names import Names, arguments, called_name
+from qmodel.worker.inspect.templates.numbers import is_made, is_number
+from qmodel.worker.inspect.templates.walk import Parents, walk_with_parents
 
 MAX_NUMBER = 1_000_000
 MAX_INDENT = 16

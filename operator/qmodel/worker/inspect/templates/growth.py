@@ -7,11 +7,11 @@ unchanged: it grows by what is added, as often as that happens. Everything else 
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_forms import ONE, Form, most, plus, times
-from qmodel.worker.inspect.template_names import REQUEST, Names, Setting, arms, called_name
-from qmodel.worker.inspect.template_numbers import is_number
-from qmodel.worker.inspect.template_recursion import Recursion, UnboundedError
-from qmodel.worker.inspect.template_walk import Parents, walk
+from qmodel.worker.inspect.templates.forms import ONE, Form, most, plus, times
+from qmodel.worker.inspect.templates.names import REQUEST, Names, Setting, arms, called_name
+from qmodel.worker.inspect.templates.numbers import is_number
+from qmodel.worker.inspect.templates.recursion import Recursion, UnboundedError
+from qmodel.worker.inspect.templates.walk import Parents, walk
 
 MAX_POWER = 12
 MAX_VARIABLES = 250

@@ -7,11 +7,11 @@ tests.
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_forms import Form
-from qmodel.worker.inspect.template_growth import Sizes, is_name_only
-from qmodel.worker.inspect.template_names import Names
-from qmodel.worker.inspect.template_recursion import Recursion, UnboundedError
-from qmodel.worker.inspect.template_walk import walk_with_parents
+from qmodel.worker.inspect.templates.forms import Form
+from qmodel.worker.inspect.templates.growth import Sizes, is_name_only
+from qmodel.worker.inspect.templates.names import Names
+from qmodel.worker.inspect.templates.recursion import Recursion, UnboundedError
+from qmodel.worker.inspect.templates.walk import walk_with_parents
 
 MAX_ROUNDS = 10_000
 """That the template makes by itself, whatever the request."""

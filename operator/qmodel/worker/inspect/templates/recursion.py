@@ -11,8 +11,8 @@ from itertools import combinations, pairwise, product
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_names import Names, Setting, arguments
-from qmodel.worker.inspect.template_walk import Parents, walk
+from qmodel.worker.inspect.templates.names import Names, Setting, arguments
+from qmodel.worker.inspect.templates.walk import Parents, walk
 
 MAX_CHOICES = 4096
 """Of parameters that could be the walked one, among macros that call each other."""
