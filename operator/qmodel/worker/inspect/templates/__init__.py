@@ -10,8 +10,10 @@ refused. In this order:
 3. `allowed`: only listed statements, functions, methods and filters; with `numbers`, which tells
    what is a number, whatever the request says;
 4. `recursion`: macros call themselves only to walk the parts of one argument;
-5. `growth`: how large each value becomes, as polynomials (`forms`) of the request's size;
-6. `costs`: how often each expression runs and how much it writes, which is bounded.
+5. `reading`: what each expression is made of (`symbols`: variables, macros, loops; `results` of
+   methods and filters), as polynomials (`forms`);
+6. `sizes`: the most that each of these becomes, put in until only the request's size is left;
+7. `costs`: how often each expression runs and how much it writes, which is bounded.
 """
 
 from qmodel.worker.inspect.templates.check import check_template

@@ -11,12 +11,12 @@ from jinja2 import nodes
 
 from qmodel.worker.inspect.templates.names import Names, arguments, called_name
 from qmodel.worker.inspect.templates.numbers import is_made, is_number
+from qmodel.worker.inspect.templates.problems import Problem
 from qmodel.worker.inspect.templates.walk import Parents, walk_with_parents
 
 MAX_NUMBER = 1_000_000
 MAX_INDENT = 16
 MAX_NESTED_LOOPS = 4
-Problem = tuple[nodes.Node, str]
 
 _OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 _NODES = (
@@ -66,7 +66,7 @@ def forbidden(tree: nodes.Template, names: Names) -> Iterator[Problem]:
     """Yield what a chat template may not use, and what of it is wrong."""
     for node, parents in walk_with_parents(tree):
         for problem in _of(node, parents, names):
-            yield node, problem
+            yield Problem(node, problem)
 
 
 def _of(  # noqa: C901, PLR0912  one alternative a kind of node

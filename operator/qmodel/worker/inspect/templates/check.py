@@ -12,6 +12,7 @@ from qmodel.worker.errors import SourceInvalid, UnsafeModel
 from qmodel.worker.inspect.templates.allowed import forbidden
 from qmodel.worker.inspect.templates.costs import costly
 from qmodel.worker.inspect.templates.names import name_all
+from qmodel.worker.inspect.templates.problems import Problem
 from qmodel.worker.inspect.templates.walk import depth, walk
 
 MAX_CHARACTERS = 1 << 17
@@ -73,16 +74,15 @@ def check_template(template: object, where: str) -> None:
         message = f"{where} is no valid Jinja template: {str(error)[:200]}"
         raise SourceInvalid(message) from error
     if problem:
-        node, what = problem
-        message = f"{where}, line {node.lineno}: the chat template {what}"
+        message = f"{where}, line {problem.node.lineno}: the chat template {problem.what}"
         raise UnsafeModel(message)
 
 
-def _problem(tree: nodes.Template) -> tuple[nodes.Node, str] | None:
+def _problem(tree: nodes.Template) -> Problem | None:
     """Return the node that makes a template unsafe, and what it does; None if none does."""
     if depth(tree) > _MAX_DEPTH:
         raise RecursionError
     if sum(1 for _ in walk(tree)) > _MAX_NODES:
-        return tree, f"has more than {_MAX_NODES} statements and expressions"
+        return Problem(tree, f"has more than {_MAX_NODES} statements and expressions")
     names = name_all(tree)
     return next(forbidden(tree, names), None) or costly(tree, names)

@@ -12,6 +12,8 @@ from itertools import combinations, pairwise, product
 from jinja2 import nodes
 
 from qmodel.worker.inspect.templates.names import Names, Setting, arguments
+from qmodel.worker.inspect.templates.problems import UnboundedError
+from qmodel.worker.inspect.templates.reach import reach, together
 from qmodel.worker.inspect.templates.walk import Parents, walk
 
 MAX_CHOICES = 4096
@@ -20,14 +22,6 @@ _UNCHANGED = frozenset({"items", "dictsort", "default", "list"})
 """Filters that give what they are used on, or its pairs."""
 _ANY = "*"
 """A step into an item that is not named."""
-
-
-class UnboundedError(Exception):
-    """Something runs or grows without bound; carries the node and what it does."""
-
-    def __init__(self, node: nodes.Node, problem: str) -> None:
-        super().__init__(problem)
-        self.node, self.problem = node, problem
 
 
 @dataclass(frozen=True)
@@ -58,7 +52,7 @@ class Recursion:
         self._names = names
         self.calls = names.macro_calls()
         """All calls of macros."""
-        self._reached = self._reach()
+        self._reached = reach(self._named())
         self._traced: dict[int, Part | None] = {}
         self.parts: set[int] = set()
         """Identities of the arguments that are parts of the caller's own."""
@@ -76,23 +70,20 @@ class Recursion:
 
     def group(self, name: str) -> set[str]:
         """Return the macros that a macro comes to, and that come to it."""
-        return {other for other in self._reached[name] if name in self._reached[other]} | {name}
+        return together(name, self._reached)
 
     def again(self, call: nodes.Node) -> bool:
         """Whether a call belongs to a recursion, rather than starting one."""
         within, macro = self._names.macro_of(call), self._names.called(call)
         return bool(within and macro and within.name in self._reached[macro.name])
 
-    def _reach(self) -> dict[str, set[str]]:
-        reached: dict[str, set[str]] = {name: set() for name in self._names.macros}
+    def _named(self) -> dict[str, set[str]]:
+        """Return the macros that each macro calls."""
+        named: dict[str, set[str]] = {name: set() for name in self._names.macros}
         for call, macro in self.calls:
             if within := self._names.macro_of(call):
-                reached[within.name].add(macro.name)
-        for through, further in reached.items():
-            for calls in reached.values():
-                if through in calls:
-                    calls.update(further)
-        return reached
+                named[within.name].add(macro.name)
+        return named
 
     def _check(self, group: set[str]) -> None:
         """Find the parameter of each macro that is walked."""
