@@ -6,10 +6,11 @@ They are parsed here by Jinja itself and never rendered; what no published templ
 refused. In this order:
 
 1. `check`: what Jinja parses, and no more than so many characters, statements and levels;
-2. `names`: what each name stands for, and what it is ever set to;
+2. `naming` and `names`: what each name stands for, and what it is ever set to;
 3. `allowed`: only listed statements, functions, methods and filters; with `numbers`, which tells
    what is a number, whatever the request says;
-4. `recursion`: macros call themselves only to walk the parts of one argument;
+4. `recursion`: macros call themselves only to walk the parts of one argument; with `parts`, which
+   traces values back to arguments, and `branches`, which tells what excludes each other;
 5. `reading`: what each expression is made of (`symbols`: variables, macros, loops; `results` of
    methods and filters), as polynomials (`forms`);
 6. `sizes`: the most that each of these becomes, put in until only the request's size is left;

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.templates.names import Names, arguments, called_name
+from qmodel.worker.inspect.templates.names import Names, Variable, arguments, called_name
 from qmodel.worker.inspect.templates.numbers import is_made, is_number
 from qmodel.worker.inspect.templates.problems import Problem
 from qmodel.worker.inspect.templates.walk import Parents, walk_with_parents
@@ -139,8 +139,7 @@ def _name(node: nodes.Name, parents: Parents, names: Names) -> Iterator[str]:
 
 def _is_namespace_name(node: nodes.Name, names: Names) -> bool:
     """Whether a name is that of a namespace, in a loop that hides it too."""
-    variable = (names.variable(node) or "").partition(" in ")[0]
-    return variable in names.namespaces or (node.name in names.namespaces and "/" not in variable)
+    return names.variables[id(node)]._replace(loop=0) in names.namespaces
 
 
 def _block_filter(node: nodes.Filter) -> Iterator[str]:
@@ -174,7 +173,8 @@ def _texts(node: nodes.Node, names: Names, seen: set[int]) -> Iterator[str]:
             yield node.data
         elif names.variable(node):
             waiting += [setting.value for setting in names.visible(node)]
-            waiting += [setting.value for setting in names.settings.get(names.behind(node), [])]
+            if behind := names.behind(node):
+                waiting += [setting.value for setting in names.settings.get(behind, [])]
         elif macro := names.called(node):
             waiting.append(macro)
         elif isinstance(node, nodes.Getitem):
@@ -198,7 +198,7 @@ def _call(node: nodes.Call, parents: Parents, names: Names) -> Iterator[str]:
         if len(node.args) > len(macro.args) or any(k.key not in keys for k in node.kwargs):
             yield f"gives {name!r} more than it takes"
         for key, value in arguments(node, macro).items():
-            held = f"{name}/{key}" in names.namespaces
+            held = Variable(key, name) in names.namespaces
             if held and names.variable(value) not in names.namespaces:
                 yield f"gives {name!r} other than a namespace, which it takes elsewhere"
     elif name in _FUNCTIONS:
@@ -231,7 +231,7 @@ def _method(method: nodes.Getattr, names: Names) -> Iterator[str]:
         yield "formats by other than a constant with plain fields, as in '{}'"
     if method.attr in ("append", "pop"):
         variable = names.variable(method.node)
-        settings = names.settings.get(variable or "", [])
+        settings = names.settings.get(variable, []) if variable else []
         own = [s for s in settings if not isinstance(s.by, nodes.Call) or called_name(s.by)]
         if not own or not all(isinstance(s.value, nodes.List) for s in own):
             yield f"uses {method.attr!r} on other than a list of its own"
@@ -275,13 +275,9 @@ def _is_argument(node: nodes.Node | None, names: Names) -> bool:
         if not all(is_number(value, names) for value in node.args):
             return False
         node = node.node
-    variable = names.variable(node) if isinstance(node, nodes.Name) else None
-    settings = names.visible(node) if node and variable else []
-    return (
-        bool(variable)
-        and all(map(is_made, settings))
-        and ("/" not in (variable or "") and " in " not in (variable or ""))
-    )
+    if not isinstance(node, nodes.Name) or names.variable(node) != Variable(node.name):
+        return False
+    return all(map(is_made, names.visible(node)))
 
 
 def _arithmetic(node: nodes.BinExpr, names: Names) -> Iterator[str]:

@@ -11,7 +11,7 @@ from jinja2.parser import Parser
 from qmodel.worker.errors import SourceInvalid, UnsafeModel
 from qmodel.worker.inspect.templates.allowed import forbidden
 from qmodel.worker.inspect.templates.costs import costly
-from qmodel.worker.inspect.templates.names import name_all
+from qmodel.worker.inspect.templates.naming import name_all
 from qmodel.worker.inspect.templates.problems import Problem
 from qmodel.worker.inspect.templates.walk import depth, walk
 

@@ -5,20 +5,32 @@ variable keeps it for the next round, unless each round sets it anew before. A n
 read before it is set keeps what lies behind it: the outer name, or the request.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.templates.walk import Parents, walk, walk_with_parents
-
-REQUEST = "the request"
-"""A variable that stands for the size of the request."""
+from qmodel.worker.inspect.templates.walk import Parents
 
 
-BLOCKS = (nodes.For, nodes.Macro, nodes.Scope, nodes.FilterBlock, nodes.AssignBlock, nodes.Template)
+class Variable(NamedTuple):
+    """A variable, or an attribute of a namespace."""
+
+    name: str
+    macro: str = ""
+    """The macro that it belongs to; empty where it belongs to the template."""
+    loop: int = 0
+    """Identity of the loop that sets it for each round; 0 where none does."""
+    attribute: str = ""
+
+
+_BLOCKS = (
+    nodes.For, nodes.Macro, nodes.Scope, nodes.FilterBlock, nodes.AssignBlock, nodes.Template,
+)  # fmt: skip
+REQUEST = Variable("the request")
+"""What a variable of the template stands for where the template does not set it."""
 
 
 @dataclass(frozen=True)
@@ -41,78 +53,96 @@ class Setting:
 class Names:
     """The variables of a template and their settings."""
 
-    order: dict[int, int] = field(default_factory=dict)
+    order: dict[int, int]
     """By the identity of a node: its place in the text."""
-    parents: dict[int, Parents] = field(default_factory=dict)
-    calls: list[nodes.Call] = field(default_factory=list)
-    macros: dict[str, nodes.Macro] = field(default_factory=dict)
-    variables: dict[int, str] = field(default_factory=dict)
+    parents: dict[int, Parents]
+    calls: list[nodes.Call]
+    macros: dict[str, nodes.Macro]
+    variables: dict[int, Variable] = field(default_factory=dict)
     """By the identity of the node that names one."""
-    settings: dict[str, list[Setting]] = field(default_factory=lambda: defaultdict(list))
-    outer: dict[str, str] = field(default_factory=dict)
-    """What a variable is before it is set; empty where it is always set first."""
-    namespaces: dict[str, str] = field(default_factory=dict)
+    settings: dict[Variable, list[Setting]] = field(default_factory=dict)
+    outer: dict[Variable, Variable | None] = field(default_factory=dict)
+    """What a variable is before it is set; None where it is always set first."""
+    namespaces: dict[Variable, Variable] = field(default_factory=dict)
     """Variables that hold namespaces, and one name for those that may hold the same."""
+    _visible: dict[int, list[Setting]] = field(default_factory=dict)
 
     @cached_property
     def callable(self) -> set[str]:
         """Names of macros, and names that are called."""
         return {*self.macros, *filter(None, map(called_name, self.calls))}
 
-    def variable(self, node: nodes.Node) -> str | None:
+    @cached_property
+    def macro_calls(self) -> list[tuple[nodes.Call, nodes.Macro]]:
+        """All calls of macros."""
+        return [(call, macro) for call in self.calls if (macro := self.called(call))]
+
+    def variable(self, node: nodes.Node) -> Variable | None:
         """Return the variable that a node reads or sets; None if it is none."""
         if isinstance(node, nodes.Name):
             return self.variables.get(id(node))
         if isinstance(node, nodes.NSRef):
-            held = self.namespaces.get(self._held(node))
-            return f"{held}.{node.attr}" if held else None
+            return self._attribute(self._held(node), node.attr)
         if isinstance(node, nodes.Getattr):
-            held = self.namespaces.get(self.variable(node.node) or "")
-            return f"{held}.{node.attr}" if held else None
+            return self._attribute(self.variable(node.node), node.attr)
         return None
 
     def visible(self, node: nodes.Node) -> list[Setting]:
         """Return the settings that the reader of a variable may find."""
-        settings = self.settings[self.variable(node) or ""]
-        variable = self.variables.get(id(node))
-        if variable is None or not self._is_own(node, variable):
-            return settings
-        carrying = self._carrying(node, variable)
-        return [s for s in settings if self._before(s, node) or carrying & set(map(id, s.parents))]
+        if id(node) not in self._visible:
+            self._visible[id(node)] = self._find_visible(node)
+        return self._visible[id(node)]
 
-    def behind(self, node: nodes.Node) -> str:
+    def behind(self, node: nodes.Node) -> Variable | None:
         """Return what a reader finds where a variable is not set: the outer name, or nothing."""
-        variable = self.variable(node) or ""
-        outer = self.outer.get(variable, "")
-        own = outer and isinstance(node, nodes.Name) and self._is_own(node, variable)
-        return "" if own and any(is_set for _, is_set in self._blocks(node, variable)) else outer
+        variable = self.variable(node)
+        outer = self.outer.get(variable) if variable else None
+        if variable is None or outer is None or not self._is_own(node, variable):
+            return outer
+        return None if any(is_set for _, is_set in self._blocks(node, variable)) else outer
 
     def macro_of(self, node: nodes.Node) -> nodes.Macro | None:
         """Return the macro that a node stands in."""
-        return _macro(self.parents[id(node)])
+        return innermost_macro(self.parents[id(node)])
 
     def called(self, node: nodes.Node) -> nodes.Macro | None:
         """Return the macro that a node calls."""
         name = called_name(node)
         return self.macros.get(name) if name else None
 
-    def macro_calls(self) -> list[tuple[nodes.Call, nodes.Macro]]:
-        """Return all calls of macros."""
-        return [(call, macro) for call in self.calls if (macro := self.called(call))]
+    def is_parameter(self, variable: Variable) -> bool:
+        """Whether a call gives a variable to a macro."""
+        macro = self.macros.get(variable.macro)
+        names = {argument.name for argument in macro.args} if macro else set()
+        return variable.name in names and not variable.loop and not variable.attribute
 
-    def is_assigned(self, variable: str) -> bool:
+    def is_assigned(self, variable: Variable) -> bool:
         """Whether statements set a variable; a parameter that they do not stays what it is."""
-        return any(not isinstance(s.by, nodes.Call | nodes.Macro) for s in self.settings[variable])
+        settings = self.settings.get(variable, [])
+        return any(not isinstance(s.by, nodes.Call | nodes.Macro) for s in settings)
 
-    def _held(self, node: nodes.NSRef) -> str:
+    def _attribute(self, variable: Variable | None, name: str) -> Variable | None:
+        """Return an attribute of the namespace that a variable holds; None if it holds none."""
+        held = self.namespaces.get(variable) if variable else None
+        return held and held._replace(attribute=name)
+
+    def _held(self, node: nodes.NSRef) -> Variable:
         """Return the variable whose attribute a statement sets."""
         macro = self.macro_of(node)
-        own = f"{macro.name}/{node.name}" if macro else ""
-        return own if own in self.outer else node.name
+        own = Variable(node.name, macro.name if macro else "")
+        return own if own in self.outer else Variable(node.name)
 
-    def _is_own(self, node: nodes.Node, variable: str) -> bool:
+    def _find_visible(self, node: nodes.Node) -> list[Setting]:
+        variable = self.variable(node)
+        settings = self.settings.get(variable, []) if variable else []
+        if variable is None or not self._is_own(node, variable):
+            return settings
+        carrying = self._carrying(node, variable)
+        return [s for s in settings if self._before(s, node) or carrying & set(map(id, s.parents))]
+
+    def _is_own(self, node: nodes.Node, variable: Variable) -> bool:
         """Whether what is read belongs to what is being run: the macro, or the template."""
-        return ("/" in variable) == bool(self.macro_of(node))
+        return isinstance(node, nodes.Name) and bool(variable.macro) == bool(self.macro_of(node))
 
     def _before(self, setting: Setting, node: nodes.Node) -> bool:
         if isinstance(setting.by, nodes.Call | nodes.Macro):
@@ -121,18 +151,17 @@ class Names:
         inside = any(setting.by is parent for parent in self.parents[id(node)])
         return earlier and (setting.loop is not None or not inside)
 
-    def _blocks(self, node: nodes.Node, variable: str) -> Iterable[tuple[nodes.Node, bool]]:
+    def _blocks(self, node: nodes.Node, variable: Variable) -> Iterable[tuple[nodes.Node, bool]]:
         """Yield the statements around a reader, and whether they have set a variable before it."""
         inner = (*self.parents[id(node)], node)
         for parent, child in zip(reversed(inner[:-1]), reversed(inner), strict=False):
             block = next((arm for arm in arms(parent) if any(n is child for n in arm)), [])
             earlier = block[: next((i for i, n in enumerate(block) if n is child), 0)]
-            bound = isinstance(parent, nodes.For) and variable.endswith(f" in {id(parent)}")
-            yield parent, bound or self._sets_always(earlier, variable)
+            yield parent, variable.loop == id(parent) or self._sets_always(earlier, variable)
             if isinstance(parent, nodes.Macro):
                 break
 
-    def _carrying(self, node: nodes.Node, variable: str) -> set[int]:
+    def _carrying(self, node: nodes.Node, variable: Variable) -> set[int]:
         """Return the loops around a reader in which it may find what an earlier round set."""
         carrying: set[int] = set()
         for parent, is_set in self._blocks(node, variable):
@@ -142,7 +171,7 @@ class Names:
                 carrying.add(id(parent))
         return carrying
 
-    def _sets_always(self, block: list[nodes.Node], variable: str) -> bool:
+    def _sets_always(self, block: list[nodes.Node], variable: Variable) -> bool:
         """Whether a block sets a variable, whatever happens."""
         for node in block:
             if isinstance(node, nodes.Assign | nodes.AssignBlock):
@@ -159,7 +188,12 @@ def arms(node: nodes.Node) -> list[list[nodes.Node]]:
     """Return the blocks of a statement; of a condition those of which one is run."""
     if isinstance(node, nodes.If):
         return [node.body, *(other.body for other in node.elif_), node.else_]
-    return [node.body] if isinstance(node, BLOCKS) else []
+    return [node.body] if isinstance(node, _BLOCKS) else []
+
+
+def innermost_macro(parents: Parents) -> nodes.Macro | None:
+    """Return the macro that something within these nodes belongs to."""
+    return next((p for p in reversed(parents) if isinstance(p, nodes.Macro)), None)
 
 
 def called_name(node: nodes.Node) -> str | None:
@@ -173,115 +207,3 @@ def arguments(call: nodes.Call, macro: nodes.Macro) -> dict[str, nodes.Expr]:
     """Return by parameter what a call gives a macro."""
     given = {name.name: value for name, value in zip(macro.args, call.args, strict=False)}
     return given | {keyword.key: keyword.value for keyword in call.kwargs}
-
-
-def name_all(tree: nodes.Template) -> Names:
-    """Return the variables of a template."""
-    found = list(walk_with_parents(tree))
-    names = Names(
-        order={id(node): place for place, (node, _) in enumerate(found)},
-        parents={id(node): parents for node, parents in found},
-        calls=[node for node, _ in found if isinstance(node, nodes.Call)],
-        macros={node.name: node for node, _ in found if isinstance(node, nodes.Macro)},
-    )
-    own = {
-        name: {n.name for n in walk(macro) if isinstance(n, nodes.Name) and n.ctx != "load"}
-        for name, macro in names.macros.items()
-    }
-    for node, parents in found:
-        if isinstance(node, nodes.Name):
-            names.variables[id(node)] = _variable(node, parents, own)
-            _keep_outer(names, node, parents)
-    _find_namespaces(names, [n for n, _ in found if isinstance(n, nodes.Assign)])
-    for node, parents in found:
-        for target, value in _sets(names, node):
-            names.settings[target].append(Setting(value, parents, node))
-    return names
-
-
-def _macro(parents: Parents) -> nodes.Macro | None:
-    return next((p for p in reversed(parents) if isinstance(p, nodes.Macro)), None)
-
-
-def _variable(node: nodes.Name, parents: Parents, own: Mapping[str, set[str]]) -> str:
-    """Return the variable of a name: of a loop, of a macro, or of all."""
-    macro = _macro(parents)
-    place = f"{macro.name}/" if macro else ""
-    inner = (*parents, node)
-    for parent, child in zip(reversed(parents), reversed(inner), strict=False):
-        if parent is macro:
-            break
-        if isinstance(parent, nodes.For) and child is not parent.iter:
-            bound = {n.name for n in walk(parent.target) if isinstance(n, nodes.Name)}
-            if node.name in bound | {"loop"}:
-                return f"{place}{node.name} in {id(parent)}"
-    return f"{place}{node.name}" if macro and node.name in own[macro.name] else node.name
-
-
-def _keep_outer(names: Names, node: nodes.Name, parents: Parents) -> None:
-    """Note what lies behind a variable when it is met first."""
-    variable = names.variables[id(node)]
-    if variable not in names.outer:
-        behind = node.name if "/" in variable else REQUEST
-        bound = " in " in variable or _always_set(node, parents)
-        names.outer[variable] = "" if bound else behind
-
-
-def _always_set(node: nodes.Name, parents: Parents) -> bool:
-    """Whether the first place that names a variable sets it, whatever happens."""
-    if node.ctx == "param":
-        return True
-    *around, setter = parents
-    within = [p for p in around if not isinstance(p, nodes.Template | nodes.Macro | nodes.Scope)]
-    if within or not isinstance(setter, nodes.Assign | nodes.AssignBlock):
-        return False
-    named = [n for n in walk(setter) if isinstance(n, nodes.Name) and n.name == node.name]
-    return setter.target is node and len(named) == 1
-
-
-def _sets(names: Names, node: nodes.Node) -> Iterable[tuple[str, nodes.Node]]:
-    """Yield the variables that a node sets, and what to."""
-    if isinstance(node, nodes.Assign | nodes.AssignBlock | nodes.For):
-        value = node.iter if isinstance(node, nodes.For) else node
-        value = node.node if isinstance(node, nodes.Assign) else value
-        yield from ((v, value) for target in walk(node.target) if (v := names.variable(target)))
-    if isinstance(node, nodes.For):
-        place = "".join(f"{m.name}/" for m in [names.macro_of(node)] if m)
-        yield f"{place}loop in {id(node)}", node.iter
-    if isinstance(node, nodes.Assign) and isinstance(made := node.node, nodes.Call):
-        held = names.namespaces.get(names.variable(node.target) or "")
-        yield from ((f"{held}.{keyword.key}", keyword.value) for keyword in made.kwargs if held)
-    if isinstance(node, nodes.Macro):
-        given = zip(reversed(node.args), reversed(node.defaults), strict=False)
-        yield from ((f"{node.name}/{name.name}", value) for name, value in given)
-    if isinstance(node, nodes.Call) and (macro := names.called(node)):
-        taken = arguments(node, macro).items()
-        yield from ((f"{macro.name}/{name}", value) for name, value in taken)
-    if isinstance(node, nodes.Call) and isinstance(node.node, nodes.Getattr):
-        variable = names.variable(node.node.node)
-        if variable and node.node.attr == "append":
-            yield from ((variable, _sum(node, node.node.node, value)) for value in node.args)
-
-
-def _sum(call: nodes.Call, held: nodes.Expr, added: nodes.Expr) -> nodes.Add:
-    """Return what a list is after a call has added to it."""
-    return nodes.Add(held, added, lineno=call.lineno)
-
-
-def _find_namespaces(names: Names, assigned: list[nodes.Assign]) -> None:
-    """Note the variables that are set to namespaces, and the parameters that are given them."""
-    for node in assigned:
-        if called_name(node.node) == "namespace" and (variable := names.variable(node.target)):
-            names.namespaces[variable] = variable
-    given = [
-        (names.variable(value), f"{macro.name}/{name}")
-        for call, macro in names.macro_calls()
-        for name, value in arguments(call, macro).items()
-    ]
-    for _ in range(2 * len(names.macros)):
-        for value, parameter in given:
-            if value in names.namespaces:
-                held = names.namespaces[value]
-                other = names.namespaces.setdefault(parameter, held)
-                for variable, known in names.namespaces.items():
-                    names.namespaces[variable] = held if known == other else known

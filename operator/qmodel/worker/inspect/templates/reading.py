@@ -5,7 +5,14 @@ from itertools import count
 from jinja2 import nodes
 
 from qmodel.worker.inspect.templates.forms import ONE, Form, Symbol, most, plus, times
-from qmodel.worker.inspect.templates.names import REQUEST, Names, Setting, arms, called_name
+from qmodel.worker.inspect.templates.names import (
+    REQUEST,
+    Names,
+    Setting,
+    Variable,
+    arms,
+    called_name,
+)
 from qmodel.worker.inspect.templates.recursion import Recursion
 from qmodel.worker.inspect.templates.results import LOOSE, result
 from qmodel.worker.inspect.templates.symbols import (
@@ -34,7 +41,7 @@ class Reader:
         self._names, self._recursion = names, recursion
         self._numbers = count(REQUEST_SIZE.number + 1)
         self._forms: dict[int, Form] = {}
-        self._versions: dict[tuple[str, tuple[int, ...], bool], Version] = {}
+        self._versions: dict[tuple[Variable, tuple[int, ...], bool], Version] = {}
         self.calls = {name: Calls(next(self._numbers), name) for name in names.macros}
         self.outputs = {name: Output(next(self._numbers), name) for name in names.macros}
 
@@ -96,20 +103,22 @@ class Reader:
             return None
         return self._version(variable, self._names.visible(node), self._names.behind(node))
 
-    def _version(self, variable: str, settings: list[Setting], outer: str) -> Version:
+    def _version(
+        self, variable: Variable, settings: list[Setting], outer: Variable | None
+    ) -> Version:
         """Return the variable as far as some settings go; parts of what it is are no news."""
         settings = [s for s in settings if id(s.value) not in self._recursion.parts]
         key = variable, tuple(map(id, settings)), bool(outer)
         if key not in self._versions:
-            behind = self._outer(outer)
-            self._versions[key] = Version(next(self._numbers), variable, settings, behind)
+            size = self._outer(outer) if outer else None
+            self._versions[key] = Version(next(self._numbers), variable, settings, size)
         return self._versions[key]
 
-    def _outer(self, variable: str) -> Symbol | None:
+    def _outer(self, variable: Variable) -> Symbol:
         """Return what a variable stands for where another one of its name is not set."""
-        if not variable or variable == REQUEST:
-            return REQUEST_SIZE if variable else None
-        settings = self._names.settings[variable]
+        if variable == REQUEST:
+            return REQUEST_SIZE
+        settings = self._names.settings.get(variable, [])
         return self._version(variable, settings, self._names.outer.get(variable, REQUEST))
 
     def _called(self, node: nodes.Call) -> Form:

@@ -168,14 +168,15 @@ class Sizes:
     def _is_local(self, version: Version) -> bool:
         """Whether a variable is set in each call of a macro for that call alone."""
         variable = version.variable
-        return "/" in variable and "." not in variable and self._names.is_assigned(variable)
+        own = variable.macro and not variable.attribute
+        return bool(own) and self._names.is_assigned(variable)
 
     def _called(self, name: str) -> Form:
         """Return how often a macro is called."""
         group = self._recursion.group(name)
         often = plus(*(
             self._closed(self._reader.executions(self._names.parents[id(call)]), call)
-            for call, macro in self._recursion.calls
+            for call, macro in self._names.macro_calls
             if macro.name in group and not self._recursion.again(call)
         ))  # fmt: skip
         return times(often, _REQUEST) if self._recursion.is_recursive(name) else often

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from jinja2 import nodes
 
 from qmodel.worker.inspect.templates.forms import Symbol
-from qmodel.worker.inspect.templates.names import Setting
+from qmodel.worker.inspect.templates.names import Setting, Variable
 
 REQUEST_SIZE = Symbol(0)
 """The size of the request, which is what everything is counted by in the end."""
@@ -15,7 +15,7 @@ REQUEST_SIZE = Symbol(0)
 class Version(Symbol):
     """The size of a variable, as far as one of its readers may find it set."""
 
-    variable: str
+    variable: Variable
     settings: list[Setting]
     outer: Symbol | None
     """What it is where none of them has run; None where one always has."""
@@ -23,7 +23,8 @@ class Version(Symbol):
     @property
     def told(self) -> str:
         """How messages call it."""
-        return repr(self.variable.rpartition("/")[2].partition(" in ")[0][:60])
+        name, attribute = self.variable.name, self.variable.attribute
+        return repr((f"{name}.{attribute}" if attribute else name)[:60])
 
 
 @dataclass(frozen=True, eq=False)
