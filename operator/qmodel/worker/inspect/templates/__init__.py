@@ -7,8 +7,8 @@ refused. In this order:
 
 1. `check`: what Jinja parses, and no more than so many characters, statements and levels;
 2. `naming` and `names`: what each name stands for, and what it is ever set to;
-3. `allowed`: only listed statements, functions, methods and filters; with `numbers`, which tells
-   what is a number, whatever the request says;
+3. `allowed`: only what is `listed`: statements, `lookups` of names and items, `calls` of functions,
+   methods and filters; with `numbers`, which tells what is a number, whatever the request says;
 4. `recursion`: macros call themselves only to walk the parts of one argument; with `parts`, which
    traces values back to arguments, and `branches`, which tells what excludes each other;
 5. `reading`: what each expression is made of (`symbols`: variables, macros, loops; `results` of
