@@ -88,7 +88,9 @@ OTHER_KEYS = (
     "{% set handled = ['type', 'enum'] %}{% for key in fields.keys() | reject('in', handled) %}"
     "{{ key ~ fields[key] }}{% endfor %}{% endfor %}{% endfor %}"
 )
+CHAINED = "{% set a0 = 'x' %}" + "".join(f"{{% set a{n} = a{n - 1} %}}" for n in range(1, 230))
 HONEST = {
+    "chained": CHAINED + "{{ a229 }}",
     "other-keys": OTHER_KEYS,
     "chatml": CHATML,
     "alternating": ALTERNATING,

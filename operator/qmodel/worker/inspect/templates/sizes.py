@@ -78,17 +78,17 @@ class Sizes:
 
     def _put_in(self, form: Form, node: nodes.Node) -> Form:
         """Return a form with everything put in but the calls that belong to a recursion."""
-        return plus(*(self._put_product(*term, node) for term in form.items()))
-
-    def _put_product(self, product: Product, factor: float, node: nodes.Node) -> Form:
-        term: Form = {(): factor}
-        for symbol in product:
-            kept = isinstance(symbol, Again)
-            term = times(term, {(symbol,): 1} if kept else self._value(symbol, node))
-            if any(len(powers) > MAX_POWER for powers in term):
-                message = f"may need more than the size of the request to the {MAX_POWER}"
-                raise UnboundedError(node, message)
-        return term
+        terms: list[Form] = []
+        for product, factor in form.items():
+            term: Form = {(): factor}
+            for symbol in product:
+                kept = isinstance(symbol, Again)
+                term = times(term, {(symbol,): 1} if kept else self._value(symbol, node))
+                if any(len(powers) > MAX_POWER for powers in term):
+                    message = f"may need more than the size of the request to the {MAX_POWER}"
+                    raise UnboundedError(node, message)
+            terms.append(term)
+        return plus(*terms)
 
     def _closed(self, form: Form, node: nodes.Node) -> Form:
         """Return a form with everything put in: a call of a recursion gives what all of it does."""
@@ -103,28 +103,12 @@ class Sizes:
 
     def _value(self, symbol: Symbol, node: nodes.Node) -> Form:
         """Return the largest that something becomes."""
-        if symbol not in self._values:
-            if isinstance(symbol, Rounds):
-                self._values[symbol] = self._rounds(symbol.loop)
-            elif isinstance(symbol, Version | Calls | Output):
-                self._solve(symbol, node)
-        return self._values[symbol]
-
-    def _rounds(self, loop: nodes.For) -> Form:
-        """Return how often a loop runs; one that walks what a recursion does goes on with it."""
-        if id(loop) in self._recursion.loops:
-            return ONE
-        return self._put_in(self._reader.rounds(loop.iter), loop)
-
-    def _solve(self, symbol: Version | Calls | Output, node: nodes.Node) -> None:
-        """Find the largest that something becomes, with what is made of it and goes into it."""
-        if symbol in self._open:
-            raise UnboundedError(node, f"makes {symbol.told} grow by its own size")
-        group: set[Symbol] = {symbol}
-        if isinstance(symbol, Version):
-            group = together(symbol, self._reached)
-        self._open |= group
-        if isinstance(symbol, Calls):
+        if symbol in self._values:
+            return self._values[symbol]
+        group = self._begin(symbol, node)
+        if isinstance(symbol, Rounds):
+            value = self._rounds(symbol.loop)
+        elif isinstance(symbol, Calls):
             value = self._called(symbol.macro)
         elif isinstance(symbol, Output):
             value = self._output(symbol.macro, node)
@@ -132,6 +116,23 @@ class Sizes:
             value = self._most(group, node)
         self._open -= group
         self._values |= dict.fromkeys(group, value)
+        return value
+
+    def _begin(self, symbol: Symbol, node: nodes.Node) -> set[Symbol]:
+        """Return what gets its value with something, and may not be needed to find it."""
+        if symbol in self._open:
+            raise UnboundedError(node, f"makes {symbol} grow by its own size")
+        if isinstance(symbol, Rounds):
+            return {symbol}  # what is walked tells more, where it needs itself
+        group = together(symbol, self._reached) if isinstance(symbol, Version) else {symbol}
+        self._open |= group
+        return group
+
+    def _rounds(self, loop: nodes.For) -> Form:
+        """Return how often a loop runs; one that walks what a recursion does goes on with it."""
+        if id(loop) in self._recursion.loops:
+            return ONE
+        return self._put_in(self._reader.rounds(loop.iter), loop)
 
     def _most(self, group: set[Symbol], node: nodes.Node) -> Form:
         """Return the largest that variables become that are made of each other."""
@@ -139,7 +140,7 @@ class Sizes:
             (symbol for symbol in group if isinstance(symbol, Version)), key=lambda v: v.number
         )
         if len(versions) < len(group):
-            told = min(version.told for version in versions)
+            told = min(map(str, versions))
             raise UnboundedError(node, f"makes {told} grow by what a macro writes of it")
         base: Form = ONE
         added: Form = {}
@@ -161,7 +162,7 @@ class Sizes:
         form = self._reader.form(setting.value)
         again = {product: factor for product, factor in form.items() if group & {*product}}
         if sum(again.values()) > 1 or any(len(product) > 1 for product in again):
-            problem = f"puts {version.told} together of itself, which doubles it each time"
+            problem = f"puts {version} together of itself, which doubles it each time"
             raise UnboundedError(setting.value, problem)
         return again, {product: form[product] for product in form if product not in again}
 

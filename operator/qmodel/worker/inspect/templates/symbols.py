@@ -20,9 +20,7 @@ class Version(Symbol):
     outer: Symbol | None
     """What it is where none of them has run; None where one always has."""
 
-    @property
-    def told(self) -> str:
-        """How messages call it."""
+    def __str__(self) -> str:
         name, attribute = self.variable.name, self.variable.attribute
         return repr((f"{name}.{attribute}" if attribute else name)[:60])
 
@@ -33,9 +31,7 @@ class Calls(Symbol):
 
     macro: str
 
-    @property
-    def told(self) -> str:
-        """How messages call it."""
+    def __str__(self) -> str:
         return f"the calls of {self.macro!r}"
 
 
@@ -45,9 +41,7 @@ class Output(Symbol):
 
     macro: str
 
-    @property
-    def told(self) -> str:
-        """How messages call it."""
+    def __str__(self) -> str:
         return f"what {self.macro!r} writes"
 
 
