@@ -114,6 +114,8 @@ def _named(node: nodes.Filter, given: list[nodes.Expr]) -> Iterator[str]:
     names = node.args[place : place + 1] if node.name in BY_NAME else []
     if any(getattr(name, "value", "") not in known for name in names):
         yield f"uses an unknown name in the filter {node.name}"
+    if node.name == "map" and len(given) > 1:
+        yield "gives a filter that 'map' uses more than what it is used on"
 
 
 def _is_argument(node: nodes.Node | None, names: Names) -> bool:
