@@ -170,6 +170,9 @@ TRICKS = {
     "chat-recursion-of-a-constant": template(
         recursive("{% if x.a == 1 %}{% set y = {'a': 1} %}{{ f(y) }}{% endif %}"), NO_PART
     ),
+    "chat-recursion-of-another-constant": template(
+        recursive("{% if x.a == 1 %}{% else %}{% set y = {'b': 1} %}{{ f(y) }}{% endif %}"), NO_PART
+    ),
     "chat-recursion-by-default": template(
         "{% macro f(x, y=f(1)) %}{{ y }}{% endmacro %}{{ f(1) }}", NO_PART
     ),

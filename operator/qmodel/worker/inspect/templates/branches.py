@@ -1,6 +1,7 @@
 """Which places of a chat template exclude each other, by the conditions that they stand under."""
 
 from itertools import pairwise
+from typing import TypeGuard
 
 from jinja2 import nodes
 
@@ -17,8 +18,10 @@ def exclusive(one: nodes.Node, other: nodes.Node, names: Names) -> bool:
     return any(told.get(what, value) != value for what, value in _equal(right, names))
 
 
-def is_compared(test: nodes.Compare) -> bool:
+def is_compared(test: nodes.Node) -> TypeGuard[nodes.Compare]:
     """Whether a condition is that something equals a constant."""
+    if not isinstance(test, nodes.Compare):
+        return False
     first = test.ops[0]
     return len(test.ops) == 1 and first.op == "eq" and isinstance(first.expr, nodes.Const)
 
@@ -52,8 +55,7 @@ def _equal(parents: Parents, names: Names) -> list[tuple[str, object]]:
     for parent, child in pairwise(parents):
         if (
             isinstance(parent, nodes.If)
-            and isinstance(test := parent.test, nodes.Compare)
-            and is_compared(test)
+            and is_compared(test := parent.test)
             and any(child is node for node in parent.body)
             and all(_set_once(n, names) for n in walk(test.expr) if isinstance(n, nodes.Name))
         ):

@@ -93,21 +93,19 @@ class Parts:
         if setting.loop:
             part = self.trace(setting.value)
             return part and part.into(ANY, id(setting.loop))
-        inner = setting.parents[-1]
-        if isinstance(setting.value, nodes.Dict) and isinstance(inner, nodes.If):
-            return self._constant(setting.value, inner.test)
+        if isinstance(setting.value, nodes.Dict) and _is_flat(setting.value):
+            return self._constant(setting.value, setting)
         return self.trace(setting.value)
 
-    def _constant(self, value: nodes.Dict, test: nodes.Node) -> Part | None:
-        """Return the part that a mapping stands for under some condition."""
-        flat = all(
-            isinstance(pair.key, nodes.Const) and isinstance(pair.value, nodes.Const)
-            for pair in value.items
-        )
-        if not flat or not isinstance(test, nodes.Compare):
-            return self.trace(value)
-        # It stands for a part that was equal to a constant, and has no such part itself.
-        part = self.trace(test.expr) if is_compared(test) else None
+    def _constant(self, value: nodes.Dict, setting: Setting) -> Part | None:
+        """Return the part that a mapping of constants stands for, where that equals a constant."""
+        branch = setting.parents[-1]
+        if not isinstance(branch, nodes.If) or not is_compared(branch.test):
+            return None
+        if not any(setting.by is statement for statement in branch.body):
+            return None
+        # The mapping has no such part itself: the condition does not hold for it again.
+        part = self.trace(branch.test.expr)
         keys = {pair.key.as_const() for pair in value.items}
         return part if part and part.steps and part.steps[-1] not in {*keys, ANY} else None
 
@@ -122,6 +120,14 @@ def _is_empty(node: nodes.Node) -> bool:
     if isinstance(node, nodes.List | nodes.Dict):
         return not node.items
     return isinstance(node, nodes.Const) and not node.value
+
+
+def _is_flat(node: nodes.Dict) -> bool:
+    """Whether a mapping is one of constants."""
+    return all(
+        isinstance(pair.key, nodes.Const) and isinstance(pair.value, nodes.Const)
+        for pair in node.items
+    )
 
 
 def _is_none(node: nodes.Node) -> bool:
