@@ -46,13 +46,14 @@ class Sizes:
         self._reader = Reader(names, recursion)
         self._values: dict[Symbol, Form] = {REQUEST_SIZE: _REQUEST}
         self._open: set[Symbol] = set()
+        too_many = UnboundedError(tree, f"has more than {MAX_VARIABLES} variables")
         if len(names.settings) > MAX_VARIABLES:
-            raise UnboundedError(tree, f"has more than {MAX_VARIABLES} variables")
+            raise too_many
         for node, _ in expressions(tree):
             self._reader.form(node)
         made = self._made()
         if len(made) > MAX_VARIABLES:
-            raise UnboundedError(tree, f"has more than {MAX_VARIABLES} variables")
+            raise too_many
         self._reached = reach(made)
 
     def size(self, node: nodes.Node) -> Form:
