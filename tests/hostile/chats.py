@@ -14,6 +14,7 @@ DOUBLES = "doubles it each time"
 NO_PART = "other than on parts of one argument"
 TWICE = "twice on the same part"
 LARGE = "characters for each of the request's"
+MAPS = "a filter that 'map' uses"
 UNKNOWN = "which no published chat template does"
 OTHER = "is a function, other than by calling it"
 
@@ -83,6 +84,7 @@ DEEP = "{% macro m0() %}x{% endmacro %}" + "".join(
     for n in range(1, 5)
 ) + "{{ m4() }}"  # fmt: skip
 LONG = "('x' * 1000000)"
+LONGER = f"|map('replace', '', '{'x' * 99}')"
 TWICE_NS = "{% set ns.a = ns.a ~ ns.a %}"
 TWICE_A = "{% set a = a ~ a %}"
 COMPUTED = "through an item computed"
@@ -129,6 +131,7 @@ TRICKS = {
     "chat-recursive-loop": template(
         "{% for x in messages recursive %}{{ loop([messages]) }}{% endfor %}", "recursive loop"
     ),
+    "chat-set-to-itself": template(growing("ns.a") + "{{ ns.a * 999999 * 999999 }}", LARGE),
     "chat-doubling": template(growing("ns.a ~ ns.a"), DOUBLES),
     "chat-doubling-by-plus": template(growing("ns.a + 'x' + ns.a"), DOUBLES),
     "chat-doubling-back-and-forth": template(BACK_AND_FORTH, DOUBLES),
@@ -166,6 +169,9 @@ TRICKS = {
     "chat-recursion-from-anew": template(recursive("{% set x = messages %}{{ f(x.a) }}"), NO_PART),
     "chat-recursion-of-a-constant": template(
         recursive("{% if x.a == 1 %}{% set y = {'a': 1} %}{{ f(y) }}{% endif %}"), NO_PART
+    ),
+    "chat-recursion-of-another-constant": template(
+        recursive("{% if x.a == 1 %}{% else %}{% set y = {'b': 1} %}{{ f(y) }}{% endif %}"), NO_PART
     ),
     "chat-recursion-by-default": template(
         "{% macro f(x, y=f(1)) %}{{ y }}{% endmacro %}{{ f(1) }}", NO_PART
@@ -217,6 +223,9 @@ TRICKS = {
         loops("{{ messages.append(x0) }}", "messages"), "a list of its own"
     ),
     "chat-bomb-by-replace": template(f"{{{{ {LONG}|replace('x', {LONG}) }}}}", LARGE),
+    "chat-bomb-by-map": template(f"{{{{ x{LONGER * 9}|list }}}}", MAPS),
+    "chat-bomb-by-map-of-indents": template("{{ x|map('indent', 1000000)|list }}", MAPS),
+    "chat-bomb-by-map-of-nothing": template("{{ x|map(attribute='', default='x')|list }}", MAPS),
     "chat-bomb-by-join": template(f"{{{{ {LONG}|join({LONG}) }}}}", LARGE),
     "chat-bomb-by-tabs": template("{{ ('\t' * 10000).expandtabs(1000000) }}", "'expandtabs'"),
     "chat-bomb-by-percent": template("{{ ('%' ~ '9999999d') % 1 }}", "formats a text"),

@@ -88,7 +88,9 @@ OTHER_KEYS = (
     "{% set handled = ['type', 'enum'] %}{% for key in fields.keys() | reject('in', handled) %}"
     "{{ key ~ fields[key] }}{% endfor %}{% endfor %}{% endfor %}"
 )
+CHAINED = "{% set a0 = 'x' %}" + "".join(f"{{% set a{n} = a{n - 1} %}}" for n in range(1, 230))
 HONEST = {
+    "chained": CHAINED + "{{ a229 }}",
     "other-keys": OTHER_KEYS,
     "chatml": CHATML,
     "alternating": ALTERNATING,
@@ -105,6 +107,7 @@ HONEST = {
     "exclusive": EXCLUSIVE,
     "generation": "{% generation %}{{ messages[-1].content }}{% endgeneration %}",
     "escaped": "{{ messages[0].content|replace('&', '&amp;')|replace('\"', '&quot;') }}",
+    "never-called": "{% macro f(x) %}{{ x }}{% endmacro %}{{ messages[0].content }}",
     "sliced": "{% for tool in tools[:] %}{{ tool | string }}{% endfor %}",
     "range": "{% for i in range(messages|length - 1, -1, -1) %}{{ messages[i] }}{% endfor %}",
 }

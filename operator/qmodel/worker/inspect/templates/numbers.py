@@ -2,7 +2,7 @@
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_names import Names, Setting, called_name
+from qmodel.worker.inspect.templates.names import Names, Setting, called_name
 
 _NUMERIC = (
     nodes.Add, nodes.Sub, nodes.Mul, nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos,

@@ -1,10 +1,7 @@
-"""Chat templates: Jinja programs that every engine runs on each request.
+"""Whether a chat template may be used: it is parsed, bounded, and its parts are asked in turn.
 
-The engines run them in a sandbox, which keeps them from Python but not from looping or filling
-memory: transformers' (and so vLLM's) has no limit of time, llama.cpp's own interpreter neither.
-They are parsed here by Jinja itself and never rendered; what no published template does is
-refused. The bounds leave room above the 70 templates that llama.cpp carries for its tests: those
-have at most 17,000 characters, 1,300 statements and expressions, loops three deep.
+The bounds leave room above the 70 templates that llama.cpp carries for its tests: those have at
+most 17,000 characters, 1,300 statements and expressions, loops three deep.
 """
 
 from jinja2 import Environment, TemplateError, nodes
@@ -12,10 +9,11 @@ from jinja2.ext import Extension
 from jinja2.parser import Parser
 
 from qmodel.worker.errors import SourceInvalid, UnsafeModel
-from qmodel.worker.inspect.template_allowed import forbidden
-from qmodel.worker.inspect.template_costs import costly
-from qmodel.worker.inspect.template_names import name_all
-from qmodel.worker.inspect.template_walk import depth, walk
+from qmodel.worker.inspect.templates.allowed import forbidden
+from qmodel.worker.inspect.templates.costs import costly
+from qmodel.worker.inspect.templates.naming import name_all
+from qmodel.worker.inspect.templates.problems import Problem
+from qmodel.worker.inspect.templates.walk import depth, walk
 
 MAX_CHARACTERS = 1 << 17
 _MAX_DEPTH = 64
@@ -76,16 +74,15 @@ def check_template(template: object, where: str) -> None:
         message = f"{where} is no valid Jinja template: {str(error)[:200]}"
         raise SourceInvalid(message) from error
     if problem:
-        node, what = problem
-        message = f"{where}, line {node.lineno}: the chat template {what}"
+        message = f"{where}, line {problem.node.lineno}: the chat template {problem.what}"
         raise UnsafeModel(message)
 
 
-def _problem(tree: nodes.Template) -> tuple[nodes.Node, str] | None:
+def _problem(tree: nodes.Template) -> Problem | None:
     """Return the node that makes a template unsafe, and what it does; None if none does."""
     if depth(tree) > _MAX_DEPTH:
         raise RecursionError
     if sum(1 for _ in walk(tree)) > _MAX_NODES:
-        return tree, f"has more than {_MAX_NODES} statements and expressions"
+        return Problem(tree, f"has more than {_MAX_NODES} statements and expressions")
     names = name_all(tree)
     return next(forbidden(tree, names), None) or costly(tree, names)

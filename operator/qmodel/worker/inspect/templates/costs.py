@@ -7,11 +7,12 @@ tests.
 
 from jinja2 import nodes
 
-from qmodel.worker.inspect.template_forms import Form
-from qmodel.worker.inspect.template_growth import Sizes, is_name_only
-from qmodel.worker.inspect.template_names import Names
-from qmodel.worker.inspect.template_recursion import Recursion, UnboundedError
-from qmodel.worker.inspect.template_walk import walk_with_parents
+from qmodel.worker.inspect.templates.forms import Form
+from qmodel.worker.inspect.templates.names import Names
+from qmodel.worker.inspect.templates.problems import Problem, UnboundedError
+from qmodel.worker.inspect.templates.recursion import Recursion
+from qmodel.worker.inspect.templates.sizes import Sizes
+from qmodel.worker.inspect.templates.walk import expressions
 
 MAX_ROUNDS = 10_000
 """That the template makes by itself, whatever the request."""
@@ -20,34 +21,31 @@ MAX_ROUNDS_EACH = 1_000_000
 MAX_SIZE = 300_000_000
 """Of a value, in characters, by itself and for each part of the request."""
 
-Problem = tuple[nodes.Node, str]
-
 
 def costly(tree: nodes.Template, names: Names) -> Problem | None:
     """Return the node that could cost too much, and what it does; None if none could."""
     node: nodes.Node = tree
     try:
         sizes = Sizes(tree, names, Recursion(names))
-        for node, parents in walk_with_parents(tree):
-            if isinstance(node, nodes.Expr) and not is_name_only(node):
-                often, size = sizes.often(node, parents), sizes.size(node)
-                problem = _rounds(often) or _size(often, size)
-                if problem:
-                    return node, problem
+        for node, parents in expressions(tree):
+            often = sizes.often(node, parents)
+            if problem := _rounds(often) or _size(often, sizes.size(node)):
+                return Problem(node, problem)
     except UnboundedError as error:
-        return error.node, error.problem
+        return error.problem
     except RecursionError:
-        return tree, "sets too many variables by each other"
+        return Problem(tree, "sets too many variables by each other")
     except OverflowError:
-        return node, "is made of too many products of sizes"
+        return Problem(node, "is made of too many products of sizes")
     return None
 
 
 def _rounds(often: Form) -> str | None:
     if often.get((), 0) > MAX_ROUNDS:
         return f"loops {often[()]:.0f} times by itself: at most {MAX_ROUNDS} are accepted"
-    if max(often.values()) > MAX_ROUNDS_EACH:
-        each = f"loops {max(often.values()):.0f} times for each part of the request"
+    most = max(often.values(), default=0)
+    if most > MAX_ROUNDS_EACH:
+        each = f"loops {most:.0f} times for each part of the request"
         return f"{each}: at most {MAX_ROUNDS_EACH} are accepted"
     return None
 

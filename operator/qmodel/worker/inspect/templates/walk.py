@@ -27,6 +27,14 @@ def walk_with_parents(root: nodes.Node) -> Iterator[tuple[nodes.Node, Parents]]:
         waiting.extend((child, inner) for child in reversed(list(node.iter_child_nodes())))
 
 
+def expressions(root: nodes.Node) -> Iterator[tuple[nodes.Expr, Parents]]:
+    """Yield what is read or computed, but for names that are set, with what it stands in."""
+    for node, parents in walk_with_parents(root):
+        named = isinstance(node, nodes.NSRef | nodes.Name) and getattr(node, "ctx", "") != "load"
+        if isinstance(node, nodes.Expr) and not named:
+            yield node, parents
+
+
 def depth(root: nodes.Node) -> int:
     """Return how many nodes stand within each other at most."""
     deepest = 0
