@@ -124,7 +124,7 @@ def mend(world: World) -> None:
     world.run()
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(st.lists(st.sampled_from(sorted(EVENTS)), min_size=5, max_size=25))
 def test_any_history_ends_well(history: list[str]) -> None:
     world = World(model())
