@@ -22,6 +22,8 @@ GPU_BYTES = 900 * MIB
 """What no header tells of: CUDA's context, libraries and graphs. 780 to 830 MiB there."""
 WEIGHT_COPIES = 2
 """Weights are packed while they are loaded: 441 MiB in memory for a file of 257, measured."""
+UNPACKED_BYTES = 2
+"""Of one weight on a CPU that has no kernel for what it is stored in (worker/vllm_unpacked.py)."""
 ACTIVATION_WIDTHS = 60
 """Hidden widths alive at once for a token of a batch: 98 MiB for 2048 tokens of 576, measured."""
 SAMPLING_BYTES = 64
@@ -66,7 +68,8 @@ class VLLMMemory:
         """
         if gpus:
             return PROCESSES_BYTES + gpus * GPU_HOST_BYTES + weight_bytes
-        weights = WEIGHT_COPIES * weight_bytes
+        unpacked = UNPACKED_BYTES * inspection.parameters
+        weights = max(WEIGHT_COPIES * weight_bytes, unpacked)
         grows = self._cache_and_compute_bytes(inspection, load)
         return PROCESSES_BYTES + weights + _rotary_bytes(inspection, load) + grows
 

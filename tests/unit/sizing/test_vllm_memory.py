@@ -165,6 +165,17 @@ def test_the_estimate_holds_what_was_measured() -> None:
     assert 1552 * MIB < memory_limit_bytes(estimate) < 1.3 * 1552 * MIB
 
 
+def test_weights_that_no_kernel_takes_are_estimated_unpacked() -> None:
+    """A file of 4 bits is a quarter of what the weights then take."""
+    packed, plain = INSPECTION.parameters // 2, 2 * INSPECTION.parameters
+    load = Load(1024, 2)
+    small = MEMORY.estimate_peak_bytes(INSPECTION, packed, load, 0)
+    nothing = MEMORY.estimate_peak_bytes(
+        INSPECTION.model_copy(update={"parameters": 0}), 0, load, 0
+    )
+    assert small - nothing == plain
+
+
 def test_on_a_gpu_the_host_is_estimated_without_cache_and_activations() -> None:
     """2054, 2033 and 2042 MiB of the host there."""
     for load in ON_H200:
