@@ -11,7 +11,12 @@ from qmodel.api.status import AcceleratorStatus, SourceStatus
 from qmodel.planner import keys, serving_fit
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of
-from qmodel.planner.estimates import artifact_bytes, device_bytes, predicted_device_bytes
+from qmodel.planner.estimates import (
+    artifact_bytes,
+    device_bytes,
+    needed_device_bytes,
+    predicted_device_bytes,
+)
 from qmodel.planner.footprint import current_footprint
 from qmodel.planner.model import Accelerators
 from qmodel.sizing.inventory import choose_accelerator
@@ -85,11 +90,13 @@ def _holds(ctx: Context, source: SourceStatus, present: AcceleratorStatus) -> bo
         return present.revision == ctx.revision and not (known and fits)
     footprint = current_footprint(ctx)
     if known and not fits and footprint is not None:
-        return known >= predicted_device_bytes(ctx.model, source, footprint, present.count)
+        taken = predicted_device_bytes(ctx.model, source, footprint, present.count)
+        return known >= needed_device_bytes(ctx.model, source, taken, present.count)
     return not known or fits
 
 
 def _estimated_bytes(ctx: Context, source: SourceStatus) -> int:
-    """Return the GPU memory of one server, from headers."""
-    weight_bytes = artifact_bytes(ctx.model.spec, source)
-    return device_bytes(ctx.model, source, weight_bytes, ctx.model.spec.accelerator.count)
+    """Return what the GPUs of one server must have, from headers."""
+    count = ctx.model.spec.accelerator.count
+    taken = device_bytes(ctx.model, source, artifact_bytes(ctx.model.spec, source), count)
+    return needed_device_bytes(ctx.model, source, taken, count)

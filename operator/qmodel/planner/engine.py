@@ -74,6 +74,16 @@ def tensor_parallel_size(asked: int | None, gpus: int) -> int:
     return (asked or gpus) if gpus else 1
 
 
+def computing_gpus(model: QuantizedModel, source: SourceStatus, gpus: int) -> int:
+    """Return the GPUs of one server that hold a share of it: vLLM splits it over those it is told.
+
+    llama.cpp spreads layers over all.
+    """
+    if engine_of(model, source) is Engine.LLAMA_CPP or not gpus:
+        return gpus
+    return tensor_parallel_size(model.spec.serving.tensor_parallel_size, gpus)
+
+
 def serving_image(images: Images, engine: Engine, gpus: int) -> str:
     """Return the image that serves and measures."""
     if engine is Engine.LLAMA_CPP:

@@ -3,7 +3,7 @@
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import FootprintStatus, SourceStatus
-from qmodel.planner.engine import engine_of, load_of
+from qmodel.planner.engine import computing_gpus, engine_of, load_of
 from qmodel.planner.recipes import recipe
 from qmodel.sizing import artifact, steps
 from qmodel.sizing.memory import MEMORY
@@ -29,7 +29,8 @@ def device_bytes(
     """Return the share of so many accelerators together."""
     arithmetic = MEMORY[engine_of(model, source)]
     load = load_of(model, source, accelerator_count)
-    return arithmetic.estimate_device_bytes(source, weight_bytes, load, accelerator_count)
+    computing = computing_gpus(model, source, accelerator_count)
+    return arithmetic.estimate_device_bytes(source, weight_bytes, load, computing)
 
 
 def predicted_device_bytes(
@@ -38,6 +39,14 @@ def predicted_device_bytes(
     """Return the share of so many accelerators together, carried from a measurement."""
     load = load_of(model, source, accelerator_count)
     return MEMORY[footprint.engine].predict_device_bytes(footprint, source, load)
+
+
+def needed_device_bytes(
+    model: QuantizedModel, source: SourceStatus, taken_bytes: int, accelerator_count: int
+) -> int:
+    """Return what all accelerators must have together, so that those that compute hold this."""
+    computing = computing_gpus(model, source, accelerator_count)
+    return -(-taken_bytes * accelerator_count // max(computing, 1))
 
 
 def quantize_bytes(spec: QuantizedModelSpec, source: SourceStatus, accelerator_count: int) -> int:

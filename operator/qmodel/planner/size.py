@@ -12,7 +12,8 @@ from qmodel.engines.llamacpp import ALL_LAYERS
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.engine import gpu_count, load_of
+from qmodel.planner.engine import computing_gpus, gpu_count, load_of
+from qmodel.planner.estimates import needed_device_bytes
 from qmodel.planner.footprint import current_footprint
 from qmodel.planner.server_trouble import SERVE
 from qmodel.sizing.margin import memory_limit_bytes
@@ -30,7 +31,7 @@ def plan(ctx: Context) -> StageResult:
     sizing, key = ctx.status.sizing, _key(ctx, footprint)
     if sizing is None or sizing.key != key:
         sizing = _computed(ctx, footprint, source, key)
-        too_small = _too_small(ctx, footprint, sizing)
+        too_small = _too_small(ctx, footprint, source, sizing)
         if too_small is not None:
             return too_small
     sizing = _raised(ctx, footprint.revision, sizing)
@@ -64,17 +65,22 @@ def _computed(
     )
 
 
-def _too_small(ctx: Context, footprint: FootprintStatus, sizing: Sizing) -> StageResult | None:
+def _too_small(
+    ctx: Context, footprint: FootprintStatus, source: SourceStatus, sizing: Sizing
+) -> StageResult | None:
     """Return why the chosen GPUs do not hold the server; as much as was measured they do hold."""
     chosen = ctx.status.accelerator
-    if chosen is None or not chosen.memory_bytes:
+    if chosen is None or not chosen.memory_bytes or sizing.device_bytes <= footprint.device_bytes:
         return None
-    if sizing.device_bytes <= max(chosen.memory_bytes, footprint.device_bytes):
+    needed = needed_device_bytes(ctx.model, source, sizing.device_bytes, chosen.count)
+    if needed <= chosen.memory_bytes:
         return None
+    idle = chosen.count - computing_gpus(ctx.model, source, chosen.count)
+    unused = f", of which spec.serving.tensorParallelSize leaves {idle} idle" if idle else ""
     message = (
         f"{sizing.concurrency} x {sizing.context_length} tokens take"
         f" {quantity_mib(sizing.device_bytes)} of GPU memory, but {chosen.count} x"
-        f" {chosen.resource_name} have {quantity_mib(chosen.memory_bytes)}: lower"
+        f" {chosen.resource_name} have {quantity_mib(chosen.memory_bytes)}{unused}: lower"
         " spec.serving.contextLength or concurrency, or name larger GPUs or more of them in"
         " spec.accelerator (nodeSelector, count)"
     )

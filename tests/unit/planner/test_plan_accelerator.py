@@ -15,7 +15,7 @@ from qmodel.planner.model import Node
 from qmodel.sizing import llamacpp
 from unit.planner.values import model
 from unit.planner.world import World
-from unit.sizing.values import MIB, footprint
+from unit.sizing.values import INSPECTION, MIB, footprint
 
 PRESENT, PRODUCT = "nvidia.com/gpu.present", "nvidia.com/gpu.product"
 F16 = {"method": "GGUF", "gguf": {"type": "F16"}}
@@ -115,6 +115,31 @@ def test_a_load_that_no_gpu_holds_is_refused_and_serving_goes_on(kind: str) -> N
     assert world.status.stage == "Ready"
     assert world.deployment_wishes == before
     assert world.started == ALL
+
+
+@pytest.mark.parametrize(
+    ("serving", "memory_mib", "where"),
+    [
+        ({}, 1500, AcceleratorType.GPU),
+        ({"tensorParallelSize": 1}, 1500, AcceleratorType.GPU),
+        ({}, 1200, AcceleratorType.GPU),
+        ({"tensorParallelSize": 1}, 1200, AcceleratorType.CPU),
+    ],
+)
+def test_gpus_that_stay_idle_hold_nothing(
+    serving: dict[str, Any], memory_mib: int, where: AcceleratorType
+) -> None:
+    """By estimate, the model takes 1283 MiB of one GPU, or 1159 of each of two."""
+    labels = {PRESENT: "true", "nvidia.com/gpu.memory": str(memory_mib)}
+    node = Node("two", labels, {"nvidia.com/gpu": "2"})
+    asked = {"type": "Auto", "count": 2}
+    source = INSPECTION.model_copy(update={"kv": INSPECTION.kv.model_copy(update={"kv_heads": 2})})
+    world = World(
+        model(quantization={"method": "FP8"}, serving=serving, accelerator=asked), (node,)
+    )
+    world.settle()
+    world.complete("inspect", inspection=source)
+    assert chosen(world).type is where, chosen(world).reason
 
 
 def test_what_was_measured_to_fit_is_not_moved_by_an_estimate() -> None:
