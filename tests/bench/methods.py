@@ -103,8 +103,9 @@ def divergences() -> dict[str, float]:
 
 def _note(name: str, status: Object) -> None:
     """Keep a method's divergence; the unquantized model has none."""
-    if "evaluation" in status:
-        noted = divergences() | {name: float(status["evaluation"]["meanKLDivergence"])}
+    found = status.get("evaluation", {}).get("meanKLDivergence")
+    if found is not None:
+        noted = divergences() | {name: float(found)}
         DIVERGENCES.parent.mkdir(parents=True, exist_ok=True)
         DIVERGENCES.write_text(json.dumps(noted, indent=2) + "\n")
 
