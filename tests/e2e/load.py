@@ -135,6 +135,16 @@ def take_turns(models: Models, name: str, concurrency: int) -> None:
         list(pool.map(ask, range(1, OTHER_ROUNDS * concurrency + 1)))
 
 
+def outcome_at(
+    commands: Commands, models: Models, name: str, context_length: int, concurrency: int
+) -> Outcome:
+    """Have a model serve another setting, and load its server in full."""
+    models.edit(name, serving={"contextLength": context_length, "concurrency": concurrency})
+    models.wait_ready(name)
+    models.wait_one_server(name)
+    return outcome(commands, models, name)
+
+
 def outcome(commands: Commands, models: Models, name: str) -> Outcome:
     """Load one model's only server in full; return what it was given and what it took."""
     status = models.wait_ready(name)

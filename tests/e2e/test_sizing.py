@@ -6,7 +6,7 @@ import pytest
 
 from demo.commands import Commands
 from e2e import texts
-from e2e.load import outcome
+from e2e.load import outcome_at
 from e2e.models import SMOLLM2, Models, from_hub, spec
 
 NAME = "sized"
@@ -29,10 +29,7 @@ def served(models: Models) -> Iterator[str]:
 def test_the_limit_lies_just_above_the_peak(
     models: Models, commands: Commands, served: str, length: int, count: int
 ) -> None:
-    models.edit(served, serving={"contextLength": length, "concurrency": count})
-    models.wait_ready(served)
-    models.wait_one_server(served)
-    found = outcome(commands, models, served)
+    found = outcome_at(commands, models, served, length, count)
     assert found.measured == ((length, count) == MEASURED)
     assert len(models.jobs(served, "measure")) == 1
     assert found.limit_bytes >= found.peak_bytes

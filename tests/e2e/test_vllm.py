@@ -11,7 +11,7 @@ import pytest
 from cluster.commands import wait_until
 from demo.commands import Commands
 from e2e.kube import Object
-from e2e.load import outcome
+from e2e.load import outcome_at
 from e2e.models import (
     ANSWER,
     CORE,
@@ -73,10 +73,7 @@ def test_it_answers_in_the_chat_template_of_the_model(models: Models, served: st
 def test_the_limit_lies_above_the_peak(
     models: Models, commands: Commands, served: str, length: int, count: int
 ) -> None:
-    models.edit(served, serving={"contextLength": length, "concurrency": count})
-    models.wait_ready(served)
-    models.wait_one_server(served)
-    found = outcome(commands, models, served)
+    found = outcome_at(commands, models, served, length, count)
     assert found.measured == ((length, count) == MEASURED)
     assert len(models.jobs(served, "measure")) == 1
     assert found.limit_bytes >= found.peak_bytes
