@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster import binaries, images, target
+from cluster import images, target, tools
 from demo.commands import Commands
 from e2e.install import install_hub, install_operator
 from e2e.kube import Kube
@@ -44,7 +44,7 @@ def namespace(folder: Path) -> Iterator[tuple[Models, Commands]]:
     path = f"{CORE}/namespaces/{name}"
     kube.apply(path, {"apiVersion": "v1", "kind": "Namespace"})
     try:
-        variables = {"KUBECONFIG": str(kubeconfig), "PATH": binaries.search_path()}
+        variables = {"KUBECONFIG": str(kubeconfig), "PATH": tools.search_path()}
         yield Models(kube, name), Commands(variables)
     finally:
         kube.delete(path)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cluster import buildah, node
+from cluster.builds import Build
 from cluster.commands import run, say, step
 from cluster.settings import IMAGES
 
@@ -33,7 +34,7 @@ def is_cached(reference: str) -> bool:
     return any(entry["annotations"][REFERENCE] == reference for entry in _entries())
 
 
-def ensure(image: buildah.Build) -> bool:
+def ensure(image: Build) -> bool:
     """Build an image unless the cache has it; tell whether that was needed."""
     if is_cached(image.reference):
         return False

@@ -1,7 +1,6 @@
 """The Go programs: built once, kept in the cache under the hash of what they are built from."""
 
 import hashlib
-import os
 import shutil
 from pathlib import Path
 
@@ -130,8 +129,3 @@ def _install(name: str, package: str) -> Path:
                 unfinished.rename(folder)
             _remove_others(folder, f"{name}-*")
     return folder / name
-
-
-def search_path() -> str:
-    """Value of PATH with kubectl and helm of the cache first."""
-    return os.pathsep.join([str(kubernetes()), str(helm().parent), os.environ.get("PATH", "")])

@@ -4,17 +4,14 @@ import configparser
 import hashlib
 import io
 import json
-import os
 import shutil
 import tempfile
-import time
-import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.commands import follow, locked, run, say, step, succeeds
+from cluster.builds import BUILD_SECONDS, Build, pip_settings, teller
+from cluster.commands import follow, locked, run, step, succeeds
 from cluster.settings import CACHE, IMAGES
 
 SUITE = "bookworm"
@@ -33,26 +30,6 @@ KEPT_SCRATCH = "buildah-cache"
 """Where buildah keeps the cache mounts of RUN lines: pip's, the compiler's."""
 
 RUN_ROOT = Path("/run/qmodel/buildah")
-BUILD_SECONDS = 3600
-ANSWER_SECONDS = 10
-STEP_WITHIN = 12
-"""Length of `[2/3] STEP `, which opens buildah's line for a line of a Dockerfile."""
-SILENT_SECONDS = 20
-"""After that the next line of a compiler or of pip is shown, whatever it says."""
-
-LINE_LENGTH = 110
-PIP_SETTINGS = (
-    "cert",
-    "default_timeout",
-    "extra_index_url",
-    "find_links",
-    "index_url",
-    "trusted_host",
-)
-TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-"""Where pip finds the CPU build of torch when no setting says otherwise; PyPI has CUDA builds."""
-
-
 PROGRAM = (
     "buildah",
     "--storage-driver=overlay",
@@ -98,21 +75,6 @@ def exists(reference: str) -> bool:
     return succeeds([*PROGRAM, "inspect", "--type=image", reference], timeout=60)
 
 
-@dataclass(frozen=True)
-class Build:
-    """What to build: the image's reference, its Dockerfile, the stage of it, and the context."""
-
-    reference: str
-    dockerfile: Path
-    stage: str
-    context: Path
-
-    def words(self) -> list[str | Path]:
-        """Return the arguments that docker and buildah have in common."""
-        stage = ["--target", self.stage] if self.stage else []
-        return [*stage, "--tag", self.reference, "--file", self.dockerfile, self.context]
-
-
 def build(image: Build) -> None:
     """Build an image.
 
@@ -122,26 +84,10 @@ def build(image: Build) -> None:
     ensure_base()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        ignored = folder / "ignored"
-        ignored.write_text("**/__pycache__\n")
         words = ["build", "--isolation", "chroot", "--layers", f"--build-arg=BASE={BASE}"]
         mounts = [f"--volume={mount}" for mount in _mounts(folder)]
-        command = [*PROGRAM, *words, *mounts, f"--ignorefile={ignored}", *image.words()]
-        follow(command, _teller(), timeout=BUILD_SECONDS, environment=_scratch())
-
-
-def _teller() -> Callable[[str], None]:
-    """Return what shows the line of the Dockerfile that is worked on, and how far long ones are."""
-    told = time.monotonic()
-
-    def tell(line: str) -> None:
-        nonlocal told
-        is_step = "STEP " in line[:STEP_WITHIN]
-        if is_step or (line.strip() and time.monotonic() > told + SILENT_SECONDS):
-            told = time.monotonic()
-            say(f"    {line[:LINE_LENGTH]}" if is_step else f"      {line.strip()[:LINE_LENGTH]}")
-
-    return tell
+        command = [*PROGRAM, *words, *mounts, *image.words()]
+        follow(command, teller(), timeout=BUILD_SECONDS, environment=_scratch())
 
 
 def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> None:
@@ -196,36 +142,3 @@ def _mounts(folder: Path) -> list[str]:
     parser.write(text)
     (folder / "pip.conf").write_text(text.getvalue())
     return [*mounts, f"{folder / 'pip.conf'}:/etc/pip.conf:ro"]
-
-
-def pip_settings() -> dict[str, str]:
-    """Read pip's own settings: its files, then its variables."""
-    parser = configparser.ConfigParser(interpolation=None)
-    parser.read(["/etc/pip.conf", Path.home() / ".config/pip/pip.conf"])
-    settings = dict(parser["global"]) if parser.has_section("global") else {}
-    for name in PIP_SETTINGS:
-        if value := os.environ.get(f"PIP_{name.upper()}"):
-            settings[name.replace("_", "-")] = value
-    links = [link for link in settings.get("find-links", "").split() if _offers_files(link)]
-    settings["find-links"] = " ".join(links)
-    if not links and not settings.keys() & {"index-url", "extra-index-url"}:
-        if _answers(TORCH_CPU_INDEX):
-            settings["extra-index-url"] = TORCH_CPU_INDEX
-        else:
-            say("    no source of torch's build for CPU: its build for CUDA, gigabytes, is taken")
-    return settings
-
-
-def _answers(index: str) -> bool:
-    """Tell whether a package index can be reached; pip retries one that cannot for minutes."""
-    try:
-        with urllib.request.urlopen(index, timeout=ANSWER_SECONDS):  # noqa: S310  a constant
-            return True
-    except OSError:
-        return False
-
-
-def _offers_files(link: str) -> bool:
-    """Tell whether a place to find wheels is a URL, or a folder that holds any."""
-    folder = Path(link)
-    return not folder.is_absolute() or (folder.is_dir() and any(folder.glob("*.whl")))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cluster import (
-    binaries,
     gpus,
     images,
     kwok,
@@ -14,6 +13,7 @@ from cluster import (
     processes,
     publish,
     target,
+    tools,
 )
 from cluster.commands import ClusterError, say
 from cluster.settings import KUBECONFIG, LOGS
@@ -91,7 +91,7 @@ def _kubeconfig(chosen: argparse.Namespace) -> None:
 
 
 def _tools(_: argparse.Namespace) -> None:
-    print(binaries.search_path())
+    print(tools.search_path())
 
 
 def _load(chosen: argparse.Namespace) -> None:

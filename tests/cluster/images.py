@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster import buildah, target
+from cluster.builds import Build
 from cluster.commands import ClusterError, run, say
 from cluster.settings import REPOSITORY
 
@@ -52,11 +53,11 @@ class Image:
             digest.update(_digest(path))
         return f"{target.image_prefix()}/{self.name}:{digest.hexdigest()[:TAG_DIGITS]}"
 
-    def build(self) -> buildah.Build:
+    def build(self) -> Build:
         """Return what a build of the present sources is told."""
         context = self.context()
         file = REPOSITORY / self.dockerfile
-        return buildah.Build(self.reference(context), file, self.stage, context)
+        return Build(self.reference(context), file, self.stage, context)
 
 
 TABLE = {

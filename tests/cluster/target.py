@@ -11,13 +11,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from cluster import archives, buildah, local, prerequisites
+from cluster import archives, docker, local, prerequisites
+from cluster.builds import Build
 from cluster.commands import ClusterError, run, say, step, succeeds
 from cluster.settings import KUBECONFIG
 
 KIND = "qmodel"
 LOCAL_PREFIX = "localhost/qmodel"
-BUILD_SECONDS = 3600
 
 
 def up() -> None:
@@ -26,7 +26,12 @@ def up() -> None:
         local.up()
     elif context := own_context():
         say(f"Using the cluster of the current context: {context}")
-    elif has_docker() and shutil.which("kind"):
+    elif docker.answers() and shutil.which("kind"):
+        if not shutil.which("kubectl"):
+            message = (
+                "A cluster of kind is used by kubectl: https://kubernetes.io/docs/tasks/tools/"
+            )
+            raise ClusterError(message)
         with step(f"starting a cluster of kind named {KIND}"):
             run(["kind", "create", "cluster", "--name", KIND, "--wait", "120s"], timeout=600)
     else:
@@ -48,11 +53,6 @@ def own_context() -> str:
     if not shutil.which("kubectl") or not succeeds(["kubectl", "get", "--raw=/readyz"]):
         return ""
     return run(["kubectl", "config", "current-context"]).strip()
-
-
-def has_docker() -> bool:
-    """Tell whether a docker engine answers."""
-    return bool(shutil.which("docker")) and succeeds(["docker", "info"])
 
 
 def kubectl(words: list[str], stdin: str | None = None, timeout: float = 60) -> str:
@@ -77,7 +77,7 @@ def image_prefix() -> str:
     return os.environ.get("QMODEL_IMAGE_REGISTRY") or LOCAL_PREFIX
 
 
-def provide(image: buildah.Build) -> str:
+def provide(image: Build) -> str:
     """Build an image unless it is built, and bring it to the cluster's nodes.
 
     Returns
@@ -87,12 +87,12 @@ def provide(image: buildah.Build) -> str:
     """
     if local.exists():
         return _provide_here(image)
-    if not has_docker():
+    if not docker.answers():
         message = "Images for a cluster other than this machine's are built by a docker engine."
         raise ClusterError(message)
-    _docker_build(image)
+    docker.build(image)
     if image_prefix() != LOCAL_PREFIX:
-        run(["docker", "push", image.reference], timeout=BUILD_SECONDS)
+        docker.push(image.reference)
         return "pushed"
     context = own_context()
     if not context.startswith("kind-"):
@@ -105,18 +105,18 @@ def provide(image: buildah.Build) -> str:
 
 def ensure_builder() -> None:
     """Make sure that images can be built here, with or without a cluster."""
-    if local.exists() or not has_docker():
+    if local.exists() or not docker.answers():
         prerequisites.ensure_builder()
 
 
-def publish(image: buildah.Build, reference: str) -> None:
+def publish(image: Build, reference: str) -> None:
     """Build an image unless it is built, and push it to a registry under this name."""
-    if local.exists() or not has_docker():
+    if local.exists() or not docker.answers():
         archives.ensure(image)
         archives.push(image.reference, reference)
         return
-    _docker_build(replace(image, reference=reference))
-    run(["docker", "push", reference], timeout=BUILD_SECONDS)
+    docker.build(replace(image, reference=reference))
+    docker.push(reference)
 
 
 def load(archive: Path) -> None:
@@ -128,19 +128,9 @@ def load(archive: Path) -> None:
     run(["kind", "load", "image-archive", "--name", cluster, archive], timeout=600)
 
 
-def _provide_here(image: buildah.Build) -> str:
+def _provide_here(image: Build) -> str:
     if archives.is_loaded(image.reference):
         return "loaded already"
     built = archives.ensure(image)
     archives.provide(image.reference)
     return "built and loaded" if built else "loaded from the cache"
-
-
-def _docker_build(image: buildah.Build) -> None:
-    """Build with docker, pip being told by build arguments where packages come from."""
-    settings = [
-        f"--build-arg=PIP_{name.upper().replace('-', '_')}={value}"
-        for name, value in buildah.pip_settings().items()
-        if name.endswith("index-url")
-    ]
-    run(["docker", "build", *settings, *image.words()], timeout=BUILD_SECONDS)

@@ -40,7 +40,7 @@ def up(console: Console) -> None:
     with stage(console, "Cluster") as now:
         Commands().harness("up", tell=now.tell, seconds=BUILD_SECONDS)
         now.result = now.told
-    with cluster_commands() as commands:
+    with cluster_commands(console) as commands:
         images = _images(console, commands)
         endpoint = install_hub(console, commands, images["test-hub"])
         install_operator(console, commands, images, endpoint)
@@ -57,7 +57,7 @@ def up(console: Console) -> None:
 def down(console: Console) -> None:
     """Remove what `up` made; the cluster too, if this project started it."""
     if not local.exists() and target.own_context():
-        with cluster_commands() as commands:
+        with cluster_commands(console) as commands:
             _remove(console, commands)
     with stage(console, "Cluster") as now:
         Commands().harness("down", tell=now.tell)
@@ -65,10 +65,13 @@ def down(console: Console) -> None:
 
 
 @contextmanager
-def cluster_commands() -> Iterator[Commands]:
+def cluster_commands(console: Console) -> Iterator[Commands]:
     """Give commands that speak to the cluster of demo and tests, whatever the current context."""
     kubeconfig = Commands().harness("kubeconfig")
-    path = Commands().harness("tools").strip()
+    with stage(console, "Tools") as now:
+        now.tell("looking for kubectl and helm")
+        path = Commands().harness("tools", tell=now.tell, seconds=BUILD_SECONDS).strip()
+        now.result = "kubectl, helm"
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "kubeconfig"
         file.touch(mode=0o600)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cluster import binaries, images, target
+from cluster import images, target, tools
 from cluster.commands import ClusterError
 from demo.commands import Commands
 from e2e.hub import HubControl
@@ -45,7 +45,7 @@ def references() -> dict[str, str]:
 @pytest.fixture(scope="session")
 def commands(kubeconfig: Path) -> Commands:
     """Return programs that speak to the cluster of the tests."""
-    return Commands({"KUBECONFIG": str(kubeconfig), "PATH": binaries.search_path()})
+    return Commands({"KUBECONFIG": str(kubeconfig), "PATH": tools.search_path()})
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cluster import binaries, target
+from cluster import target, tools
 from cluster.commands import ClusterError, run
 from qmodel.api.crd import NAME
 
@@ -21,7 +21,7 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 def rendered(*settings: str) -> Objects:
     """Return what the chart makes of these settings, by kind and name."""
     words: list[str | Path] = [
-        binaries.helm(),
+        tools.helm(),
         "template",
         RELEASE,
         CHART,

@@ -1,13 +1,14 @@
 """What `make push` builds, pushes and prints."""
 
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import yaml
 
-from cluster import archives, images, publish, target
-from cluster.buildah import Build
+from cluster import archives, docker, images, publish, target
+from cluster.builds import Build
 from cluster.commands import ClusterError
 
 REGISTRY = "registry.example.com:5000/qmodel"
@@ -19,6 +20,7 @@ def pushed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
     """Return what is pushed: an image's own name, and the one in the registry."""
     found: list[tuple[str, str]] = []
     monkeypatch.setattr(target, "ensure_builder", lambda: None)
+    monkeypatch.setattr(publish.buildah, "building", nullcontext)  # no other build is waited for
     monkeypatch.setattr(
         target, "publish", lambda image, reference: found.append((image.reference, reference))
     )
@@ -73,23 +75,35 @@ def test_an_image_of_the_tests_is_refused(pushed: list[tuple[str, str]]) -> None
 
 def test_docker_builds_under_the_registrys_name(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
+    settings = {
+        "cert": "/etc/ca.crt",
+        "find-links": "/wheels https://wheels.example.com/torch",
+        "index-url": "https://pypi.example.com/simple",
+    }
     monkeypatch.setattr(target.local, "exists", lambda: False)
-    monkeypatch.setattr(target, "has_docker", lambda: True)
-    monkeypatch.setattr(target.buildah, "pip_settings", dict)
-    monkeypatch.setattr(target, "run", lambda words, **_: told.append([str(w) for w in words]))
+    monkeypatch.setattr(docker, "answers", lambda: True)
+    monkeypatch.setattr(docker, "pip_settings", lambda: settings)
+    for runner in ("run", "follow"):
+        monkeypatch.setattr(
+            docker, runner, lambda words, *_, **__: told.append([str(word) for word in words])
+        )
     build = Build("localhost/qmodel/operator:1", Path("Dockerfile"), "", Path())
     target.publish(build, f"{REGISTRY}/operator:1")
     reference = f"{REGISTRY}/operator:1"
-    assert told == [
-        ["docker", "build", "--tag", reference, "--file", "Dockerfile", "."],
-        ["docker", "push", reference],
-    ]
+    built, pushed = told
+    assert built == [
+        *["docker", "build", "--progress=plain"],
+        "--build-arg=PIP_FIND_LINKS=https://wheels.example.com/torch",
+        "--build-arg=PIP_INDEX_URL=https://pypi.example.com/simple",
+        *["--tag", reference, "--file", "Dockerfile", "."],
+    ], "no path of this machine is in a container"
+    assert pushed == ["docker", "push", reference]
 
 
 def test_without_docker_the_cached_image_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
     monkeypatch.setattr(target.local, "exists", lambda: False)
-    monkeypatch.setattr(target, "has_docker", lambda: False)
+    monkeypatch.setattr(docker, "answers", lambda: False)
     monkeypatch.setattr(archives, "is_cached", lambda _: True)
     monkeypatch.setattr(archives, "run", lambda words, **_: told.append(words))
     build = Build("localhost/qmodel/operator:1", Path("Dockerfile"), "", Path())
