@@ -32,6 +32,8 @@ _STEP = re.compile(r"(\[\d+/\d+\] )?STEP |#\d+ \[(?!internal|auth)[^]]+\] (?!FRO
 """How buildah and BuildKit open their line for a line of a Dockerfile."""
 _CACHED = re.compile(r"#\d+ CACHED$")
 """What BuildKit says next of a line that it need not carry out."""
+_DIGEST = re.compile(r"#\d+ sha256:[0-9a-f]+$")
+"""What BuildKit of before docker 23 says first of each line."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,8 @@ def teller() -> Callable[[str], None]:
 
     def tell(line: str) -> None:
         nonlocal held
+        if _DIGEST.match(line):
+            return
         if held and not _CACHED.match(line):
             show("    ", held)
         held = ""

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterator
 
 from cluster.builds import BUILD_SECONDS, Build, pip_settings, teller
-from cluster.commands import follow, run, succeeds
+from cluster.commands import follow, succeeds
 
 BY_BUILDKIT = {"DOCKER_BUILDKIT": "1"}
 """The Dockerfiles mount caches, which docker's builder of before version 23 does not know."""
@@ -23,7 +23,7 @@ def build(image: Build) -> None:
 
 def push(reference: str) -> None:
     """Push an image to the registry that its name begins with."""
-    run(["docker", "push", reference], timeout=BUILD_SECONDS)
+    follow(["docker", "push", reference], teller(), timeout=BUILD_SECONDS)
 
 
 def _pip_arguments() -> Iterator[str]:

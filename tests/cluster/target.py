@@ -12,11 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cluster import archives, docker, local, prerequisites
-from cluster.builds import Build
-from cluster.commands import ClusterError, run, say, step, succeeds
+from cluster.builds import Build, teller
+from cluster.commands import ClusterError, follow, run, say, step, succeeds
 from cluster.settings import KUBECONFIG
 
 KIND = "qmodel"
+KIND_SECONDS = 900
+"""Its node is an image of its own, which is pulled; ours are gigabytes."""
 LOCAL_PREFIX = "localhost/qmodel"
 
 
@@ -33,7 +35,8 @@ def up() -> None:
             )
             raise ClusterError(message)
         with step(f"starting a cluster of kind named {KIND}"):
-            run(["kind", "create", "cluster", "--name", KIND, "--wait", "120s"], timeout=600)
+            words = ["kind", "create", "cluster", "--name", KIND, "--wait", "120s"]
+            follow(words, teller(), timeout=KIND_SECONDS)
     else:
         local.up()
 
@@ -99,7 +102,8 @@ def provide(image: Build) -> str:
         message = "Set QMODEL_IMAGE_REGISTRY to a registry that the cluster pulls from."
         raise ClusterError(message)
     cluster = context.removeprefix("kind-")
-    run(["kind", "load", "docker-image", "--name", cluster, image.reference], timeout=600)
+    words = ["kind", "load", "docker-image", "--name", cluster, image.reference]
+    follow(words, teller(), timeout=KIND_SECONDS)
     return "loaded into kind"
 
 
@@ -125,7 +129,7 @@ def load(archive: Path) -> None:
         archives.load([archive])
         return
     cluster = own_context().removeprefix("kind-")
-    run(["kind", "load", "image-archive", "--name", cluster, archive], timeout=600)
+    run(["kind", "load", "image-archive", "--name", cluster, archive], timeout=KIND_SECONDS)
 
 
 def _provide_here(image: Build) -> str:

@@ -39,7 +39,7 @@ def test_what_need_not_be_done_again_is_not_shown(
 ) -> None:
     del clock  # it stands
     tell = builds.teller()
-    for line in (BUILDKIT[0], "#9 CACHED", "", BUILDKIT[1], "#19 0.3 compiling"):
+    for line in (BUILDKIT[0], "#9 sha256:58ab1", "#9 CACHED", "", BUILDKIT[1], "#19 0.3 compiling"):
         tell(line)
     assert capsys.readouterr().err == f"    {BUILDKIT[1]}\n"
 

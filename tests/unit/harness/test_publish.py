@@ -83,10 +83,9 @@ def test_docker_builds_under_the_registrys_name(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(target.local, "exists", lambda: False)
     monkeypatch.setattr(docker, "answers", lambda: True)
     monkeypatch.setattr(docker, "pip_settings", lambda: settings)
-    for runner in ("run", "follow"):
-        monkeypatch.setattr(
-            docker, runner, lambda words, *_, **__: told.append([str(word) for word in words])
-        )
+    monkeypatch.setattr(
+        docker, "follow", lambda words, *_, **__: told.append([str(word) for word in words])
+    )
     build = Build("localhost/qmodel/operator:1", Path("Dockerfile"), "", Path())
     target.publish(build, f"{REGISTRY}/operator:1")
     reference = f"{REGISTRY}/operator:1"
