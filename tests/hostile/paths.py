@@ -67,6 +67,7 @@ TRICKS = {
     "link-to-device": invalid(linked("vocab.txt", "/dev/zero"), "vocab.txt", "symbolic link"),
     "link-through-folder": invalid(linked_folder, "inner", "symbolic link"),
     "link-to-itself": invalid(linked("vocab.txt", "vocab.txt"), "vocab.txt", "symbolic link"),
+    "link-to-nowhere": invalid(linked("vocab.txt", "gone.txt"), "vocab.txt", "symbolic link"),
     "name-with-line-break": invalid(named("a\nmodel.safetensors"), "a\\nmodel", "not a name"),
     "name-right-to-left": invalid(named("x\u202enosj.exe"), "u202e", "not a name"),
     "name-windows": invalid(named("..\\..\\x.json"), "x.json", "not a name"),

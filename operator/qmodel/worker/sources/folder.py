@@ -84,8 +84,8 @@ class Folder:
         """Return a regular file; of a link, what it leads to, which must lie in the folder."""
         if entry.is_symlink() and self._leaves(entry):
             message = (
-                f"{entry.name} in {self.name} is a symbolic link that leaves the folder: copy"
-                " the file itself there (cp -L)"
+                f"{entry.name} in {self.name} is a symbolic link that leaves the folder or leads"
+                " nowhere: copy the file itself there (cp -L)"
             )
             raise SourceInvalid(message)
         found = entry.stat() if entry.exists() else None
@@ -94,11 +94,8 @@ class Folder:
         return SourceFile(path=checked_path(entry.name), bytes=found.st_size)
 
     def _leaves(self, link: Path) -> bool:
-        """Whether a link leads out of the folder, or nowhere."""
-        try:
-            return link.resolve().parent != self._root
-        except RuntimeError:
-            return True
+        """Whether a link leads out of the folder, or nowhere, as one to itself does."""
+        return not link.exists() or link.resolve().parent != self._root
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
