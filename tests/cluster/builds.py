@@ -52,7 +52,10 @@ class Build:
 
 
 def teller() -> Callable[[str], None]:
-    """Return what shows the line of the Dockerfile that is worked on, and how far long ones are."""
+    """Return what shows the line of a Dockerfile that is worked on, and how far long ones are.
+
+    Of a program that works off no Dockerfile, now and then a line is shown.
+    """
     shown = time.monotonic()
     steps: set[str] = set()
     held = ""
@@ -69,12 +72,14 @@ def teller() -> Callable[[str], None]:
         if held and not _CACHED.match(line):
             show("    ", held)
         held = ""
+        if line in steps:
+            return
         if _STEP.match(line):
-            if line not in steps and line.startswith("#"):
-                held = line  # BuildKit's next line tells whether it is worked on
-            elif line not in steps:
-                show("    ", line)
             steps.add(line)
+            if line.startswith("#"):
+                held = line  # BuildKit's next line tells whether it is worked on
+            else:
+                show("    ", line)
         elif line.strip() and time.monotonic() > shown + SILENT_SECONDS:
             show("      ", line)
 

@@ -97,13 +97,10 @@ def provide(image: Build) -> str:
     if image_prefix() != LOCAL_PREFIX:
         docker.push(image.reference)
         return "pushed"
-    context = own_context()
-    if not context.startswith("kind-"):
+    if not own_context().startswith("kind-"):
         message = "Set QMODEL_IMAGE_REGISTRY to a registry that the cluster pulls from."
         raise ClusterError(message)
-    cluster = context.removeprefix("kind-")
-    words = ["kind", "load", "docker-image", "--name", cluster, image.reference]
-    follow(words, teller(), timeout=KIND_SECONDS)
+    _load_into_kind("docker-image", image.reference)
     return "loaded into kind"
 
 
@@ -128,8 +125,14 @@ def load(archive: Path) -> None:
     if local.exists():
         archives.load([archive])
         return
+    _load_into_kind("image-archive", archive)
+
+
+def _load_into_kind(what: str, name: str | Path) -> None:
+    """Load an image by kind, telling now and then how far it is."""
     cluster = own_context().removeprefix("kind-")
-    run(["kind", "load", "image-archive", "--name", cluster, archive], timeout=KIND_SECONDS)
+    words = ["kind", "load", what, "--name", cluster, name]
+    follow(words, teller(), timeout=KIND_SECONDS)
 
 
 def _provide_here(image: Build) -> str:

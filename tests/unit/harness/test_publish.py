@@ -99,6 +99,27 @@ def test_docker_builds_under_the_registrys_name(monkeypatch: pytest.MonkeyPatch)
     assert pushed == ["docker", "push", reference]
 
 
+def test_images_and_archives_are_loaded_into_the_cluster_of_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    told: list[list[str]] = []
+    monkeypatch.delenv("QMODEL_IMAGE_REGISTRY", raising=False)
+    monkeypatch.setattr(target.local, "exists", lambda: False)
+    monkeypatch.setattr(target, "own_context", lambda: "kind-mine")
+    monkeypatch.setattr(docker, "answers", lambda: True)
+    monkeypatch.setattr(docker, "build", lambda _: None)
+    monkeypatch.setattr(
+        target, "follow", lambda words, *_, **__: told.append([str(word) for word in words])
+    )
+    image = Build("localhost/qmodel/operator:1", Path("Dockerfile"), "", Path())
+    assert target.provide(image) == "loaded into kind"
+    target.load(Path("image.tar"))
+    assert told == [
+        ["kind", "load", "docker-image", "--name", "mine", "localhost/qmodel/operator:1"],
+        ["kind", "load", "image-archive", "--name", "mine", "image.tar"],
+    ]
+
+
 def test_without_docker_the_cached_image_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[list[str]] = []
     monkeypatch.setattr(target.local, "exists", lambda: False)
