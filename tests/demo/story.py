@@ -13,6 +13,7 @@ from rich.console import Console
 
 from cluster import local, target
 from cluster.settings import CACHE
+from demo import marks
 from demo.commands import REPOSITORY, Commands, DemoError
 from demo.stages import stage
 from qmodel.planner.model import Images
@@ -41,6 +42,7 @@ def up(console: Console) -> None:
         Commands().harness("up", tell=now.tell, seconds=BUILD_SECONDS)
         now.result = now.told
     with cluster_commands(console) as commands:
+        marks.refuse_other_operator(commands)
         images = _images(console, commands)
         endpoint = install_hub(console, commands, images["test-hub"])
         install_operator(console, commands, images, endpoint)
@@ -117,6 +119,7 @@ def install_operator(
     console: Console, commands: Commands, images: dict[str, str], endpoint: str, *more: str
 ) -> None:
     """Install the operator by its chart, or bring it to this version; `more` goes to helm."""
+    marks.refuse_other_operator(commands)
     settings = {"hub.endpoint": endpoint}
     for name in (field.name for field in fields(Images)):
         built = BUILT_AS.get(name, name.replace("_", "-"))
@@ -134,6 +137,7 @@ def install_operator(
             word for name, value in settings.items() for word in ("--set-string", f"{name}={value}")
         ]
         chosen += ["--set", "hub.allowInsecure=true", "--set", "sources.allowInsecure=true"]
+        chosen += ["--set-json", f"podLabels={json.dumps(marks.MARK)}"]
         # What was applied by kubectl before, such as the definition, becomes the release's.
         how = ["--take-ownership", "--force-conflicts", "--wait", "--timeout", "120s"]
         _undo_interrupted(commands)
@@ -174,10 +178,7 @@ def _look(commands: Commands) -> str:
 def _model(console: Console, commands: Commands) -> None:
     """Apply the sample, in a namespace of its own."""
     with stage(console, "Model") as now:
-        namespace = json.dumps(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        )
-        commands.kubectl("apply", "-f", "-", stdin=namespace)
+        marks.ensure_namespace(commands, NAMESPACE)
         said = commands.kubectl("apply", "-n", NAMESPACE, "-f", str(SAMPLE)).strip()
         now.result = f"kubectl apply -n {NAMESPACE} -f {SAMPLE.relative_to(REPOSITORY)}: {said}"
 
@@ -203,18 +204,25 @@ def _chat(console: Console, commands: Commands) -> None:
 
 def _remove(console: Console, commands: Commands) -> None:
     """Take the demo out of a cluster that stays."""
+    installed = any(marks.operators(commands).values())
     with stage(console, "Model") as now:
-        commands.kubectl("delete", "namespace", NAMESPACE, HUB_NAMESPACE, "--ignore-not-found")
-        now.result = f"namespaces {NAMESPACE} and {HUB_NAMESPACE} removed"
+        if installed and _models_left(commands):
+            where = ["-n", NAMESPACE, "--ignore-not-found"]
+            commands.kubectl("delete", "quantizedmodel", MODEL, *where)
+        removed = marks.remove_namespaces(commands)
+        now.result = f"removed, with namespace {removed}" if removed else "there is none"
     with stage(console, "Operator") as now:
-        left = _models_left(commands)
-        if left:
+        if not installed:
+            now.result = "none that the demo installed"
+            return
+        if left := _models_left(commands):
             now.result = f"left in place for {left} other QuantizedModels"
             return
-        where = ["--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait"]
-        commands.run(["helm", "uninstall", RELEASE, *where])
+        # First, so that whoever stops here finds the operator, and with it all that is to do.
         definition = "crd/quantizedmodels.qmodel.dev"
         commands.kubectl("delete", definition, "--ignore-not-found")
+        where = ["--namespace", OPERATOR_NAMESPACE, "--ignore-not-found", "--wait"]
+        commands.run(["helm", "uninstall", RELEASE, *where])
         commands.kubectl("delete", "namespace", OPERATOR_NAMESPACE, "--ignore-not-found")
         now.result = "removed, with the definition of QuantizedModel"
 

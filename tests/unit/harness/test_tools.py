@@ -38,6 +38,13 @@ def test_a_helm_that_is_too_old_is_built(programs: Path) -> None:
     assert tools.search_path() == f"/cache{os.pathsep}{programs}"
 
 
+def test_a_helm_that_does_not_run_is_built(programs: Path) -> None:
+    (programs / "helm").write_text("#!/bin/sh\nexit 1\n")
+    (programs / "helm").chmod(0o755)
+    install(programs, "go")
+    assert tools.search_path() == f"/cache{os.pathsep}{programs}"
+
+
 def test_without_helm_and_go_it_is_said_what_to_install(programs: Path) -> None:
     del programs  # it is empty
     with pytest.raises(ClusterError, match=r"helm 4 is needed: https://helm\.sh"):
