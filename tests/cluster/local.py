@@ -44,6 +44,8 @@ def up() -> None:
 
 
 def _start(programs: Path) -> None:
+    if not STATE.exists():
+        node.clear_network()
     STATE.mkdir(parents=True, exist_ok=True)
     BOOT.write_text(_boot())
     node.start_network()

@@ -1,12 +1,18 @@
 """The node: its address, containerd, kubelet and kube-proxy."""
 
+import ipaddress
+import json
 import shutil
+import socket
+from contextlib import suppress
 from pathlib import Path
 
 from cluster import processes
 from cluster.certificates import certificate, key, kubeconfig
-from cluster.commands import run, succeeds
+from cluster.commands import ClusterError, run, succeeds
 from cluster.settings import (
+    API_PORT,
+    API_SERVER,
     CLUSTER_DOMAIN,
     CONTAINERD_SOCKET,
     DNS_SERVICE_ADDRESS,
@@ -42,9 +48,32 @@ def start_network() -> None:
     FORWARDING.write_text("1\n")
 
 
+def clear_network() -> None:
+    """Make sure that a new cluster finds no links of pods; their routes would hide its own pods.
+
+    They stay where a cluster was killed and its state is elsewhere (`QMODEL_STATE`) or lost.
+    """
+    if has_link() and _api_answers():
+        message = (
+            f"Another cluster of this project runs on this machine: {API_SERVER} answers, but"
+            f" {STATE} does not exist. Stop it first (its QMODEL_STATE is another one)."
+        )
+        raise ClusterError(message)
+    gateway = str(next(ipaddress.ip_network(POD_RANGE).hosts()))
+    for link in json.loads(run(["ip", "-json", "-4", "address", "show"])):
+        if gateway in {address["local"] for address in link["addr_info"]}:
+            run(["ip", "link", "delete", link["ifname"]])
+
+
 def has_link() -> bool:
     """Tell whether the link with the node's address exists."""
     return succeeds(["ip", "link", "show", LINK])
+
+
+def _api_answers() -> bool:
+    with suppress(OSError), socket.create_connection((NODE_ADDRESS, API_PORT), timeout=2):
+        return True
+    return False
 
 
 def start_containerd() -> None:
