@@ -46,7 +46,8 @@ def down() -> None:
     if local.exists():
         local.down()
     elif own_context() == f"kind-{KIND}":
-        run(["kind", "delete", "cluster", "--name", KIND], timeout=120)
+        with step(f"removing the cluster of kind named {KIND}"):
+            run(["kind", "delete", "cluster", "--name", KIND], timeout=120)
     else:
         say("There is no cluster that this started.")
 
@@ -129,8 +130,9 @@ def load(archive: Path) -> None:
 
 
 def _load_into_kind(what: str, name: str | Path) -> None:
-    """Load an image by kind, telling now and then how far it is."""
+    """Load an image by kind, which says nothing for a minute or more."""
     cluster = own_context().removeprefix("kind-")
+    say(f"    loading {name} into kind ...")
     words = ["kind", "load", what, "--name", cluster, name]
     follow(words, teller(), timeout=KIND_SECONDS)
 

@@ -54,5 +54,7 @@ def ensure_namespace(commands: Commands, name: str) -> None:
 
 def remove_namespaces(commands: Commands) -> str:
     """Remove the namespaces that the demo made; returns their names."""
-    removed = commands.kubectl("delete", "namespaces", "-l", SELECTOR, "-o=name").split()
-    return " and ".join(name.removeprefix("namespace/") for name in removed)
+    found = commands.kubectl("get", "namespaces", "-l", SELECTOR, "-o=name").split()
+    if found:
+        commands.kubectl("delete", *found)
+    return " and ".join(name.removeprefix("namespace/") for name in found)

@@ -210,7 +210,7 @@ def _remove(console: Console, commands: Commands) -> None:
             where = ["-n", NAMESPACE, "--ignore-not-found"]
             commands.kubectl("delete", "quantizedmodel", MODEL, *where)
         removed = marks.remove_namespaces(commands)
-        now.result = f"removed, with namespace {removed}" if removed else "there is none"
+        now.result = f"removed, with everything in {removed}" if removed else "there is none"
     with stage(console, "Operator") as now:
         if not installed:
             now.result = "none that the demo installed"

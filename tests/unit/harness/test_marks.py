@@ -20,10 +20,16 @@ class Cluster(Commands):
         self.operators = operators
         self.namespaces = namespaces
         self.created: list[Any] = []
+        self.deleted: list[str] = []
 
     def kubectl(self, *words: str, stdin: str = "") -> str:
         if words[:2] == ("get", "deployments"):
             return json.dumps({"items": [_deployment(*each) for each in self.operators.items()]})
+        if words == ("get", "namespaces", "-l", marks.SELECTOR, "-o=name"):
+            return "".join(f"namespace/{name}\n" for name in self.namespaces)
+        if words[0] == "delete":
+            self.deleted += words[1:]
+            return ""
         if words[:2] == ("get", "namespace"):
             return f"namespace/{words[2]}\n" if words[2] in self.namespaces else ""
         assert words == ("create", "-f", "-")
@@ -76,3 +82,15 @@ def test_a_namespace_that_the_demo_makes_is_marked() -> None:
     marks.ensure_namespace(cluster, "demo")
     (namespace,) = cluster.created
     assert namespace["metadata"] == {"name": "demo", "labels": marks.MARK}
+
+
+def test_namespaces_are_removed_by_their_mark() -> None:
+    cluster = Cluster({}, namespaces=("demo", "qmodel-demo"))
+    assert marks.remove_namespaces(cluster) == "demo and qmodel-demo"
+    assert cluster.deleted == ["namespace/demo", "namespace/qmodel-demo"]
+
+
+def test_where_there_is_none_nothing_is_deleted() -> None:
+    cluster = Cluster({})
+    assert marks.remove_namespaces(cluster) == ""
+    assert cluster.deleted == []
