@@ -85,6 +85,7 @@ kubeconfig: venv ## Print the kubeconfig of the cluster that demo and tests use
 
 .PHONY: test
 test: check test-sources test-pages cluster images ## All that CI runs
+	@$(BIN)/python tests/cluster tools > /dev/null # compiles helm where that was never done
 	$(BIN)/pytest tests/integration tests/e2e --timeout 900 --durations 25
 
 .PHONY: demo
