@@ -53,7 +53,7 @@ class Stage:
         return self._line(Text("✓", style="green"), Text(self.result))
 
     def _line(self, mark: Text | Spinner, what: Text) -> Table:
-        # On a terminal, so that what happens gives way to it and no other column.
+        # On a narrow terminal what happens gives way, and no other column.
         line = Table.grid(padding=(0, 1), expand=self._console.is_terminal)
         line.add_column(width=1)
         line.add_column(width=TITLE_WIDTH)

@@ -119,7 +119,6 @@ def install_operator(
     console: Console, commands: Commands, images: dict[str, str], endpoint: str, *more: str
 ) -> None:
     """Install the operator by its chart, or bring it to this version; `more` goes to helm."""
-    marks.refuse_other_operator(commands)
     settings = {"hub.endpoint": endpoint}
     for name in (field.name for field in fields(Images)):
         built = BUILT_AS.get(name, name.replace("_", "-"))

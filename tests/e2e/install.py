@@ -4,13 +4,17 @@ import io
 
 from rich.console import Console
 
-from demo import story
+from demo import marks, story
 from demo.commands import Commands
 from qmodel.settings import IMAGE_VARIABLES
 
 
 def install_hub(commands: Commands, image: str) -> str:
-    """Start the test hub; return its address inside the cluster."""
+    """Start the test hub; return its address inside the cluster.
+
+    The first that changes a cluster: where another operator is, nothing is brought.
+    """
+    marks.refuse_other_operator(commands)
     return story.install_hub(_quiet(), commands, image)
 
 
