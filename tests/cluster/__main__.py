@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-# A folder that is run puts itself on the path, where `kubernetes/` (Go) would pass for a package.
+# A folder that is run puts itself on the path, where `docker.py` would pass for the package docker.
 sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from cluster.cli import main  # noqa: E402  the path comes first

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Sequence
 
 from cluster.commands import ClusterError, run, step
-from cluster.settings import HERE
+from cluster.settings import GO_MODULE
 
 PROGRAMS = {
     "containerd": "containerd",
@@ -28,7 +28,6 @@ that does nothing but reap, in 700 kB."""
 BUILDERS = ("buildah", "skopeo", "debootstrap")
 """Those that build and push images."""
 
-GO_MODULE = HERE / "kubernetes"
 GO_VERSION = (1, 26)
 """What the module asks for."""
 GO_SECONDS = 300

@@ -1,15 +1,30 @@
 """Where things are and which addresses and versions the cluster uses."""
 
 import os
+import re
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 
-KUBERNETES_VERSION = "v1.36.4"
-KWOK_VERSION = "v0.8.0"
-HELM_VERSION = "v4.3.1"
-REGISTRY_VERSION = "v3.1.2"
+GO_MODULE = HERE / "programs"
+"""Requires the Go programs that are built together."""
+
+
+def _required(module: str) -> str:
+    """Return the version of a module that the Go module requires."""
+    pattern = rf"^\t{re.escape(module)} (v\S+)"
+    found = re.search(pattern, (GO_MODULE / "go.mod").read_text(), re.MULTILINE)
+    if found is None:
+        message = f"{GO_MODULE / 'go.mod'}: no line for {module}"
+        raise RuntimeError(message)
+    return found[1]
+
+
+KUBERNETES_VERSION = _required("k8s.io/kubernetes")
+KWOK_VERSION = _required("sigs.k8s.io/kwok")
+HELM_VERSION = _required("helm.sh/helm/v4")
+REGISTRY_VERSION = _required("github.com/distribution/distribution/v3")
 VERSITYGW_VERSION = "v1.8.0"
 
 COMPONENTS = (
