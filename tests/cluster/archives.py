@@ -9,6 +9,7 @@ import io
 import json
 import tarfile
 import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,9 @@ KEPT = 2
 """So many versions of an image are kept: the present one and the one before."""
 
 REFERENCE = "org.opencontainers.image.ref.name"
+
+_index = threading.RLock()
+"""Of the layout, whose index is read while another image is put into it."""
 
 
 def is_cached(reference: str) -> bool:
@@ -52,17 +56,18 @@ def push(reference: str, destination: str) -> None:
 
 def store(reference: str) -> None:
     """Put an image that buildah has into the cache; drop old versions of it from both."""
-    LAYOUT.mkdir(parents=True, exist_ok=True)
     # Layers stay uncompressed: only so does the layout tell by its digest that it has one, and
     # buildah's own push would compress all of a gigabyte again at each change.
     copy = ["skopeo", "copy", "--dest-oci-accept-uncompressed-layers"]
     paths = [buildah.storage_path(reference), f"oci:{LAYOUT}:{reference}"]
-    run([*copy, *paths], timeout=EXPORT_SECONDS)
-    name = reference.rpartition(":")[0]
-    versions = [r for r in _references() if r.rpartition(":")[0] == name]
-    for old in versions[:-KEPT]:
-        _forget(old)
-    _remove_unused_blobs()
+    with _index:
+        LAYOUT.mkdir(parents=True, exist_ok=True)
+        run([*copy, *paths], timeout=EXPORT_SECONDS)
+        name = reference.rpartition(":")[0]
+        versions = [r for r in _references() if r.rpartition(":")[0] == name]
+        for old in versions[:-KEPT]:
+            _forget(old)
+        _remove_unused_blobs()
 
 
 def provide(reference: str) -> None:
@@ -105,7 +110,8 @@ def ensure_pause() -> None:
 def _entries() -> list[dict[str, Any]]:
     """Return what the layout's index says of each image, the oldest first."""
     index = LAYOUT / "index.json"
-    return list(json.loads(index.read_text())["manifests"]) if index.exists() else []
+    with _index:
+        return list(json.loads(index.read_text())["manifests"]) if index.exists() else []
 
 
 def _references() -> list[str]:

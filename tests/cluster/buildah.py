@@ -6,6 +6,7 @@ import io
 import json
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -38,6 +39,8 @@ PROGRAM = (
 )
 """buildah with a storage of our own."""
 
+_making_base = threading.Lock()
+
 
 def buildah(words: Sequence[str | Path], timeout: float = 120) -> str:
     """Run buildah; returns its output."""
@@ -51,7 +54,7 @@ def storage_path(reference: str) -> str:
 
 @contextmanager
 def building() -> Iterator[None]:
-    """Hold the lock of all builds: two at once would make common layers twice.
+    """Hold the lock of all builds: of two commands at once, one waits for the other.
 
     Removes what a killed build left, gigabytes at times.
     """
@@ -87,7 +90,7 @@ def build(image: Build) -> None:
         words = ["build", "--isolation", "chroot", "--layers", f"--build-arg=BASE={BASE}"]
         mounts = [f"--volume={mount}" for mount in _mounts(folder)]
         command = [*PROGRAM, *words, *mounts, *image.words()]
-        follow(command, teller(), timeout=BUILD_SECONDS, environment=_scratch())
+        follow(command, teller(image.name), timeout=BUILD_SECONDS, environment=_scratch())
 
 
 def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> None:
@@ -100,8 +103,12 @@ def build_from_file(reference: str, program: Path, arguments: Sequence[str]) -> 
 
 def ensure_base() -> None:
     """Make the base image of our Dockerfiles, unless it exists."""
-    if exists(BASE):
-        return
+    with _making_base:
+        if not exists(BASE):
+            _make_base()
+
+
+def _make_base() -> None:
     with step(f"making the base image {BASE} (once)"), tempfile.TemporaryDirectory() as scratch:
         root = Path(scratch) / "root"
         include = f"--include={','.join(BASE_PACKAGES)}"

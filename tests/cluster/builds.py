@@ -45,16 +45,26 @@ class Build:
     stage: str
     context: Path
 
+    @property
+    def name(self) -> str:
+        """What it is called while it is built."""
+        return self.reference.rpartition("/")[2].partition(":")[0]
+
     def words(self) -> list[str | Path]:
         """Return the arguments that docker and buildah have in common."""
         stage = ["--target", self.stage] if self.stage else []
         return [*stage, "--tag", self.reference, "--file", self.dockerfile, self.context]
 
 
-def teller() -> Callable[[str], None]:
+def teller(name: str) -> Callable[[str], None]:
     """Return what shows the line of a Dockerfile that is worked on, and how far long ones are.
 
     Of a program that works off no Dockerfile, now and then a line is shown.
+
+    Parameters
+    ----------
+    name
+        Of the image, before each line: two may be built at once.
     """
     shown = time.monotonic()
     steps: set[str] = set()
@@ -63,14 +73,14 @@ def teller() -> Callable[[str], None]:
     def show(indent: str, line: str) -> None:
         nonlocal shown
         shown = time.monotonic()
-        say(f"{indent}{line.strip()[:LINE_LENGTH]}")
+        say(f"    {name}: {indent}{line.strip()[:LINE_LENGTH]}")
 
     def tell(line: str) -> None:
         nonlocal held
         if _DIGEST.match(line):
             return
         if held and not _CACHED.match(line):
-            show("    ", held)
+            show("", held)
         held = ""
         if line in steps:
             return
@@ -79,9 +89,9 @@ def teller() -> Callable[[str], None]:
             if line.startswith("#"):
                 held = line  # BuildKit's next line tells whether it is worked on
             else:
-                show("    ", line)
+                show("", line)
         elif line.strip() and time.monotonic() > shown + SILENT_SECONDS:
-            show("      ", line)
+            show("  ", line)
 
     return tell
 

@@ -208,7 +208,8 @@ def wait_until(
 
 def say(text: str) -> None:
     """Tell a person what happens; stdout is left to results."""
-    print(text, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{text}\n")  # at once, as two threads may speak
+    sys.stderr.flush()
 
 
 @contextmanager

@@ -18,12 +18,12 @@ def answers() -> bool:
 def build(image: Build) -> None:
     """Build an image, telling how far it is."""
     words = ["docker", "build", "--progress=plain", *_pip_arguments(), *image.words()]
-    follow(words, teller(), timeout=BUILD_SECONDS, environment=BY_BUILDKIT)
+    follow(words, teller(image.name), timeout=BUILD_SECONDS, environment=BY_BUILDKIT)
 
 
 def push(reference: str) -> None:
     """Push an image to the registry that its name begins with."""
-    follow(["docker", "push", reference], teller(), timeout=BUILD_SECONDS)
+    follow(["docker", "push", reference], teller(reference), timeout=BUILD_SECONDS)
 
 
 def _pip_arguments() -> Iterator[str]:

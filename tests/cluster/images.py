@@ -5,6 +5,7 @@ import re
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from cluster.settings import REPOSITORY
 CONTEXT_SECONDS = 3600
 """Two servers in Go are compiled the first time: minutes, but not on busy cores."""
 TAG_DIGITS = 12
+AT_ONCE = 2
+"""Images that are worked on at once: what installs packages leaves a core to what compiles."""
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,37 @@ def ensure(names: Sequence[str]) -> dict[str, str]:
     if unknown := set(names) - set(TABLE):
         message = f"{', '.join(unknown)}: no such image; there are {', '.join(TABLE)}"
         raise ClusterError(message)
-    return {name: _ensure(TABLE[name]) for name in names or TABLE}
+    images = [TABLE[name] for name in names or TABLE]
+    references: dict[str, str] = {}
+    with buildah.building(), ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for group in as_completed([pool.submit(_ensure, each) for each in _groups(images)]):
+                references |= group.result()
+        except BaseException:
+            say("  not all images could be had; what is worked on now is brought to its end ...")
+            pool.shutdown(cancel_futures=True)
+            raise
+    return {image.name: references[image.name] for image in images}
 
 
-def _ensure(image: Image) -> str:
-    started = time.monotonic()
-    build = image.build()
-    with buildah.building():
+def _groups(images: Iterable[Image]) -> list[list[Image]]:
+    """Return the images of one Dockerfile together: at once they would make common layers twice."""
+    groups: dict[str, list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.dockerfile, []).append(image)
+    return list(groups.values())
+
+
+def _ensure(images: Sequence[Image]) -> dict[str, str]:
+    """Do so with one image after the other."""
+    references: dict[str, str] = {}
+    for image in images:
+        started = time.monotonic()
+        build = image.build()
         how = target.provide(build)
-    say(f"  {build.reference}: {how}, {time.monotonic() - started:.1f} s")
-    return build.reference
+        say(f"  {build.reference}: {how}, {time.monotonic() - started:.1f} s")
+        references[image.name] = build.reference
+    return references
 
 
 def _copied(dockerfile: str) -> list[str]:

@@ -36,7 +36,7 @@ def up() -> None:
             raise ClusterError(message)
         with step(f"starting a cluster of kind named {KIND}"):
             words = ["kind", "create", "cluster", "--name", KIND, "--wait", "120s"]
-            follow(words, teller(), timeout=KIND_SECONDS)
+            follow(words, teller("kind"), timeout=KIND_SECONDS)
     else:
         local.up()
 
@@ -134,7 +134,7 @@ def _load_into_kind(what: str, name: str | Path) -> None:
     cluster = own_context().removeprefix("kind-")
     say(f"    loading {name} into kind ...")
     words = ["kind", "load", what, "--name", cluster, name]
-    follow(words, teller(), timeout=KIND_SECONDS)
+    follow(words, teller("kind"), timeout=KIND_SECONDS)
 
 
 def _provide_here(image: Build) -> str:

@@ -27,31 +27,33 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_a_line_of_the_dockerfile_is_shown_once(
     line: str, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell = builds.teller()
+    tell = builds.teller("llamacpp")
     for said in (line, "", line, ""):
         tell(said)
         clock[0] += 1
-    assert capsys.readouterr().err == f"    {line}\n", "BuildKit says it again after another's"
+    assert capsys.readouterr().err == f"    llamacpp: {line}\n", (
+        "BuildKit says it again after another's"
+    )
 
 
 def test_what_need_not_be_done_again_is_not_shown(
     clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     del clock  # it stands
-    tell = builds.teller()
+    tell = builds.teller("llamacpp")
     for line in (BUILDKIT[0], "#9 sha256:58ab1", "#9 CACHED", "", BUILDKIT[1], "#19 0.3 compiling"):
         tell(line)
-    assert capsys.readouterr().err == f"    {BUILDKIT[1]}\n"
+    assert capsys.readouterr().err == f"    llamacpp: {BUILDKIT[1]}\n"
 
 
 @pytest.mark.parametrize("line", OTHER)
 def test_of_what_a_step_says_a_line_is_shown_now_and_then(
     line: str, clock: list[float], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tell = builds.teller()
+    tell = builds.teller("llamacpp")
     tell(line)
     assert capsys.readouterr().err == ""
     for _ in range(3):
         clock[0] += builds.SILENT_SECONDS * 0.6
         tell(line)
-    assert capsys.readouterr().err == (f"      {line}\n" if line else "")
+    assert capsys.readouterr().err == (f"    llamacpp:   {line}\n" if line else "")
