@@ -50,7 +50,7 @@ def parse(argv: Sequence[str], environ: Mapping[str, str] = os.environ) -> Setti
     Raises
     ------
     SettingsError
-        If an image is not set, or the hub endpoint would carry tokens in the clear.
+        If the operator's own image is not set, or the hub endpoint would carry tokens in the clear.
     """
     given = _parser().parse_args(argv)
     namespaces = given.namespace or _words(environ.get("QMODEL_NAMESPACES", ""))
@@ -111,9 +111,7 @@ def _installation(environ: Mapping[str, str], *, developing: bool) -> Installati
         )
         raise SettingsError(message)
     return Installation(
-        images=Images(
-            **{name: _image(environ, variable) for name, variable in IMAGE_VARIABLES.items()}
-        ),
+        images=_images(environ),
         hub_endpoint=endpoint.rstrip("/"),
         hub_allow_insecure=insecure,
         sources_allow_insecure=developing or environ.get("QMODEL_SOURCES_ALLOW_INSECURE") == "true",
@@ -139,12 +137,13 @@ def _ca_bundle(text: str) -> ConfigMapFile | None:
     return ConfigMapFile(name, key)
 
 
-def _image(environ: Mapping[str, str], name: str) -> str:
-    """Return an image that must be set."""
-    if not environ.get(name):
-        message = f"{name} is not set: it names the image that Jobs or servers run in"
+def _images(environ: Mapping[str, str]) -> Images:
+    """Return the images; who needs one that is not set is told so."""
+    own = IMAGE_VARIABLES["operator"]
+    if not environ.get(own):
+        message = f"{own} is not set: it names the image of the Jobs that inspect and fetch"
         raise SettingsError(message)
-    return environ[name]
+    return Images(**{name: environ.get(each, "") for name, each in IMAGE_VARIABLES.items()})
 
 
 def _words(text: str) -> list[str]:

@@ -10,7 +10,7 @@ from qmodel.api.base import ApiModel, cel, rules
 from qmodel.api.engine_options import argument_rule, variable_rule
 from qmodel.api.labels import Annotations, Labels
 from qmodel.api.placement import NodeSelector, Tolerations
-from qmodel.api.quantities import ByteQuantity
+from qmodel.api.quantities import ByteQuantity, CPUQuantity
 from qmodel.api.source import ResourceName
 
 
@@ -122,6 +122,9 @@ class Serving(ApiModel):
     """Longest sequence in tokens; absent: the model's own, at most 4096."""
     concurrency: Annotated[int, Field(ge=1, le=256)] = 1
     """Sequences served at once by one replica."""
+    cpu: CPUQuantity | None = None
+    """CPU request of one server, and with it its compute threads: one for each core, at least 2.
+    Absent: 250m, a share under contention. There is no limit."""
     dtype: DType = DType.AUTO
     """Type that vLLM computes in; auto: the model's own. llama.cpp chooses it by the file."""
     tensor_parallel_size: Annotated[int, Field(ge=1, le=16)] | None = None

@@ -18,8 +18,9 @@ from qmodel.planner.estimates import (
     predicted_device_bytes,
 )
 from qmodel.planner.footprint import current_footprint
+from qmodel.planner.images import chart_value, serves
 from qmodel.planner.model import Accelerators
-from qmodel.sizing.inventory import choose_accelerator
+from qmodel.sizing.inventory import choose_accelerator, choose_cpu
 
 
 def plan(ctx: Context) -> StageResult:
@@ -47,8 +48,12 @@ def accelerators(chosen: AcceleratorStatus) -> Accelerators | None:
 
 def _choice(ctx: Context, source: SourceStatus, key: str) -> AcceleratorStatus:
     """Return the choice that spec and nodes as they are now lead to."""
+    wanted = ctx.model.spec.accelerator
+    image = serves(engine_of(ctx.model, source), wanted.count)
+    if wanted.type is AcceleratorType.AUTO and not ctx.observed.installation.images.named(image):
+        return choose_cpu(key, f"Auto: the installation names no {chart_value(image)}")
     need_bytes = _estimated_bytes(ctx, source)
-    return choose_accelerator(ctx.model.spec.accelerator, ctx.observed.nodes, need_bytes, key)
+    return choose_accelerator(wanted, ctx.observed.nodes, need_bytes, key)
 
 
 def _other(ctx: Context, source: SourceStatus, present: AcceleratorStatus) -> AcceleratorStatus:

@@ -1,12 +1,11 @@
-"""Which engine serves, in which image, told what."""
+"""Which engine serves, told what."""
 
-from qmodel.api.methods import Backend, Method
+from qmodel.api.methods import Method
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import Engine
 from qmodel.api.status import SourceStatus
 from qmodel.engines import ServerSettings
 from qmodel.planner.context import Context
-from qmodel.planner.model import Images
 from qmodel.sizing.load import Load
 from qmodel.sizing.memory import MEMORY
 from qmodel.sizing.processors import SERVER_CPU, threads
@@ -59,9 +58,14 @@ def server_settings(ctx: Context, source: SourceStatus, model_path: str) -> Serv
         dtype=load.dtype,
         gpus=gpus,
         tensor_parallel_size=load.tensor_parallel_size,
-        threads=threads(SERVER_CPU),
+        threads=threads(server_cpu(ctx.model)),
         extra_args=tuple(serving.extra_args or ()),
     )
+
+
+def server_cpu(model: QuantizedModel) -> str:
+    """Return the CPU request of one server, and of measuring it."""
+    return model.spec.serving.cpu or SERVER_CPU
 
 
 def gpu_count(ctx: Context) -> int:
@@ -82,28 +86,3 @@ def computing_gpus(model: QuantizedModel, source: SourceStatus, gpus: int) -> in
     if engine_of(model, source) is Engine.LLAMA_CPP or not gpus:
         return gpus
     return tensor_parallel_size(model.spec.serving.tensor_parallel_size, gpus)
-
-
-def serving_image(images: Images, engine: Engine, gpus: int) -> str:
-    """Return the image that serves and measures."""
-    if engine is Engine.LLAMA_CPP:
-        return images.llamacpp_cuda if gpus else images.llamacpp
-    return images.vllm_cuda if gpus else images.vllm
-
-
-def quantizing_image(images: Images, backend: Backend | None) -> str:
-    """Return the image that makes the artifact; to take a source as it is, the smallest will do."""
-    match backend:
-        case None | Backend.LLAMA_CPP:
-            return images.llamacpp_worker
-        case Backend.AUTO_AWQ:
-            return images.autoawq
-        case Backend.AUTO_GPTQ:
-            return images.autogptq
-        case Backend.LLM_COMPRESSOR | Backend.BITS_AND_BYTES:
-            return images.quantizer
-
-
-def evaluating_image(images: Images, backend: Backend | None) -> str:
-    """Return the image that loads the artifact back, whichever library made it."""
-    return images.llamacpp_worker if backend is Backend.LLAMA_CPP else images.quantizer

@@ -7,10 +7,10 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.serving import Engine
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
-from qmodel.planner import cpu_attention, feasibility, keys, serving_fit
+from qmodel.planner import cpu_attention, feasibility, images, keys, serving_fit
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.engine import engine_of
+from qmodel.planner.engine import engine_of, gpu_count
 from qmodel.planner.footprint import current_footprint
 from qmodel.planner.hardware import hardware
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
@@ -120,5 +120,13 @@ def _recipe_problem(ctx: Context, source: SourceStatus) -> tuple[str, str] | Non
     engine = engine_of(ctx.model, source)
     refused = feasibility.problem(recipe(spec.quantization), source, engine, device)
     if refused is None and engine is Engine.VLLM:
-        return cpu_attention.problem(source.kv, spec.serving.kv_cache_type, device)
-    return refused
+        refused = cpu_attention.problem(source.kv, spec.serving.kv_cache_type, device)
+    return refused or _image_problem(ctx, engine)
+
+
+def _image_problem(ctx: Context, engine: Engine) -> tuple[str, str] | None:
+    """Return which image is missing for what is still to be done."""
+    backend = ctx.model.spec.quantization.chosen_backend
+    judges = () if backend is None else (images.evaluates(backend),)
+    needed = (images.quantizes(backend), *judges, images.serves(engine, gpu_count(ctx)))
+    return images.problem(ctx.observed.installation.images, needed)

@@ -102,4 +102,5 @@ def serving_key(
         serving.extra_args or [],
         [variable.to_wire() for variable in serving.env or []],
         [] if count is None else [resource_name, count],
+        *([] if serving.cpu is None else [serving.cpu]),
     )

@@ -17,13 +17,13 @@ from qmodel.planner.accelerator import accelerators
 from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.engine import engine_of, gpu_count, server_settings, serving_image
+from qmodel.planner.engine import engine_of, gpu_count, server_cpu, server_settings
 from qmodel.planner.estimates import device_bytes, host_bytes
 from qmodel.planner.footprint import current_footprint, serving_key
+from qmodel.planner.images import serves
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.step import Attempt, StepPlan
-from qmodel.sizing.processors import SERVER_CPU
 from qmodel.sizing.steps import measure_bytes
 from qmodel.worker.task import MeasureTask, artifact_directory
 
@@ -88,7 +88,7 @@ def _estimated_device_bytes(
 def _image(ctx: Context, source: SourceStatus) -> str:
     """Return the image that serves."""
     images = ctx.observed.installation.images
-    return serving_image(images, engine_of(ctx.model, source), gpu_count(ctx))
+    return images.named(serves(engine_of(ctx.model, source), gpu_count(ctx)))
 
 
 def _server(
@@ -124,7 +124,9 @@ def _job(
         attempt=attempt.number,
         revision=artifact.revision,
         containers=(
-            WantContainer(Container.MEASURE, image, task, attempt.memory_bytes, SERVER_CPU),
+            WantContainer(
+                Container.MEASURE, image, task, attempt.memory_bytes, server_cpu(ctx.model)
+            ),
         ),
         timeout_seconds=_TIMEOUT_SECONDS,
         claim_name=ctx.claim_name,

@@ -76,6 +76,10 @@ class Images:
     vllm_cuda: str
     """The same on NVIDIA GPUs."""
 
+    def named(self, name: str) -> str:
+        """Return an image by the name of its field; empty where the installation has none."""
+        return str(getattr(self, name))
+
 
 @dataclass(frozen=True, slots=True)
 class ConfigMapFile:

@@ -28,17 +28,19 @@ def placement(ctx: Context) -> tuple[NodeSelector, tuple[Toleration, ...]]:
     return selector, tuple(t for i, t in enumerate(tolerations) if t not in tolerations[:i])
 
 
-def carried(ctx: Context, step: Step) -> PodTemplate | None:
+def carried(ctx: Context, step: Step, *, on_gpus: bool = False) -> PodTemplate | None:
     """Return what else of the server's pod template the pod of a step needs.
 
     Every image may have to be pulled with a Secret. A pod that mounts the volume goes where the
-    server may go; one that runs the engine runs it as the server will.
+    server may go; one that computes on GPUs needs the runtime by which they are seen; one that runs
+    the engine runs it as the server will.
     """
     template = ctx.model.spec.serving.pod_template
     if template is None:
         return None
     kept = {"image_pull_secrets"}
     kept |= {"affinity"} if step is not Step.INSPECT else set()
-    kept |= {"runtime_class_name", "priority_class_name"} if step is Step.MEASURE else set()
+    kept |= {"runtime_class_name"} if on_gpus or step is Step.MEASURE else set()
+    kept |= {"priority_class_name"} if step is Step.MEASURE else set()
     found = template.model_dump(include=kept, exclude_none=True)
     return PodTemplate.model_validate(found) if found else None

@@ -19,9 +19,9 @@ from qmodel.planner.accelerator import accelerators
 from qmodel.planner.artifacts import current_artifact, kept_revisions, serving_artifact
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.engine import evaluating_image, quantizing_image
 from qmodel.planner.estimates import quantize_bytes, quantize_shared_bytes
 from qmodel.planner.fetch import source_directory
+from qmodel.planner.images import evaluates, quantizes
 from qmodel.planner.model import Accelerators, Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.recipes import recipe
@@ -135,7 +135,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
         step=Step.QUANTIZE,
         condition=condition,
         key=key,
-        image=quantizing_image(ctx.observed.installation.images, spec.quantization.chosen_backend),
+        image=ctx.observed.installation.images.named(quantizes(spec.quantization.chosen_backend)),
         memory_bytes=memory_bytes,
         memory_field="spec.quantization.resources.memory",
         running_message=_doing(ctx, quantizing=quantizing),
@@ -162,7 +162,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
     containers = [
         WantContainer(
             Container.QUANTIZE,
-            quantizing_image(images, backend),
+            images.named(quantizes(backend)),
             _quantize_task(ctx, source, threads(cpu)),
             attempt.memory_bytes,
             cpu,
@@ -170,7 +170,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
     ]
     if backend is not None:
         task = _evaluate_task(ctx, source, threads(cpu))
-        image = evaluating_image(images, backend)
+        image = images.named(evaluates(backend))
         containers.append(WantContainer(Container.EVALUATE, image, task, attempt.memory_bytes, cpu))
     node_selector, tolerations = placement(ctx)
     return WantJob(
@@ -188,7 +188,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
         shared_memory_bytes=quantize_shared_bytes(spec, source, _accelerator_count(ctx)),
         node_selector=node_selector,
         tolerations=tolerations,
-        pod_template=carried(ctx, Step.QUANTIZE),
+        pod_template=carried(ctx, Step.QUANTIZE, on_gpus=_accelerator_count(ctx) > 0),
     )
 
 

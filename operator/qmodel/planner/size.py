@@ -12,13 +12,12 @@ from qmodel.engines.llamacpp import ALL_LAYERS
 from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.engine import computing_gpus, gpu_count, load_of
+from qmodel.planner.engine import computing_gpus, gpu_count, load_of, server_cpu
 from qmodel.planner.estimates import needed_device_bytes
 from qmodel.planner.footprint import current_footprint
 from qmodel.planner.server_trouble import SERVE
 from qmodel.sizing.margin import memory_limit_bytes
 from qmodel.sizing.memory import MEMORY
-from qmodel.sizing.processors import SERVER_CPU
 
 GPU_TOO_SMALL = "GPUTooSmall"
 
@@ -59,7 +58,7 @@ def _computed(
         predicted_peak_bytes=predicted,
         memory_bytes=memory_limit_bytes(predicted),
         kv_bytes=arithmetic.kv_bytes(source, load),
-        cpu=SERVER_CPU,
+        cpu=server_cpu(ctx.model),
         gpu_layers=_gpu_layers(ctx, footprint.engine),
         device_bytes=arithmetic.predict_device_bytes(footprint, source, load),
     )

@@ -14,6 +14,7 @@ from qmodel.naming import (
     MODEL_ANNOTATION,
     MODEL_UID_LABEL,
     VERSION_ANNOTATION,
+    child_name,
     short_hash,
 )
 from qmodel.planner.model import WantClaim, WantDeployment, WantJob, WantService
@@ -37,9 +38,13 @@ def desired_hash(want: Child) -> str:
 
 
 def child_labels(model: QuantizedModel, component: str) -> Labels:
-    """Return the labels that all our children carry."""
+    """Return the labels that all our children carry.
+
+    People select by the instance, which can be written down before the model exists; we by the uid.
+    """
     return {
         "app.kubernetes.io/name": "qmodel",
+        "app.kubernetes.io/instance": child_name(model.name),
         "app.kubernetes.io/managed-by": MANAGER,
         COMPONENT_LABEL: component,
         MODEL_UID_LABEL: model.uid,

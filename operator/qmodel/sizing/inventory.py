@@ -45,14 +45,14 @@ def choose_accelerator(
     if wanted.type is AcceleratorType.AUTO:
         return _automatic(wanted, nodes, need_bytes, key)
     if wanted.type is AcceleratorType.CPU:
-        return _cpu(key, reason)
+        return choose_cpu(key, reason)
     selector = _node_selector(wanted, nodes)
     sizes = _admitted_bytes(wanted, nodes, selector)
     memory_bytes = max(sizes, default=0) if all(sizes) else 0
     return _gpu(wanted, key, selector, memory_bytes, "; ".join([reason, *_missing(wanted, nodes)]))
 
 
-def _cpu(key: str, reason: str, memory_bytes: int = 0) -> AcceleratorStatus:
+def choose_cpu(key: str, reason: str, memory_bytes: int = 0) -> AcceleratorStatus:
     """Return the choice of the CPU, beside GPUs with so much memory at most."""
     return AcceleratorStatus(
         key=key, type=AcceleratorType.CPU, memory_bytes=memory_bytes, reason=reason
@@ -81,14 +81,14 @@ def _automatic(
     """Take GPUs where some node's known GPU memory holds the estimate, else the CPU."""
     missing = _missing(wanted, nodes)
     if missing:
-        return _cpu(key, f"Auto: {missing[0]}")
+        return choose_cpu(key, f"Auto: {missing[0]}")
     largest = max(_gpu_memory_bytes(n, wanted.count) for n in _with_gpus(wanted, nodes))
     need = f"the estimate of {need_bytes // _MIB} MiB"
     if largest == 0:
-        return _cpu(key, f"Auto: no GPU node publishes its memory as {GPU_MEMORY_LABEL}")
+        return choose_cpu(key, f"Auto: no GPU node publishes its memory as {GPU_MEMORY_LABEL}")
     if largest < need_bytes:
         reason = f"Auto: {need} exceeds the largest GPU memory, {largest // _MIB} MiB"
-        return _cpu(key, reason, largest)
+        return choose_cpu(key, reason, largest)
     selector = _fitting_selector(wanted, nodes, need_bytes)
     smallest = min(_admitted_bytes(wanted, nodes, selector))
     reason = f"Auto: {need} fits {smallest // _MIB} MiB of GPU memory"

@@ -5,7 +5,7 @@ from math import ceil
 from qmodel.api.quantities import parse_quantity
 
 SERVER_CPU = "250m"
-"""CPU request of one server, and of measuring it: a share under contention, no bound. A node of two
+"""CPU request of one server where spec has none: a share under contention, no bound. A node of two
 cores has room for several models, and for a new revision beside the one that serves."""
 LEAST_THREADS = 2
 """A request is no limit: with fewer threads a server on an idle node would leave it idle."""

@@ -10,7 +10,7 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import Engine
 from qmodel.api.status import FootprintStatus
 from qmodel.cluster import parse
-from qmodel.planner.engine import evaluating_image, quantizing_image
+from qmodel.planner.images import evaluates, quantizes
 from qmodel.planner.model import InvalidModel, JobState
 from qmodel.resources.build import build
 from qmodel.worker.report import Failure, Report
@@ -192,7 +192,7 @@ def test_a_failed_job_tells_why() -> None:
 def test_a_job_tells_the_images_of_its_containers_in_the_order_in_which_they_run(
     backend: Backend,
 ) -> None:
-    made, judged = (quantizing_image(IMAGES, backend), evaluating_image(IMAGES, backend))
+    made, judged = IMAGES.named(quantizes(backend)), IMAGES.named(evaluates(backend))
     assert made != judged
     first, last = QUANTIZE.containers
     want = replace(QUANTIZE, containers=(replace(first, image=made), replace(last, image=judged)))

@@ -23,10 +23,11 @@ def test_namespaces_come_from_arguments_or_environment() -> None:
     assert parse(["--namespace", "c", "--namespace", "c"], environment).namespaces == ("c",)
 
 
-@pytest.mark.parametrize("missing", IMAGES)
-def test_a_missing_image_is_named(missing: str) -> None:
-    with pytest.raises(SettingsError, match=missing):
-        parse([], {k: v for k, v in IMAGES.items() if k != missing})
+def test_the_operators_own_image_has_to_be_named() -> None:
+    own = IMAGE_VARIABLES["operator"]
+    with pytest.raises(SettingsError, match=own):
+        parse([], {k: v for k, v in IMAGES.items() if k != own})
+    assert parse([], {own: "operator:1"}).installation.images.named("vllm_cuda") == ""
 
 
 def test_tokens_do_not_go_in_the_clear_unless_asked() -> None:

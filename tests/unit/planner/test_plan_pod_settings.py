@@ -23,6 +23,18 @@ def test_each_job_carries_what_its_pod_needs_of_the_template() -> None:
     }
 
 
+def test_a_job_that_quantizes_on_a_gpu_runs_in_the_runtime_that_shows_it() -> None:
+    wanted = {"type": "GPU"}
+    spec = {"podTemplate": TEMPLATE | {"priorityClassName": "high"}}
+    world = World(model(quantization={"method": "AWQ"}, accelerator=wanted, serving=spec))
+    world.run()
+    carried = {w.step: w.pod_template for w in world.job_wishes.values()}
+    runtimes = {step: each.runtime_class_name for step, each in carried.items() if each}
+    assert runtimes == {"inspect": None, "fetch": None, "quantize": "nvidia", "measure": "nvidia"}
+    priorities = {step for step, each in carried.items() if each and each.priority_class_name}
+    assert priorities == {"measure"}
+
+
 def test_a_type_without_a_fallback_is_refused_before_anything_is_fetched() -> None:
     world = World(model(quantization={"method": "GGUF", "gguf": {"type": "Q1_0"}}))
     world.settle()

@@ -6,7 +6,7 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.engines import llamacpp
-from qmodel.planner import serve, size
+from qmodel.planner import engine, serve
 from qmodel.planner.model import JobState, ObservedPod
 from qmodel.planner.plan import plan
 from qmodel.sizing import margin
@@ -297,7 +297,7 @@ def test_another_margin_or_patience_of_a_release_restarts_no_server(
     world.run()
     before, wishes = world.status, world.deployment_wishes.copy()
     monkeypatch.setattr(margin, "MARGIN_SHARE_PERCENT", 50)
-    monkeypatch.setattr(size, "SERVER_CPU", "750m")
+    monkeypatch.setattr(engine, "SERVER_CPU", "750m")
     monkeypatch.setattr(serve, "_LEAST_STARTUP_SECONDS", 999)
     world.wake()
     assert world.deployment_wishes == wishes
