@@ -69,7 +69,7 @@ VLLM_ARGUMENTS = frozenset((
     "--no-enable-auto-tool-choice", "--no-enable-force-include-usage",
     "--no-enable-mfu-metrics", "--no-enable-per-request-metrics", "--no-enable-prefix-caching",
     "--no-enable-prompt-tokens-details", "--no-enable-request-id-headers",
-    "--no-enable-server-load-tracking", "--no-enable-tokenizer-info-endpoint",
+    "--no-enable-tokenizer-info-endpoint",
     "--no-exclude-tools-when-tool-choice-none", "--no-kv-cache-metrics", "--no-log-error-stack",
     "--no-return-tokens-as-token-ids", "--override-generation-config",
     "--prefix-caching-hash-algo", "--reasoning-parser", "--response-role",

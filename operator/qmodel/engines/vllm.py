@@ -69,6 +69,7 @@ class VLLM:
             *_kv_type_args(settings),
             *_device_args(settings),
             *("--language-model-only", "--disable-uvicorn-access-log"),
+            "--enable-server-load-tracking",  # counts requests from their arrival on, for the drain
             *settings.extra_args,
         ]
 

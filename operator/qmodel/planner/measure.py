@@ -114,6 +114,7 @@ def _job(
         port=server.port,
         context_length=settings.context_length,
         concurrency=settings.concurrency,
+        chats=source.chat_template,
     )
     node_selector, tolerations = placement(ctx)
     chosen = ctx.status.accelerator

@@ -12,6 +12,7 @@ from qmodel.naming import (
     DESIRED_ANNOTATION,
     MANAGER,
     MODEL_ANNOTATION,
+    MODEL_LABEL,
     MODEL_UID_LABEL,
     VERSION_ANNOTATION,
     child_name,
@@ -40,11 +41,11 @@ def desired_hash(want: Child) -> str:
 def child_labels(model: QuantizedModel, component: str) -> Labels:
     """Return the labels that all our children carry.
 
-    People select by the instance, which can be written down before the model exists; we by the uid.
+    People select by the name, which can be written down before the model exists; we by the uid.
     """
     return {
         "app.kubernetes.io/name": "qmodel",
-        "app.kubernetes.io/instance": child_name(model.name),
+        MODEL_LABEL: child_name(model.name),
         "app.kubernetes.io/managed-by": MANAGER,
         COMPONENT_LABEL: component,
         MODEL_UID_LABEL: model.uid,

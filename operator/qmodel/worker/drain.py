@@ -9,7 +9,7 @@ import re
 import sys
 import time
 import urllib.request
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 
 ENDPOINT_SECONDS = 3.0
 """Until every node has heard that this pod gets no more requests."""
@@ -20,6 +20,10 @@ _BUSY = re.compile(
     re.MULTILINE,
 )
 """What llama-server and vLLM count of requests."""
+_LOAD = re.compile(rb'"server_load": *(-?[0-9]+)')
+"""What vLLM counts from their arrival on. The metrics know of a request only once its first batch
+was computed, which takes a CPU tens of seconds."""
+_ANSWER_SECONDS = 5.0
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -36,16 +40,32 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def is_busy(port: int) -> bool:
-    """Whether the server computes or keeps requests waiting; False where it does not answer.
+    """Whether the server computes or keeps requests waiting; False where it is gone.
 
-    One that answers without these counts may be busy.
+    One that answers without these counts, or takes its time to answer, may be busy.
     """
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
-            counts = _BUSY.findall(answer.read())
-    except (URLError, TimeoutError, ConnectionError):
+        counts = _BUSY.findall(_page(port, "metrics"))
+        load = _LOAD.search(_page(port, "load"))
+    except TimeoutError:
+        return True
+    except URLError as error:
+        return isinstance(error.reason, TimeoutError)
+    except ConnectionError:
         return False
-    return not counts or any(float(count) > 0 for count in counts)
+    arrived = load is not None and int(load[1]) > 0
+    return arrived or not counts or any(float(count) > 0 for count in counts)
+
+
+def _page(port: int, name: str) -> bytes:
+    """Return a page of the server; nothing where it has no such page."""
+    url = f"http://127.0.0.1:{port}/{name}"
+    try:
+        with urllib.request.urlopen(url, timeout=_ANSWER_SECONDS) as answer:
+            content: bytes = answer.read()
+            return content
+    except HTTPError:
+        return b""
 
 
 if __name__ == "__main__":

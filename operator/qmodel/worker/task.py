@@ -197,6 +197,8 @@ class MeasureTask(ApiModel):
     context_length: PositiveInt
     """Tokens of one sequence."""
     concurrency: PositiveInt
+    chats: bool = True
+    """Whether the model has a chat template; without one vLLM refuses chats."""
 
 
 Task = Annotated[

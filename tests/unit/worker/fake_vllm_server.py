@@ -43,6 +43,8 @@ class Handler(BaseHTTPRequestHandler):
             self._answer({"tokens": list(range(300))})
         elif self.path == "/v1/completions":
             self._complete(body)
+        elif MODE == "no-template":
+            self.send_error(400, "default chat template is no longer allowed")
         else:
             self._stream([{"choices": [{"delta": {"content": "Paris"}}]}])
 

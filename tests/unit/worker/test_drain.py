@@ -24,16 +24,29 @@ class Server(ThreadingHTTPServer):
     """Answers /metrics as an engine does, with the next of the given counts."""
 
     counts: list[int]
+    loads: list[int]
     template: str
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             assert isinstance(self.server, Server)
+            if self.path == "/load":
+                self._load(self.server)
+                return
             counts = self.server.counts
             count = counts.pop(0) if counts else 0
             self.send_response(200)
             self.end_headers()
             self.wfile.write(self.server.template.format(count).encode())
+
+        def _load(self, server: "Server") -> None:
+            """Answer as vLLM does; llama-server has no such page."""
+            self.send_response(200 if server.template == VLLM else 404)
+            self.end_headers()
+            if server.template == VLLM:
+                self.wfile.write(
+                    b'{"server_load":%d}' % (server.loads.pop(0) if server.loads else 0)
+                )
 
         def log_message(self, *_: object) -> None:
             pass
@@ -42,7 +55,7 @@ class Server(ThreadingHTTPServer):
 @pytest.fixture(params=[LLAMA, VLLM])
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
     with Server(("127.0.0.1", 0), Server.Handler) as found:
-        found.template = request.param
+        found.template, found.loads = request.param, []
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
         yield found
@@ -71,6 +84,21 @@ def test_a_server_that_counts_nothing_may_be_busy(server: Server) -> None:
     server.counts = []
     server.template = "# nothing is counted\n"
     assert drain.is_busy(server.server_port)
+
+
+@pytest.mark.parametrize("server", [VLLM], indirect=True)
+def test_a_request_that_vllm_has_not_begun_to_compute_counts(server: Server) -> None:
+    server.counts, server.loads = [0, 0, 0], [1, 1, 0]
+    assert drain.main([str(server.server_port), "30"]) == 0
+    assert server.counts == []
+
+
+def test_a_server_that_takes_its_time_to_answer_may_be_busy(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(drain, "_ANSWER_SECONDS", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        assert drain.is_busy(silent.getsockname()[1])
 
 
 def test_a_server_that_is_gone_has_nothing_left_to_do() -> None:

@@ -61,6 +61,14 @@ def test_every_sequence_is_filled_at_once(tmp_path: Path) -> None:
     assert footprint.engine_version.startswith("vLLM 0.")
 
 
+def test_a_model_without_a_chat_template_is_asked_in_no_chat(tmp_path: Path) -> None:
+    _, task = measure(tmp_path, "no-template")
+    with pytest.raises(EngineFailed, match="chat template"):
+        run(task, Progress("measure", StringIO()))
+    found = run(task.model_copy(update={"chats": False}), Progress("measure", StringIO()))
+    assert found.first_token_seconds > 0
+
+
 def test_nothing_of_the_server_outlives_its_measurement(tmp_path: Path) -> None:
     log, task = measure(tmp_path)
     run(task, Progress("measure", StringIO()))

@@ -48,7 +48,7 @@ def run(task: MeasureTask, progress: Progress) -> Footprint:
             lambda waited: loading.at(waited / (waited + 10.0), "loading the model")
         )
         start, ready, processes = memory.bytes(), memory.now(), memory.processes()
-        first_token = first_token_seconds(server, engine.model_name())
+        first_token = first_token_seconds(server, engine.model_name(), chats=task.chats)
         speeds = fill(server, engine, task, pool, progress.part(0.3, 1.0))
         peaks = Peaks(start, ready, memory.bytes(), device.bytes(), processes)
     times = (load_seconds, first_token, time.monotonic() - started)

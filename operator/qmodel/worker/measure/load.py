@@ -19,6 +19,7 @@ GENERATED_TOKENS = 32
 """Generated at the end of a full context."""
 SPEED_TOKENS = 64
 """Generated in each slot to take the speed."""
+QUESTION = "What is the capital of France?"
 CHECK_SECONDS = 0.5
 LEAD_SECONDS = 0.1
 """By how much the stream that goes ahead is earlier."""
@@ -32,22 +33,26 @@ class Speeds:
     tokens_per_second: float
 
 
-def first_token_seconds(server: Server, model: str) -> float:
-    """Return the time to the first token of a short chat, which uses the chat template.
+def first_token_seconds(server: Server, model: str, *, chats: bool) -> float:
+    """Return the time to the first token of a short question.
+
+    Parameters
+    ----------
+    chats
+        Whether to ask it in a chat, which uses the chat template.
 
     Raises
     ------
     EngineFailed
-        If the server refuses the chat.
+        If the server refuses the request.
     """
-    chat: dict[str, JsonValue] = {
-        "model": model,
-        "messages": [{"role": "user", "content": "What is the capital of France?"}],
-        "max_tokens": 8,
-        "stream": True,
-    }
+    asked: dict[str, JsonValue] = {"prompt": QUESTION}
+    if chats:
+        asked = {"messages": [{"role": "user", "content": QUESTION}]}
+    request: dict[str, JsonValue] = {"model": model, "max_tokens": 8, "stream": True, **asked}
+    path = "/v1/chat/completions" if chats else "/v1/completions"
     started = time.monotonic()
-    for event in server.events("/v1/chat/completions", chat):
+    for event in server.events(path, request):
         choices = event.get("choices")
         if isinstance(choices, list) and choices and _has_content(choices[0]):
             break
@@ -147,5 +152,8 @@ def _rotated(tokens: list[int], offset: int, length: int) -> list[int]:
 
 
 def _has_content(choice: JsonValue) -> bool:
-    delta = choice.get("delta") if isinstance(choice, dict) else None
-    return isinstance(delta, dict) and bool(delta.get("content") or delta.get("reasoning_content"))
+    if not isinstance(choice, dict):
+        return False
+    delta = choice.get("delta", choice)  # a completion's text is not in a message
+    told = ("content", "reasoning_content", "text")
+    return isinstance(delta, dict) and any(delta.get(name) for name in told)
