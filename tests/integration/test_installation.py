@@ -20,17 +20,23 @@ Objects = dict[tuple[str, str], dict[str, Any]]
 
 def rendered(*settings: str) -> Objects:
     """Return what the chart makes of these settings, by kind and name."""
-    words: list[str | Path] = [
-        tools.helm(),
-        "template",
-        RELEASE,
-        CHART,
-        "--namespace",
-        NAMESPACE,
-    ]
-    for setting in settings:
-        words += ["--set", setting]
-    return by_name(run(words))
+    return by_name(run(helm_template(*settings)))
+
+
+def helm_template(*settings: str) -> list[str | Path]:
+    """Return the command that renders the chart with these settings."""
+    where = ["--namespace", NAMESPACE]
+    chosen = [word for setting in settings for word in ("--set", setting)]
+    return [tools.helm(), "template", RELEASE, CHART, *where, *chosen]
+
+
+def refusal(*settings: str) -> str:
+    """Return what helm says against these settings; nothing where it takes them."""
+    try:
+        run(helm_template(*settings))
+    except ClusterError as error:
+        return str(error)
+    return ""
 
 
 def by_name(text: str) -> Objects:
@@ -126,10 +132,34 @@ def test_images_are_repository_and_tag() -> None:
     assert environment["QMODEL_IMAGE_OPERATOR"] == "qmodel/operator:0.1.0"
 
 
-def test_the_operators_pod_carries_its_component() -> None:
-    template = rendered("podLabels.app\\.kubernetes\\.io/component=mine")["Deployment", RELEASE]
-    labels = template["spec"]["template"]["metadata"]["labels"]
-    assert labels["app.kubernetes.io/component"] == "operator"
+def test_the_operators_pod_stays_its_deployments() -> None:
+    """Whatever labels it is given; the chart's stand once, the others beside them."""
+    keys = ("component", "instance", "name")
+    settings = [f"podLabels.app\\.kubernetes\\.io/{key}=mine" for key in keys]
+    text = run(helm_template(*settings, "podLabels.team=research"))
+    spec = by_name(text)["Deployment", RELEASE]["spec"]
+    labels = spec["template"]["metadata"]["labels"]
+    assert labels == {**spec["selector"]["matchLabels"], "team": "research"}
+    assert "mine" not in text
+
+
+def test_nothing_cluster_wide_is_left_where_all_of_it_is_turned_off() -> None:
+    """As the comment of `namespaces` says."""
+    off = ("rbac.nodes=false", "rbac.aggregate=false", "crd.install=false")
+    kinds = {kind for kind, _ in rendered("namespaces={team-a}", *off)}
+    assert kinds == {"ServiceAccount", "Role", "RoleBinding", "Service", "Deployment"}
+
+
+def test_values_that_are_null_are_refused_by_name_or_count_as_empty() -> None:
+    """Null removes a value; a template that stumbles over the gap says nothing that helps."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())
+    names = list(values)
+    for name, value in values.items():
+        if isinstance(value, dict):
+            names += [f"{name}.{key}" for key in value]
+    for name in names:
+        said = refusal(f"{name}=null")
+        assert not said or (name.rpartition(".")[2] in said and "nil pointer" not in said)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,13 @@
 {{/* Labels that never change: the Deployment selects its pods by them. */}}
 {{- define "qmodel.selector" -}}
 app.kubernetes.io/name: qmodel
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
+{{- end -}}
+
+{{/* Labels of the operator's pod: no value takes it away from its Deployment. */}}
+{{- define "qmodel.podLabels" -}}
+{{- merge (include "qmodel.selector" . | fromYaml) (.Values.podLabels | default dict) | toYaml -}}
 {{- end -}}
 
 {{- define "qmodel.labels" -}}
