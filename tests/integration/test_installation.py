@@ -6,15 +6,19 @@ from typing import Any
 
 import pytest
 import yaml
+from pydantic.alias_generators import to_camel
 
 from cluster import target, tools
 from cluster.commands import ClusterError, run
 from qmodel.api.crd import NAME
+from qmodel.settings import IMAGE_VARIABLES
 
 ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "quantized-model-operator"
 RELEASE = "quantized-model-operator"
 NAMESPACE = "qmodel-system"
+OPERATOR_IMAGE = "images.operator.repository=qmodel/operator"
+"""The only setting that has to be made."""
 Objects = dict[tuple[str, str], dict[str, Any]]
 
 
@@ -26,8 +30,15 @@ def rendered(*settings: str) -> Objects:
 def helm_template(*settings: str) -> list[str | Path]:
     """Return the command that renders the chart with these settings."""
     where = ["--namespace", NAMESPACE]
-    chosen = [word for setting in settings for word in ("--set", setting)]
+    chosen = [word for setting in (OPERATOR_IMAGE, *settings) for word in ("--set", setting)]
     return [tools.helm(), "template", RELEASE, CHART, *where, *chosen]
+
+
+def notes(*settings: str) -> str:
+    """Return what helm tells who installs the chart with these settings."""
+    words = helm_template(*settings)
+    words[words.index("template")] = "install"
+    return run([*words, "--dry-run=client"]).partition("NOTES:")[2]
 
 
 def refusal(*settings: str) -> str:
@@ -130,6 +141,38 @@ def test_images_are_repository_and_tag() -> None:
     environment = environment_of(objects)
     assert environment["QMODEL_IMAGE_LLAMACPP"] == "example.com/llama:v7"
     assert environment["QMODEL_IMAGE_OPERATOR"] == "qmodel/operator:0.1.0"
+    assert operator_of(objects)["image"] == "qmodel/operator:0.1.0"
+
+
+def test_images_that_are_not_set_are_left_out() -> None:
+    environment = environment_of(rendered("images.vllmCuda=null"))
+    assert {n for n in environment if n.startswith("QMODEL_IMAGE_")} == {"QMODEL_IMAGE_OPERATOR"}
+    assert "make push REGISTRY=" in refusal("images.operator.repository=")
+
+
+def test_every_image_that_the_operator_knows_can_be_set() -> None:
+    names = {to_camel(name): variable for name, variable in IMAGE_VARIABLES.items()}
+    environment = environment_of(
+        rendered(*(f"images.{n}.repository=example.com/{n}" for n in names))
+    )
+    assert {v: environment[v] for v in names.values()} == {
+        variable: f"example.com/{name}:0.1.0" for name, variable in names.items()
+    }
+
+
+def test_the_notes_tell_which_images_are_missing() -> None:
+    """The first model is one that runs with those that are there, in a namespace that counts."""
+    told = notes("namespaces={team-a,team-b}", "images.llamacpp.repository=example.com/llamacpp")
+    assert "NVIDIA GPUs (images.llamacppCuda, images.vllmCuda)" in told
+    assert "images.llamacppWorker" in told
+    assert "images.llamacpp," not in told
+    assert "accelerator: {type: CPU}" in told
+    assert "kubectl apply -n team-a -f -" in told
+    told = notes("images.llamacppCuda.repository=example.com/llamacpp-cuda")
+    assert "images.vllmCuda; a model that needs one" in told
+    assert "NVIDIA" not in told
+    assert "accelerator" not in told
+    assert "kubectl apply -f -" in told
 
 
 def test_the_operators_pod_stays_its_deployments() -> None:
@@ -170,6 +213,7 @@ def test_values_that_are_null_are_refused_by_name_or_count_as_empty() -> None:
         ("hub.endpoint=http://hub.example.com", "allowInsecure"),
         ("hub.endpoint=hub.example.com", "endpoint"),
         ("images.pullPolicy=Sometimes", "pullPolicy"),
+        ("images.vllm.tag=v7", "images/vllm/repository"),
         ("namespaces={Not-A-Namespace}", "namespaces"),
     ],
 )
