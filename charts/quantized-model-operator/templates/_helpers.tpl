@@ -14,14 +14,26 @@
 {{/* Labels that never change: the Deployment selects its pods by them. */}}
 {{- define "qmodel.selector" -}}
 app.kubernetes.io/name: qmodel
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/component: operator
 {{- end -}}
 
+{{/* Labels of the operator's pod: no value takes it away from its Deployment. */}}
+{{- define "qmodel.podLabels" -}}
+{{- $own := include "qmodel.selector" . | fromYaml -}}
+{{- merge $own (.Values.podLabels | default dict) (.Values.commonLabels | default dict) | toYaml -}}
+{{- end -}}
+
 {{- define "qmodel.labels" -}}
-{{ include "qmodel.selector" . }}
-app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- include "qmodel.labelsWith" (dict "root" . "labels" dict) -}}
+{{- end -}}
+
+{{/* Labels of an object that has some of its own; takes the root and these. */}}
+{{- define "qmodel.labelsWith" -}}
+{{- $own := include "qmodel.selector" .root | fromYaml -}}
+{{- $_ := set $own "app.kubernetes.io/version" .root.Chart.AppVersion -}}
+{{- $_ := set $own "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- merge $own (.labels | default dict) (.root.Values.commonLabels | default dict) | toYaml -}}
 {{- end -}}
 
 {{/* An image as one reference; takes the image and the chart's version. */}}
