@@ -122,7 +122,7 @@ def install_operator(
     settings = {"hub.endpoint": endpoint}
     for name in (field.name for field in fields(Images)):
         built = BUILT_AS.get(name, name.replace("_", "-"))
-        # What the demo does not use is not built: the chart names it by its release.
+        # What the demo does not use is neither built nor named.
         if built in images:
             value = alias_generators.to_camel(name)
             repository, _, tag = images[built].rpartition(":")
