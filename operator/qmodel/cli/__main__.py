@@ -2,69 +2,34 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from qmodel.api.conditions import ConditionType
 from qmodel.cli import pages
 from qmodel.cli import report as reports
-from qmodel.cli.access import connect, current_namespace, require_answering
-from qmodel.cli.durations import parse_duration
+from qmodel.cli.access import connect, require_answering
 from qmodel.cli.errors import AccessError
+from qmodel.cli.kubeconfig import Target
+from qmodel.cli.options import Duration, Name, kubectl_options
 from qmodel.cli.terminal import console
 from qmodel.cli.watch import Feed, Watch
+from qmodel.settings import OPERATOR_VERSION
 
 FAILED = 1
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
-class Duration(click.ParamType[float]):
-    """A time as kubectl takes it."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return it in seconds."""
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Name(click.ParamType[str]):
-    """What an object is called: an empty one, as of an unset variable, would list all of a kind."""
-
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return it as it was written."""
-        if not value.strip():
-            self.fail("it is empty", param, ctx)
-        return str(value)
-
-
-namespace_option = click.option(
-    "-n",
-    "--namespace",
-    type=Name(),
-    default=current_namespace,
-    help="Default: that of the current context.",
-)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@kubectl_options
+@click.version_option(OPERATOR_VERSION, message="qmodel %(version)s")
 def cli() -> None:
     """Follow, judge and try QuantizedModels."""
 
 
 @cli.command()
 @click.argument("name", type=Name())
-@namespace_option
+@kubectl_options
 @click.option(
     "--until",
     type=click.Choice([kind.value for kind in ConditionType], case_sensitive=False),
@@ -73,12 +38,14 @@ def cli() -> None:
     help="Condition to wait for.",
 )
 @click.option("--timeout", type=Duration(), default="1h", show_default=True, help="How long.")
-def watch(name: str, namespace: str, until: str, timeout: float) -> None:
+@click.pass_obj
+def watch(target: Target, name: str, until: str, timeout: float) -> None:
     """Follow the model NAME with progress bars until it is ready.
 
     Exit status: 0 once the condition is True, 1 if the model needs a person, 2 on timeout.
     """
-    feed = Feed(connect(), namespace, name)
+    access, namespace = connect(target)
+    feed = Feed(access, namespace, name)
     sys.exit(Watch(feed, console(), ConditionType(until), timeout).run())
 
 
@@ -93,18 +60,19 @@ volume_option = click.option(
 
 @cli.command()
 @click.argument("name", type=Name())
-@namespace_option
+@kubectl_options
 @click.option(
     "-o", "--output", type=OUTPUT, help="Where the page goes.  [default: NAME-report.html]"
 )
 @text_option
 @volume_option
-def report(name: str, namespace: str, output: Path | None, *, text: bool, volume: bool) -> None:
+@click.pass_obj
+def report(target: Target, name: str, output: Path | None, *, text: bool, volume: bool) -> None:
     """Show what became of the model NAME, and write a page of it.
 
     The page is one HTML file for a browser that needs no network.
     """
-    access = connect()
+    access, namespace = connect(target)
     model = access.model(namespace, name)
     console().print(reports.table(model))
     if not text:
@@ -114,7 +82,7 @@ def report(name: str, namespace: str, output: Path | None, *, text: bool, volume
 
 @cli.command()
 @click.argument("names", type=Name(), nargs=-1, required=True)
-@namespace_option
+@kubectl_options
 @click.option(
     "-o",
     "--output",
@@ -125,11 +93,12 @@ def report(name: str, namespace: str, output: Path | None, *, text: bool, volume
 )
 @text_option
 @volume_option
+@click.pass_obj
 def compare(
-    names: tuple[str, ...], namespace: str, output: Path, *, text: bool, volume: bool
+    target: Target, names: tuple[str, ...], output: Path, *, text: bool, volume: bool
 ) -> None:
     """Put the models NAMES into one table, and into one page."""
-    access = connect()
+    access, namespace = connect(target)
     models = [access.model(namespace, name) for name in dict.fromkeys(names)]
     console().print(reports.comparison(models))
     if not text:
@@ -140,7 +109,7 @@ def compare(
 @cli.command()
 @click.argument("name", type=Name())
 @click.argument("question")
-@namespace_option
+@kubectl_options
 @click.option(
     "--max-tokens",
     type=click.IntRange(min=1),
@@ -148,12 +117,13 @@ def compare(
     show_default=True,
     help="Longest answer.",
 )
-def chat(name: str, question: str, namespace: str, max_tokens: int) -> None:
+@click.pass_obj
+def chat(target: Target, name: str, question: str, max_tokens: int) -> None:
     """Ask the model NAME one QUESTION and print its answer.
 
     The most likely answer is asked for, so that the same question has the same answer.
     """
-    access = connect()
+    access, namespace = connect(target)
     model = access.model(namespace, name)
     require_answering(model)
     request = {
