@@ -35,26 +35,37 @@ def cli() -> None:
     type=click.Choice([kind.value for kind in ConditionType], case_sensitive=False),
     default=ConditionType.READY.value,
     show_default=True,
-    help="Condition to wait for.",
+    metavar="CONDITION",
+    help=f"What to wait for: {', '.join(ConditionType)}.",
 )
-@click.option("--timeout", type=Duration(), default="1h", show_default=True, help="How long.")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    help="When to give up, such as 90s, 10m or 1h30m.",
+)
 @click.pass_obj
 def watch(target: Target, name: str, until: str, timeout: float) -> None:
     """Follow the model NAME with progress bars until it is ready.
 
-    Exit status: 0 once the condition is True, 1 if the model needs a person, 2 on timeout.
+    Exit status: 0 once the condition is True, 1 if the model needs a person, is deleted or cannot
+    be read, 2 on timeout.
     """
     access, namespace = connect(target)
     feed = Feed(access, namespace, name)
     sys.exit(Watch(feed, console(), ConditionType(until), timeout).run())
 
 
-text_option = click.option("--text", is_flag=True, help="Print the table alone, make no page.")
+text_option = click.option(
+    "--text", is_flag=True, help="Print the table alone; make no page, and no pod."
+)
 volume_option = click.option(
     "--volume/--no-volume",
     default=True,
-    help="Read answers, layers and parameters from the model's volume, by a pod that lives for "
-    "seconds and needs your right to create pods.",
+    show_default=True,
+    help="For the page: read answers, layers and parameters from the model's volume. A pod does "
+    "that in seconds; you need the right to create it.",
 )
 
 
@@ -68,9 +79,10 @@ volume_option = click.option(
 @volume_option
 @click.pass_obj
 def report(target: Target, name: str, output: Path | None, *, text: bool, volume: bool) -> None:
-    """Show what became of the model NAME, and write a page of it.
+    """Show what became of the model NAME: a table, and a page.
 
-    The page is one HTML file for a browser that needs no network.
+    The page is one HTML file for a browser, and needs no network. For programs:
+    kubectl get quantizedmodel NAME -o json has every figure in its status.
     """
     access, namespace = connect(target)
     model = access.model(namespace, name)
@@ -97,7 +109,10 @@ def report(target: Target, name: str, output: Path | None, *, text: bool, volume
 def compare(
     target: Target, names: tuple[str, ...], output: Path, *, text: bool, volume: bool
 ) -> None:
-    """Put the models NAMES into one table, and into one page."""
+    """Put the models NAMES side by side: a table, and a page.
+
+    The page is one HTML file for a browser, and needs no network.
+    """
     access, namespace = connect(target)
     models = [access.model(namespace, name) for name in dict.fromkeys(names)]
     console().print(reports.comparison(models))
@@ -115,13 +130,15 @@ def compare(
     type=click.IntRange(min=1),
     default=256,
     show_default=True,
-    help="Longest answer.",
+    metavar="TOKENS",
+    help="Where the answer is cut.",
 )
 @click.pass_obj
 def chat(target: Target, name: str, question: str, max_tokens: int) -> None:
     """Ask the model NAME one QUESTION and print its answer.
 
-    The most likely answer is asked for, so that the same question has the same answer.
+    It goes through the API server, so that it works wherever kubectl does. The most likely answer
+    is asked for: the same question has the same answer.
     """
     access, namespace = connect(target)
     model = access.model(namespace, name)
@@ -138,10 +155,15 @@ def chat(target: Target, name: str, question: str, max_tokens: int) -> None:
         click.echo(f"The answer was cut after {max_tokens} tokens (--max-tokens).", err=True)
 
 
+def _called(program: str) -> str:
+    """Return how people call it, for the usage: kubectl runs a file that nobody types."""
+    return "kubectl qmodel" if Path(program).stem == "kubectl-qmodel" else "qmodel"
+
+
 def main() -> None:
     """Run the program."""
     try:
-        cli()
+        cli(prog_name=_called(sys.argv[0]))
     except AccessError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(FAILED)

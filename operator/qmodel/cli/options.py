@@ -80,6 +80,6 @@ _KUBECTL_OPTIONS = (
         type=click.Path(exists=True, dir_okay=False),
         expose_value=False,
         callback=_note,
-        help="File to find the cluster in.  [default: as kubectl: $KUBECONFIG, ~/.kube/config]",
+        help="File to find the cluster in.  [default: $KUBECONFIG or ~/.kube/config]",
     ),
 )

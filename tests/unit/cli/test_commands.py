@@ -186,6 +186,23 @@ def test_a_kubeconfig_that_does_not_exist_is_named() -> None:
     assert "'/gone/config' does not exist" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("file", "called"),
+    [
+        ("/usr/bin/kubectl-qmodel", "kubectl qmodel"),
+        ("qmodel", "qmodel"),
+        ("__main__.py", "qmodel"),
+    ],
+)
+def test_the_usage_is_what_a_person_types(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str, called: str
+) -> None:
+    monkeypatch.setattr("sys.argv", [file, "watch", "--help"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert capsys.readouterr().out.startswith(f"Usage: {called} watch [OPTIONS] NAME\n")
+
+
 def test_the_version_is_the_operators() -> None:
     assert CliRunner().invoke(program.cli, ["--version"]).output == f"qmodel {OPERATOR_VERSION}\n"
 
