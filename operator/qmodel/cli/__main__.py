@@ -2,109 +2,89 @@
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
 from qmodel.api.conditions import ConditionType
 from qmodel.cli import pages
 from qmodel.cli import report as reports
-from qmodel.cli.access import connect, current_namespace, require_answering
-from qmodel.cli.durations import parse_duration
+from qmodel.cli.access import connect, require_answering
 from qmodel.cli.errors import AccessError
+from qmodel.cli.kubeconfig import Target
+from qmodel.cli.options import Duration, Name, kubectl_options
 from qmodel.cli.terminal import console
 from qmodel.cli.watch import Feed, Watch
+from qmodel.settings import OPERATOR_VERSION
 
 FAILED = 1
 OUTPUT = click.Path(dir_okay=False, writable=True, path_type=Path)
 
 
-class Duration(click.ParamType[float]):
-    """A time as kubectl takes it."""
-
-    name = "duration"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        """Return it in seconds."""
-        if isinstance(value, float):
-            return value
-        try:
-            return parse_duration(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Name(click.ParamType[str]):
-    """What an object is called: an empty one, as of an unset variable, would list all of a kind."""
-
-    name = "name"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """Return it as it was written."""
-        if not value.strip():
-            self.fail("it is empty", param, ctx)
-        return str(value)
-
-
-namespace_option = click.option(
-    "-n",
-    "--namespace",
-    type=Name(),
-    default=current_namespace,
-    help="Default: that of the current context.",
-)
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@kubectl_options
+@click.version_option(OPERATOR_VERSION, message="qmodel %(version)s")
 def cli() -> None:
     """Follow, judge and try QuantizedModels."""
 
 
 @cli.command()
 @click.argument("name", type=Name())
-@namespace_option
+@kubectl_options
 @click.option(
     "--until",
     type=click.Choice([kind.value for kind in ConditionType], case_sensitive=False),
     default=ConditionType.READY.value,
     show_default=True,
-    help="Condition to wait for.",
+    metavar="CONDITION",
+    help=f"What to wait for: {', '.join(ConditionType)}.",
 )
-@click.option("--timeout", type=Duration(), default="1h", show_default=True, help="How long.")
-def watch(name: str, namespace: str, until: str, timeout: float) -> None:
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default="1h",
+    show_default=True,
+    help="When to give up, such as 90s, 10m or 1h30m.",
+)
+@click.pass_obj
+def watch(target: Target, name: str, until: str, timeout: float) -> None:
     """Follow the model NAME with progress bars until it is ready.
 
-    Exit status: 0 once the condition is True, 1 if the model needs a person, 2 on timeout.
+    Exit status: 0 once the condition is True, 1 if the model needs a person, is deleted or cannot
+    be read, 2 on timeout.
     """
-    feed = Feed(connect(), namespace, name)
+    access, namespace = connect(target)
+    feed = Feed(access, namespace, name)
     sys.exit(Watch(feed, console(), ConditionType(until), timeout).run())
 
 
-text_option = click.option("--text", is_flag=True, help="Print the table alone, make no page.")
+text_option = click.option(
+    "--text", is_flag=True, help="Print the table alone; make no page, and no pod."
+)
 volume_option = click.option(
     "--volume/--no-volume",
     default=True,
-    help="Read answers, layers and parameters from the model's volume, by a pod that lives for "
-    "seconds and needs your right to create pods.",
+    show_default=True,
+    help="For the page: read answers, layers and parameters from the model's volume. A pod does "
+    "that in seconds; you need the right to create it.",
 )
 
 
 @cli.command()
 @click.argument("name", type=Name())
-@namespace_option
+@kubectl_options
 @click.option(
     "-o", "--output", type=OUTPUT, help="Where the page goes.  [default: NAME-report.html]"
 )
 @text_option
 @volume_option
-def report(name: str, namespace: str, output: Path | None, *, text: bool, volume: bool) -> None:
-    """Show what became of the model NAME, and write a page of it.
+@click.pass_obj
+def report(target: Target, name: str, output: Path | None, *, text: bool, volume: bool) -> None:
+    """Show what became of the model NAME: a table, and a page.
 
-    The page is one HTML file for a browser that needs no network.
+    The page is one HTML file for a browser, and needs no network. For programs:
+    kubectl get quantizedmodel NAME -o json has every figure in its status.
     """
-    access = connect()
+    access, namespace = connect(target)
     model = access.model(namespace, name)
     console().print(reports.table(model))
     if not text:
@@ -114,7 +94,7 @@ def report(name: str, namespace: str, output: Path | None, *, text: bool, volume
 
 @cli.command()
 @click.argument("names", type=Name(), nargs=-1, required=True)
-@namespace_option
+@kubectl_options
 @click.option(
     "-o",
     "--output",
@@ -125,11 +105,15 @@ def report(name: str, namespace: str, output: Path | None, *, text: bool, volume
 )
 @text_option
 @volume_option
+@click.pass_obj
 def compare(
-    names: tuple[str, ...], namespace: str, output: Path, *, text: bool, volume: bool
+    target: Target, names: tuple[str, ...], output: Path, *, text: bool, volume: bool
 ) -> None:
-    """Put the models NAMES into one table, and into one page."""
-    access = connect()
+    """Put the models NAMES side by side: a table, and a page.
+
+    The page is one HTML file for a browser, and needs no network.
+    """
+    access, namespace = connect(target)
     models = [access.model(namespace, name) for name in dict.fromkeys(names)]
     console().print(reports.comparison(models))
     if not text:
@@ -140,20 +124,23 @@ def compare(
 @cli.command()
 @click.argument("name", type=Name())
 @click.argument("question")
-@namespace_option
+@kubectl_options
 @click.option(
     "--max-tokens",
     type=click.IntRange(min=1),
     default=256,
     show_default=True,
-    help="Longest answer.",
+    metavar="TOKENS",
+    help="Where the answer is cut.",
 )
-def chat(name: str, question: str, namespace: str, max_tokens: int) -> None:
+@click.pass_obj
+def chat(target: Target, name: str, question: str, max_tokens: int) -> None:
     """Ask the model NAME one QUESTION and print its answer.
 
-    The most likely answer is asked for, so that the same question has the same answer.
+    It goes through the API server, so that it works wherever kubectl does. The most likely answer
+    is asked for: the same question has the same answer.
     """
-    access = connect()
+    access, namespace = connect(target)
     model = access.model(namespace, name)
     require_answering(model)
     request = {
@@ -168,10 +155,15 @@ def chat(name: str, question: str, namespace: str, max_tokens: int) -> None:
         click.echo(f"The answer was cut after {max_tokens} tokens (--max-tokens).", err=True)
 
 
+def _called(program: str) -> str:
+    """Return how people call it, for the usage: kubectl runs a file that nobody types."""
+    return "kubectl qmodel" if Path(program).stem == "kubectl-qmodel" else "qmodel"
+
+
 def main() -> None:
     """Run the program."""
     try:
-        cli()
+        cli(prog_name=_called(sys.argv[0]))
     except AccessError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(FAILED)

@@ -1,7 +1,7 @@
 """All that the command line asks of a cluster: one model, its pods, their logs, one chat request.
 
-The API server is reached as kubectl reaches it, by kubeconfig and current context. A program that
-may not read pods or logs still follows a model: the operator writes coarse progress into status.
+The API server is reached as kubectl reaches it, see `qmodel.cli.kubeconfig`. A program that may not
+read pods or logs still follows a model: the operator writes coarse progress into status.
 """
 
 import json
@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import yaml
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from kubernetes.watch import Watch
 from pydantic import ValidationError
@@ -24,6 +23,7 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.cli import volume
 from qmodel.cli.artifact import ArtifactFiles
 from qmodel.cli.errors import AccessError, AccessInterruptedError, told
+from qmodel.cli.kubeconfig import Target, resolve
 from qmodel.cluster import parse
 from qmodel.naming import HTTP_PORT_NAME, MODEL_UID_LABEL, STEP_LABEL, child_name
 
@@ -34,9 +34,6 @@ RECONNECTS = 30
 RECONNECT_SECONDS = 1.0
 
 T = TypeVar("T")
-
-_UNUSABLE = (config.ConfigException, yaml.YAMLError, OSError, TypeError, ValueError)
-"""What the client raises for a kubeconfig that is missing, no YAML, or YAML of something else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +69,18 @@ class Access(Protocol):
         """End every stream."""
 
 
-def current_namespace() -> str:
-    """Return the namespace of the current context."""
-    try:
-        _, context = config.list_kube_config_contexts()
-    except _UNUSABLE:
-        return "default"
-    return str(context["context"].get("namespace") or "default")
-
-
-def connect() -> "Cluster":
-    """Return the cluster of the current context, or the one that this runs in.
+def connect(target: Target) -> tuple["Cluster", str]:
+    """Return the cluster and the namespace that are meant.
 
     Raises
     ------
     AccessError
-        There is neither.
+        There is no such cluster.
     """
     # It would tell of each retried connection in the middle of a progress bar.
     logging.getLogger("urllib3").setLevel(logging.ERROR)
-    try:
-        config.load_kube_config()
-    except _UNUSABLE as error:
-        try:
-            config.load_incluster_config()
-        except config.ConfigException:
-            why = " ".join(str(error).split()).rstrip(".")
-            if not isinstance(error, config.ConfigException):
-                why = f"the kubeconfig cannot be read ({why})"
-            message = f"no cluster: {why}. Set KUBECONFIG to the file that kubectl uses."
-            raise AccessError(message) from error
-    return Cluster(client.ApiClient())
+    configuration, namespace = resolve(target)
+    return Cluster(client.ApiClient(configuration)), namespace
 
 
 class Cluster:

@@ -6,7 +6,7 @@ from typing import Any, Never
 
 import pytest
 from click.testing import CliRunner
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3 import HTTPConnectionPool
 from urllib3.exceptions import MaxRetryError, NewConnectionError
@@ -15,14 +15,16 @@ from browser import samples
 from qmodel.cli import __main__ as program
 from qmodel.cli import access as cluster_access
 from qmodel.cli.durations import duration, parse_duration
-from qmodel.cli.errors import told
+from qmodel.cli.errors import AccessError, told
+from qmodel.cli.kubeconfig import Target
+from qmodel.settings import OPERATOR_VERSION
 from unit.cli.models import SPEC, ScriptedAccess, model, status
 
 
 @pytest.fixture
 def access(monkeypatch: pytest.MonkeyPatch) -> ScriptedAccess:
     scripted = ScriptedAccess([model(status(8, servingRevision="r"))])
-    monkeypatch.setattr(program, "connect", lambda: scripted)
+    monkeypatch.setattr(program, "connect", lambda target: (scripted, target.namespace))
     return scripted
 
 
@@ -132,12 +134,77 @@ def test_an_unknown_model_is_one_line_on_stderr(
 @pytest.mark.usefixtures("access")
 @pytest.mark.parametrize(
     "words",
-    [["report", ""], ["compare", "a", ""], ["watch", ""], ["report", "a", "--namespace", ""]],
+    [
+        ["report", ""],
+        ["compare", "a", ""],
+        ["watch", ""],
+        ["report", "a", "--namespace", ""],
+        ["report", "a", "--context", ""],
+    ],
 )
 def test_an_empty_name_is_refused(words: list[str]) -> None:
     result = CliRunner().invoke(program.cli, words)
     assert result.exit_code == 2
     assert "it is empty" in result.stderr
+
+
+BEFORE = ["--context", "here", "-n", "a", "report", "x"]
+AFTER = ["report", "x", "--context", "there", "-n", "b", "--kubeconfig", __file__]
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        (["report", "x"], Target()),
+        (BEFORE, Target(context="here", namespace="a")),
+        (AFTER, Target(__file__, "there", "b")),
+        ([*BEFORE, *AFTER[2:]], Target(__file__, "there", "b")),
+        ([*BEFORE, "-n", "b"], Target(context="here", namespace="b")),
+        (["compare", "x", "y", *AFTER[2:]], Target(__file__, "there", "b")),
+        (["watch", *AFTER[1:]], Target(__file__, "there", "b")),
+        (["chat", "x", "Hello", *AFTER[2:]], Target(__file__, "there", "b")),
+    ],
+)
+def test_kubectls_options_stand_before_and_after_the_subcommand(
+    monkeypatch: pytest.MonkeyPatch, words: list[str], asked: Target
+) -> None:
+    seen: list[Target] = []
+
+    def refuse(target: Target) -> Never:
+        seen.append(target)
+        message = "far enough"
+        raise AccessError(message)
+
+    monkeypatch.setattr(program, "connect", refuse)
+    assert str(CliRunner().invoke(program.cli, words).exception) == "far enough"
+    assert seen == [asked]
+
+
+def test_a_kubeconfig_that_does_not_exist_is_named() -> None:
+    result = CliRunner().invoke(program.cli, ["report", "x", "--kubeconfig", "/gone/config"])
+    assert result.exit_code == 2
+    assert "'/gone/config' does not exist" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("file", "called"),
+    [
+        ("/usr/bin/kubectl-qmodel", "kubectl qmodel"),
+        ("qmodel", "qmodel"),
+        ("__main__.py", "qmodel"),
+    ],
+)
+def test_the_usage_is_what_a_person_types(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], file: str, called: str
+) -> None:
+    monkeypatch.setattr("sys.argv", [file, "watch", "--help"])
+    with pytest.raises(SystemExit):
+        program.main()
+    assert capsys.readouterr().out.startswith(f"Usage: {called} watch [OPTIONS] NAME\n")
+
+
+def test_the_version_is_the_operators() -> None:
+    assert CliRunner().invoke(program.cli, ["--version"]).output == f"qmodel {OPERATOR_VERSION}\n"
 
 
 @pytest.mark.parametrize(
@@ -252,20 +319,6 @@ def test_a_model_of_another_version_is_told_by_field(
     assert "spec.quantization.method: Input should be" in str(refused.value)
     assert "; status.replicas: Input should be" in str(refused.value)
     assert "\n" not in str(refused.value)
-
-
-@pytest.mark.parametrize("text", [None, "", "foo: [", "hello", "\0", "kind: Config\n"])
-def test_a_kubeconfig_that_cannot_be_used_is_one_line(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, text: str | None
-) -> None:
-    path = tmp_path / "config"
-    if text is not None:
-        path.write_text(text)
-    monkeypatch.setattr(config.kube_config, "KUBE_CONFIG_DEFAULT_LOCATION", str(path))
-    monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
-    assert cluster_access.current_namespace() == "default"
-    with pytest.raises(cluster_access.AccessError, match=r"^no cluster: [^\n]+$"):
-        cluster_access.connect()
 
 
 def test_running_containers_are_told_once(
