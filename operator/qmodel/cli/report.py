@@ -26,14 +26,13 @@ _BEFORE = "before it was measured"
 
 def table(model: QuantizedModel) -> Table:
     """Return the table; what is not known yet is left out."""
-    made = Table(
-        title=f"{model.namespace}/{model.name}", title_justify="left", box=None, show_header=False
-    )
+    title = Text(f"{model.namespace}/{model.name}")
+    made = Table(title=title, title_justify="left", box=None, show_header=False)
     made.add_column(style="bold", no_wrap=True)
     made.add_column(justify="right", no_wrap=True)
     made.add_column(style="dim", overflow="fold")
     for line in lines(model):
-        made.add_row(*line)
+        made.add_row(*map(Text, line))  # rich would take brackets in a string for markup
     return made
 
 
@@ -42,9 +41,9 @@ def comparison(models: Sequence[QuantizedModel]) -> Table:
     made = Table(box=None, show_header=True, header_style="bold")
     made.add_column("")
     for model in models:
-        made.add_column(model.name, justify="right", overflow="fold")
+        made.add_column(Text(model.name), justify="right", overflow="fold")
     for line in compared(models):
-        made.add_row(f"[bold]{line.name}[/bold]", *(_styled(cell) for cell in line.cells))
+        made.add_row(Text(line.name, style="bold"), *(_styled(cell) for cell in line.cells))
     return made
 
 

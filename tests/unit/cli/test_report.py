@@ -1,7 +1,9 @@
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
+from rich.table import Table
 
 from browser import samples
 from qmodel.cli import report
@@ -135,6 +137,20 @@ def test_notes_are_folded_where_a_terminal_is_narrow() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in text
     assert "usalLM" in text
+
+
+@pytest.mark.parametrize(
+    "message", ["no such token: [/INST]", "[/models/x]", "[core.py:1108] died", "at :100: of it"]
+)
+def test_what_a_cluster_says_is_shown_as_it_stands(message: str) -> None:
+    assert message in printed(report.table(model(failed(4, "MeasureFailed", message))))
+
+
+def printed(table: Table) -> str:
+    """What stands in a file, or on a terminal without colours."""
+    out = io.StringIO()
+    Console(file=out, width=140, highlight=False).print(table)
+    return out.getvalue()
 
 
 def test_a_source_served_as_it_is_has_no_quality_to_compare() -> None:
