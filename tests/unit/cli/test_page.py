@@ -331,6 +331,13 @@ def test_no_text_becomes_markup(make: str) -> None:
     assert "&lt;script&gt;alert(1)" in page
 
 
+def test_a_missed_gate_is_told_in_words_beside_its_colour() -> None:
+    told = ' <span aria-hidden="true">✗</span><span class="unseen">misses the gate</span></'
+    assert build.compare([samples.q8(), samples.awq()], NOW).count(told) == 3
+    assert build.report(samples.awq(), NOW).count(told) == 6
+    assert told not in build.report(samples.q8(), NOW)
+
+
 def test_the_page_needs_nothing_and_lets_nothing_run() -> None:
     page = build.report(samples.q8(), NOW)
     assert "default-src 'none'" in page

@@ -146,6 +146,16 @@ def test_what_a_cluster_says_is_shown_as_it_stands(message: str) -> None:
     assert message in printed(report.table(model(failed(4, "MeasureFailed", message))))
 
 
+def test_what_is_best_and_what_misses_its_gate_is_told_without_colours() -> None:
+    text = printed(report.comparison([samples.q8().model, samples.awq().model]))
+    ratio = next(line for line in text.splitlines() if "Perplexity ratio" in line)
+    assert "1.0027 ± 0.0020 ✓" in ratio
+    assert "1.0612 ± 0.0071 ✗" in ratio
+    assert text.splitlines()[-1].strip() == "✓ the best of its line   ✗ misses the gate"
+    alone = printed(report.comparison([samples.q8().model]))
+    assert not {"✓", "✗"} & set(alone)
+
+
 def printed(table: Table) -> str:
     """What stands in a file, or on a terminal without colours."""
     out = io.StringIO()
