@@ -201,6 +201,20 @@ def test_the_experts_of_a_layer_are_one_point() -> None:
     assert point.error == pytest.approx(0.2)
 
 
+def test_the_page_says_where_it_shows_a_sample_of_the_weights() -> None:
+    whole = samples.q8()
+    details = whole.files.details
+    assert details is not None
+    part = details.model_copy(update={"layers": details.layers[:16], "quantized_layers": 560})
+    files = whole.files.model_copy(update={"details": part})
+    page = build.report(Subject(whole.model, files), NOW)
+    assert "A sample: 16 of 560 weights;" in page
+    assert "Relative error of 16 of 560 weights by layer" in page
+    everything = build.report(whole, NOW)
+    assert "A sample:" not in everything
+    assert "Relative error of 210 weights by layer" in everything
+
+
 def test_work_lies_inside_its_job() -> None:
     found = timing.spans(samples.q8().model.status)
     assert [span.name for span in found] == [
