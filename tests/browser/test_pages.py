@@ -216,7 +216,12 @@ def test_the_comparison_has_all_models_in_one_table(open_page: Opener) -> None:
     heads = table.locator("thead th").all_inner_texts()
     assert heads[1:] == ["smollm2-q8", "smollm2-awq", "smollm2-nf4"]
     row = table.get_by_role("row", name="Perplexity ratio")
-    assert row.locator("td").nth(1).get_attribute("class") == "bad"
+    missed = row.locator("td").nth(1)
+    assert missed.get_attribute("class") == "bad"
+    assert missed.inner_text().startswith("1.0612 ± 0.0071 ✗")
+    unseen = missed.get_by_text("misses the gate").bounding_box()
+    assert unseen is not None
+    assert unseen["width"] == 1
     assert row.locator(".best").inner_text() == "1.0027 ± 0.0020"
 
 

@@ -13,6 +13,7 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import EvaluationStatus, FootprintStatus, QuantizedModelStatus, Sizing
 from qmodel.cli.durations import duration
 from qmodel.cli.page.comparison import Cell
+from qmodel.cli.page.comparison import Line as Compared
 from qmodel.cli.page.comparison import lines as compared
 from qmodel.cli.page.facts import state
 from qmodel.cli.page.memory import GPU, Split, host_name, on_gpus, on_host
@@ -22,35 +23,47 @@ Line = tuple[str, str, str]
 """What, how much, and what to compare it with."""
 
 _BEFORE = "before it was measured"
+_BEST, _MISSES = "✓", "✗"
+"""Beside the colour, which not every terminal has and not everybody sees."""
 
 
 def table(model: QuantizedModel) -> Table:
     """Return the table; what is not known yet is left out."""
-    made = Table(
-        title=f"{model.namespace}/{model.name}", title_justify="left", box=None, show_header=False
-    )
+    title = Text(f"{model.namespace}/{model.name}")
+    made = Table(title=title, title_justify="left", box=None, show_header=False)
     made.add_column(style="bold", no_wrap=True)
     made.add_column(justify="right", no_wrap=True)
     made.add_column(style="dim", overflow="fold")
     for line in lines(model):
-        made.add_row(*line)
+        made.add_row(*map(Text, line))  # rich would take brackets in a string for markup
     return made
 
 
 def comparison(models: Sequence[QuantizedModel]) -> Table:
-    """Return several models as one table, the best of each line marked."""
-    made = Table(box=None, show_header=True, header_style="bold")
+    """Return several models as one table, the best of each line marked, and what misses a gate."""
+    found = compared(models)
+    made = Table(box=None, header_style="bold", caption=_marks(found), caption_justify="left")
     made.add_column("")
     for model in models:
-        made.add_column(model.name, justify="right", overflow="fold")
-    for line in compared(models):
-        made.add_row(f"[bold]{line.name}[/bold]", *(_styled(cell) for cell in line.cells))
+        made.add_column(Text(model.name), justify="right", overflow="fold")
+    for line in found:
+        made.add_row(Text(line.name, style="bold"), *(_styled(cell) for cell in line.cells))
     return made
 
 
 def _styled(cell: Cell) -> Text:
-    """Return a cell, marked by its colour."""
-    return Text(cell.text, style="green" if cell.best else "red" if cell.tone else "")
+    """Return a cell with its mark."""
+    if cell.best:
+        return Text(f"{cell.text} {_BEST}", style="green")
+    return Text(f"{cell.text} {_MISSES}", style="red") if cell.tone else Text(cell.text)
+
+
+def _marks(found: Sequence[Compared]) -> Text | None:
+    """Return what the marks of a table stand for; None where it has none."""
+    cells = [cell for line in found for cell in line.cells]
+    told = [f"{_BEST} the best of its line"] if any(cell.best for cell in cells) else []
+    told += [f"{_MISSES} misses the gate"] if any(cell.tone for cell in cells) else []
+    return Text("   ".join(told)) if told else None
 
 
 def lines(model: QuantizedModel) -> Iterator[Line]:

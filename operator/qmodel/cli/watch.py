@@ -14,6 +14,7 @@ from functools import partial
 
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.resource import QuantizedModel
@@ -152,7 +153,7 @@ class Watch:
 
         def show() -> None:
             for line in plain.lines(board, self.clock()):
-                self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+                self.console.print(Text(line), soft_wrap=True)
 
         return self._follow(board, show)
 
@@ -194,12 +195,12 @@ class Watch:
             self.console.print("The model was deleted." if board.deleted else "Nothing was seen.")
         elif outcome is Exit.REACHED:
             where = model.status.endpoint if self.until is ConditionType.READY else None
-            self.console.print(
-                f"[green]{self.until.value}[/green]" + (f": {where}" if where else "")
-            )
+            reached = Text(self.until.value, style="green")
+            self.console.print(reached, Text(f": {where}" if where else ""), sep="")
         elif outcome is Exit.TIMED_OUT:
             at = board.current.kind.value if board.current else "nothing"
-            self.console.print(f"[yellow]Not {self.until.value} in time; still at {at}.[/yellow]")
+            told = f"Not {self.until.value} in time; still at {at}."
+            self.console.print(Text(told, style="yellow"))
         elif board.failed:
             self._explain(model, board)
 
@@ -207,9 +208,7 @@ class Watch:
         row = board.failed
         if row is None:
             return
-        self.console.print(f"\n[bold red]{row.kind.value} failed: {row.reason}[/bold red]")
-        self.console.print(row.message, markup=False, highlight=False)
-        self.console.print(
-            f"\nMore: kubectl describe quantizedmodel {model.name} -n {model.namespace}",
-            highlight=False,
-        )
+        self.console.print(Text(f"\n{row.kind.value} failed: {row.reason}", style="bold red"))
+        self.console.print(Text(row.message))
+        more = f"\nMore: kubectl describe quantizedmodel {model.name} -n {model.namespace}"
+        self.console.print(Text(more))

@@ -41,6 +41,21 @@ _WIDE_BYTES = 4
 """Of one element in float32."""
 
 
+def most_source_bytes(source: Inspection, footprint: Footprint, *, is_wide: bool) -> int:
+    """Return the most that the weights of an unquantized source hold in memory.
+
+    A CPU has them twice, as they were read and as they are packed, whatever the artifact that was
+    measured has; a GPU once.
+
+    Parameters
+    ----------
+    is_wide
+        Whether they are held in float32.
+    """
+    copies = 1 if footprint.device_bytes else WEIGHT_COPIES
+    return copies * (_WIDE_BYTES if is_wide else UNPACKED_BYTES) * source.parameters
+
+
 class VLLMMemory:
     """The memory arithmetic of vLLM."""
 

@@ -70,9 +70,10 @@ class Details(ApiModel):
     answers: list[Answer] = Field(default_factory=list)
     """Empty for a model without a chat template."""
     layers: list[LayerError] = Field(default_factory=list)
-    """Quantized weights in the order of the model, or an even sample of them."""
+    """Quantized weights in the order of the model, or an even sample of each kind."""
     quantized_layers: NonNegativeInt = 0
-    """How many there are; more than `layers` holds where time or size bounded them."""
+    """How many there are; more than `layers` holds where time or size bounded them, or a library
+    fused some. 0: not told."""
     example_layer: ExampleLayer | None = None
     """Absent where nothing is quantized."""
     timings: dict[str, NonNegativeFloat] = Field(default_factory=dict)

@@ -127,7 +127,10 @@ def _encoded(details: Details) -> bytes:
     """Return the details as JSON, with fewer layers where they would be too long."""
     content = details.model_dump_json(by_alias=True).encode()
     while len(content) > MAX_DETAILS_BYTES and details.layers:
-        details = details.model_copy(update={"layers": details.layers[::2]})
+        fewer = layers.sampled(details.layers, 2)
+        if len(fewer) == len(details.layers):  # one of each kind
+            fewer = fewer[: len(fewer) // 2]
+        details = details.model_copy(update={"layers": fewer})
         content = details.model_dump_json(by_alias=True).encode()
     return content
 

@@ -9,6 +9,7 @@ from browser import samples
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.source import Source
 from qmodel.api.spec import QuantizedModelSpec
+from qmodel.api.status import QuantizedModelStatus
 from qmodel.cli.page import build, comparison, facts, parameters, recipe, timing, weights
 from qmodel.cli.page.answers import exchanges
 from qmodel.cli.page.charts.base import NARROW, WIDE
@@ -59,6 +60,44 @@ def test_what_is_served_as_it_is_takes_what_was_measured() -> None:
     taken = model.status.artifact.updated({"weight_bytes": model.status.source.weight_bytes})
     sums = {bar.label: bar.bytes for bar in bars(model.status.updated({"artifact": taken}))}
     assert sums["Unquantized"] == sums["Measured"]
+
+
+MEASURED = [
+    ("fp8", 163, 477, 1550, 1550),
+    ("bnb-int8", 164, 598, 1671, 1586),
+    ("int8", 163, 331, 1404, 1586),
+    ("gptq", 113, 272, 1345, 1586),
+    ("awq", 114, 395, 1468, 1586),
+    ("nf4", 112, 262, 1335, 1586),
+]
+"""Of docs/methods.md on two cores: megabytes of the file, MiB of the server and of its weights,
+which are what of it is beyond the rest of the unquantized one (1543, of which 470 are weights)."""
+
+
+@pytest.mark.parametrize(("name", "stored", "weights", "peak", "unquantized"), MEASURED)
+def test_no_method_makes_the_unquantized_server_larger_than_it_is(
+    name: str, stored: int, weights: int, peak: int, unquantized: int
+) -> None:
+    """It really takes 1543 MiB. FP8 is unpacked to 16 bits, and grows no more."""
+    (bar,) = (bar for bar in bars(on_cpu(stored, weights, peak)) if bar.label == "Unquantized")
+    assert round(bar.bytes / MIB) == unquantized, name
+    assert bar.bytes / MIB == pytest.approx(1543, rel=0.03)
+
+
+def test_the_weights_of_an_unquantized_server_in_float32_are_twice_as_large() -> None:
+    wide = on_cpu(163, 600, 1680, "--dtype", "float32")
+    assert bars(wide)[0].bytes // MIB == 1680 + 390
+
+
+def on_cpu(stored: int, weights: int, peak: int, *more: str) -> QuantizedModelStatus:
+    """A server of vLLM's on a CPU: megabytes of its file, MiB of weights and of all it takes."""
+    status = samples.awq().model.status
+    assert status.footprint is not None
+    assert status.artifact is not None
+    sizes = {"weights_bytes": weights * MIB, "peak_bytes": peak * MIB}
+    footprint = status.footprint.model_copy(update=sizes | {"argv": ["server", *more]})
+    artifact = status.artifact.model_copy(update={"weight_bytes": stored * 1_000_000})
+    return status.model_copy(update={"footprint": footprint, "artifact": artifact})
 
 
 def test_each_bar_is_split_as_far_as_it_is_known() -> None:
@@ -201,6 +240,20 @@ def test_the_experts_of_a_layer_are_one_point() -> None:
     assert point.error == pytest.approx(0.2)
 
 
+def test_the_page_says_where_it_shows_a_sample_of_the_weights() -> None:
+    whole = samples.q8()
+    details = whole.files.details
+    assert details is not None
+    part = details.model_copy(update={"layers": details.layers[:16], "quantized_layers": 560})
+    files = whole.files.model_copy(update={"details": part})
+    page = build.report(Subject(whole.model, files), NOW)
+    assert "A sample: 16 of 560 weights;" in page
+    assert "Relative error of 16 of 560 weights by layer" in page
+    everything = build.report(whole, NOW)
+    assert "A sample:" not in everything
+    assert "Relative error of 210 weights by layer" in everything
+
+
 def test_work_lies_inside_its_job() -> None:
     found = timing.spans(samples.q8().model.status)
     assert [span.name for span in found] == [
@@ -329,6 +382,13 @@ def test_no_text_becomes_markup(make: str) -> None:
     assert "<script" not in page
     assert "<img" not in page
     assert "&lt;script&gt;alert(1)" in page
+
+
+def test_a_missed_gate_is_told_in_words_beside_its_colour() -> None:
+    told = ' <span aria-hidden="true">✗</span><span class="unseen">misses the gate</span></'
+    assert build.compare([samples.q8(), samples.awq()], NOW).count(told) == 3
+    assert build.report(samples.awq(), NOW).count(told) == 6
+    assert told not in build.report(samples.q8(), NOW)
 
 
 def test_the_page_needs_nothing_and_lets_nothing_run() -> None:

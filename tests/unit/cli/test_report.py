@@ -1,7 +1,9 @@
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
+from rich.table import Table
 
 from browser import samples
 from qmodel.cli import report
@@ -135,6 +137,30 @@ def test_notes_are_folded_where_a_terminal_is_narrow() -> None:
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "…" not in text
     assert "usalLM" in text
+
+
+@pytest.mark.parametrize(
+    "message", ["no such token: [/INST]", "[/models/x]", "[core.py:1108] died", "at :100: of it"]
+)
+def test_what_a_cluster_says_is_shown_as_it_stands(message: str) -> None:
+    assert message in printed(report.table(model(failed(4, "MeasureFailed", message))))
+
+
+def test_what_is_best_and_what_misses_its_gate_is_told_without_colours() -> None:
+    text = printed(report.comparison([samples.q8().model, samples.awq().model]))
+    ratio = next(line for line in text.splitlines() if "Perplexity ratio" in line)
+    assert "1.0027 ± 0.0020 ✓" in ratio
+    assert "1.0612 ± 0.0071 ✗" in ratio
+    assert text.splitlines()[-1].strip() == "✓ the best of its line   ✗ misses the gate"
+    alone = printed(report.comparison([samples.q8().model]))
+    assert not {"✓", "✗"} & set(alone)
+
+
+def printed(table: Table) -> str:
+    """What stands in a file, or on a terminal without colours."""
+    out = io.StringIO()
+    Console(file=out, width=140, highlight=False).print(table)
+    return out.getvalue()
 
 
 def test_a_source_served_as_it_is_has_no_quality_to_compare() -> None:

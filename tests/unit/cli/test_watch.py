@@ -60,6 +60,15 @@ def test_a_failure_ends_with_its_reason_message_and_what_to_do() -> None:
     assert "kubectl describe quantizedmodel smollm2 -n demo" in text
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+@pytest.mark.parametrize("message", ["no such token: [/INST]", "[core.py:1108] at :100: of it"])
+def test_what_a_cluster_says_is_shown_as_it_stands(message: str, *, terminal: bool) -> None:
+    troubled = model(status(1, reason="ImagePullBackOff", message=message))
+    stuck = model(failed(3, "EvaluationFailed", message))
+    _, text = run(ScriptedAccess([troubled, stuck]), terminal=terminal)
+    assert text.count(message) == (1 if terminal else 2)
+
+
 def test_time_over_says_where_it_stands() -> None:
     outcome, text = run(ScriptedAccess([model(status(1))]), timeout_seconds=0.2)
     assert outcome is Exit.TIMED_OUT

@@ -1,5 +1,7 @@
 from pathlib import Path
 
+import pytest
+
 from qmodel.worker import evaluate
 from qmodel.worker.details import MAX_DETAILS_BYTES, Details, LayerError
 from qmodel.worker.parameters import PARAMETERS, Parameter, Parameters
@@ -40,6 +42,17 @@ def test_details_are_bounded() -> None:
     assert len(content) <= MAX_DETAILS_BYTES
     assert found.quantized_layers == 3000
     assert 100 < len(found.layers) < 3000
+
+
+@pytest.mark.parametrize("kinds", [4, 3000])
+def test_bounded_details_keep_every_kind_as_long_as_they_can(kinds: int) -> None:
+    names = [f"model.layers.{number}.kind_{number % kinds}" for number in range(3000)]
+    each = [layer(0).model_copy(update={"name": name}) for name in names]
+    content = evaluate._encoded(Details(layers=each, quantized_layers=len(each)))
+    found = Details.model_validate_json(content).layers
+    assert len(content) <= MAX_DETAILS_BYTES
+    assert len(found) > 100
+    assert kinds > 4 or len({one.name.split(".")[-1] for one in found}) == kinds
 
 
 def test_time_is_given_to_the_part_that_took_it() -> None:

@@ -109,13 +109,45 @@ def test_weights_that_a_library_fused_are_left_out() -> None:
 
 
 def test_large_models_are_sampled_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
-    every = [parameter(f"w{i}", 10, 10) for i in range(20)]
+    every = [parameter(f"blk.{i}.w.weight", 10, 10) for i in range(20)]
     assert layers.chosen(every) == every
     monkeypatch.setattr(layers, "MAX_WEIGHTS", 500)
-    assert [p.name for p in layers.chosen(every)] == ["w0", "w4", "w8", "w12", "w16"]
+    found = [int(p.name.split(".")[1]) for p in layers.chosen(every)]
+    assert found == [0, 4, 8, 12, 16]
     monkeypatch.setattr(layers, "MAX_LAYERS", 3)
     assert len(layers.chosen(every)) == 3
     assert layers.chosen([]) == []
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 3, 5, 7, 9])
+def test_a_sample_has_every_kind_of_weight_in_whole_layers(
+    monkeypatch: pytest.MonkeyPatch, wanted: int
+) -> None:
+    """Every seventh of seven weights in a layer would be the same one everywhere."""
+    kinds = ("q", "k", "v", "o", "gate", "up", "down")
+    every = [
+        parameter(f"model.layers.{i}.{kind}_proj", 10, 10) for i in range(56) for kind in kinds
+    ]
+    monkeypatch.setattr(layers, "MAX_WEIGHTS", wanted * len(kinds) * 100)
+    found = layers.chosen(every)
+    depths = {name.split(".")[2] for name in (p.name for p in found)}
+    assert wanted - 1 <= len(depths) <= wanted
+    assert len(found) == len(kinds) * len(depths)
+    assert found == [p for p in every if p.name.split(".")[2] in depths]
+
+
+def test_a_sample_of_experts_has_the_other_kinds_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = []
+    for i in range(8):
+        every.append(parameter(f"model.layers.{i}.q_proj", 10, 10))
+        every += [parameter(f"model.layers.{i}.experts.{e}.up_proj", 10, 10) for e in range(31)]
+    every.append(parameter("lm_head", 1000, 10))
+    monkeypatch.setattr(layers, "MAX_LAYERS", 10)
+    found = layers.chosen(every)
+    assert {p.name.split(".")[-1] for p in found} == {"q_proj", "up_proj", "lm_head"}
+    assert 8 <= len(found) <= 10
+    monkeypatch.setattr(layers, "MAX_WEIGHTS", 1)
+    assert len(layers.chosen(every)) == 3
 
 
 def test_example_is_the_middle_projection_down() -> None:

@@ -18,7 +18,7 @@ from qmodel.cli.page.memory import GPU, Bar, bars, gpu_bars, host_name, measured
 from qmodel.cli.page.quality import Gauge, gauges
 from qmodel.cli.page.subject import Subject
 from qmodel.cli.page.timing import spans
-from qmodel.worker.details import ExampleLayer
+from qmodel.worker.details import Details, ExampleLayer
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,8 @@ class ReportPage:
     quality: list[Quality]
     layer: Layer | None
     errors: Figure | None
+    sample: str
+    """Of which weights errors are known; empty where it is all of them."""
     exchanges: list[Exchange]
     timing: Figure | None
     groups: list[parameters.Group]
@@ -105,6 +107,7 @@ def _report(subject: Subject) -> ReportPage:
         quality=_quality([subject]),
         layer=_layer(details.example_layer if details else None),
         errors=figures.layer_errors(details) if details else None,
+        sample=_sample(details) if details else "",
         exchanges=exchanges([subject]),
         timing=figures.timing(spans(model.status), details.timings if details else {}),
         groups=parameters.groups(subject.files.parameters),
@@ -147,6 +150,11 @@ def _quality(subjects: Sequence[Subject]) -> list[Quality]:
         Quality(next(iter(models.values())).meaning, models, figures.gauge(models))
         for models in found.values()
     ]
+
+
+def _sample(details: Details) -> str:
+    is_sample = len(details.layers) < details.quantized_layers
+    return figures.compared(details) if is_sample else ""
 
 
 def _layer(example: ExampleLayer | None) -> Layer | None:

@@ -94,12 +94,19 @@ def layer_errors(details: Details) -> Figure | None:
     ]
     worst = max(details.layers, key=lambda layer: layer.relative_error)
     said = (
-        f"Relative error of {len(details.layers)} weights by layer; "
+        f"Relative error of {compared(details)} by layer; "
         f"largest {worst.relative_error:.2%} in {worst.name}."
     )
     drawn = picture(partial(weights_chart.layer_errors, found))
     header = ("Weight", "Type", "Bits", "Relative error")
     return Figure(drawn, said, header, rows, weights_chart.colours(found))
+
+
+def compared(details: Details) -> str:
+    """Return how many weights were compared, and of how many."""
+    count = len(details.layers)
+    are_all = count >= details.quantized_layers
+    return f"{count:,} weights" if are_all else f"{count:,} of {details.quantized_layers:,} weights"
 
 
 def trade(models: Sequence[QuantizedModel]) -> Figure | None:

@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from qmodel.api.resource import QuantizedModel
-from qmodel.api.status import FootprintStatus, QuantizedModelStatus, Sizing
+from qmodel.api.serving import DType, Engine
+from qmodel.api.status import FootprintStatus, QuantizedModelStatus, Sizing, SourceStatus
+from qmodel.sizing.vllm import most_source_bytes
 
 GPU = "GPU memory"
+UNPACKED_SHARE = 0.8
+"""Of the most that vLLM's weights can hold on a CPU: unquantized ones held 0.86 and 0.92 of it,
+441 and 470 MiB of 513 for a file of 257."""
 _BEFORE = "before anything was measured"
 
 
@@ -92,7 +97,7 @@ def bars(status: QuantizedModelStatus) -> list[Bar]:
     found, source = status.footprint, status.source
     if found is None or source is None:
         return []
-    grown = source.weight_bytes / _stored(found, status)
+    grown = _growth(found, status, source)
     made = [] if found.device_bytes else [_unquantized(on_host(found), grown)]
     made += [Bar("Estimated", _estimated(found, status), _BEFORE), measured(found, "Measured")]
     if status.sizing is not None:
@@ -105,7 +110,7 @@ def gpu_bars(status: QuantizedModelStatus) -> list[Bar]:
     found, source = status.footprint, status.source
     if found is None or source is None or not found.device_bytes:
         return []
-    return list(_gpu_bars(found, status, source.weight_bytes / _stored(found, status)))
+    return list(_gpu_bars(found, status, _growth(found, status, source)))
 
 
 def _gpu_bars(found: FootprintStatus, status: QuantizedModelStatus, grown: float) -> Iterator[Bar]:
@@ -138,13 +143,29 @@ def _load(of: FootprintStatus | Sizing) -> str:
 
 
 def _unquantized(parts: Split, grown: float) -> Bar:
-    """Return what was measured, with weights as much larger as the source's files are.
-
-    In memory weights take what the engine makes of them: vLLM packs them beside their files.
-    """
+    """Return what was measured, with weights so many times as large."""
     whole = Split(round(parts.weights * grown), parts.kv, parts.compute, parts.other)
     note = "computed: the same server with the source's weights"
     return Bar("Unquantized", _measured(whole, Part.OTHER), note)
+
+
+def _growth(found: FootprintStatus, status: QuantizedModelStatus, source: SourceStatus) -> float:
+    """Return how many times what was measured the source's weights would take in memory.
+
+    That is what their files are of the artifact's, as long as the engine makes the same of both.
+    vLLM does not on a CPU: it unpacks what it has no kernel for to 16 bits, and holds embeddings,
+    which stay as they are, twice in both. So they never take more than they can; and what takes
+    nearly as much already is unpacked, and grows no more.
+    """
+    grown = source.weight_bytes / _stored(found, status)
+    if grown <= 1 or not found.weights_bytes:
+        return grown
+    if found.engine is not Engine.VLLM:
+        return min(grown, source.weight_bytes / found.weights_bytes)
+    is_wide = DType.FLOAT32 in found.argv
+    most = most_source_bytes(source, found, is_wide=is_wide) / found.weights_bytes
+    is_unpacked = not found.device_bytes and most <= 1 / UNPACKED_SHARE
+    return min(1.0 if is_unpacked else grown, most)
 
 
 def _measured(parts: Split, rest: Part) -> tuple[Segment, ...]:

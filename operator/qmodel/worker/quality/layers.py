@@ -3,9 +3,11 @@
 One block of rows of one weight is held at a time, of both models.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from itertools import islice
-from math import sqrt
+from math import prod, sqrt
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +19,7 @@ from qmodel.worker.quality import levels
 from qmodel.worker.quality.pair import Pair, Weights
 
 MAX_WEIGHTS = 2_000_000_000
-"""Elements that are compared: a few minutes on two cores. Of a larger model, an even sample of
-the layers."""
+"""Elements that are compared: a few minutes on two cores. Of a larger model, an even sample."""
 MAX_LAYERS = 600
 """Layers that the details have room for."""
 SIGMAS = 4.5
@@ -27,11 +28,58 @@ _SAMPLE = 1 << 20
 """Weights that levels are fitted to, from the first rows."""
 
 
+class Named(Protocol):
+    """A weight, or what was found of one."""
+
+    @property
+    def name(self) -> str:
+        """As the artifact names it."""
+
+
+_Weight = TypeVar("_Weight", bound=Named)
+
+
 def chosen(quantized: Sequence[Parameter]) -> list[Parameter]:
-    """Return the weights to compare: all, or every n-th so that time and size stay bounded."""
-    total = sum(int(np.prod(parameter.shape)) for parameter in quantized)
+    """Return the weights to compare: all, or an even sample so that time and size stay bounded.
+
+    Each kind is there at least once, if only that makes more elements than are wanted.
+    """
+    total = sum(_elements(parameter) for parameter in quantized)
     step = max(1, -(-total // MAX_WEIGHTS), -(-len(quantized) // MAX_LAYERS))
-    return list(quantized[::step])
+    found = sampled(quantized, step)
+    while step < len(quantized) and _are_many(found):
+        step += 1 + step // 8  # in few tries, of models with thousands of experts too
+        found = sampled(quantized, step)
+    return found[:MAX_LAYERS]
+
+
+def _are_many(found: Sequence[Parameter]) -> bool:
+    return len(found) > MAX_LAYERS or sum(map(_elements, found)) > MAX_WEIGHTS
+
+
+def sampled(weights: Sequence[_Weight], step: int) -> list[_Weight]:
+    """Return every n-th weight of each kind, in their order.
+
+    Every n-th of all would be the same few kinds, wherever n shares a factor with the number of
+    weights in a layer: of seven, every fourteenth is one.
+    """
+    seen: Counter[str] = Counter()
+    found = []
+    for weight in weights:
+        kind = _kind(weight.name)
+        if seen[kind] % step == 0:
+            found.append(weight)
+        seen[kind] += 1
+    return found
+
+
+def _kind(name: str) -> str:
+    """Return a name without the numbers of layers and experts."""
+    return ".".join(part for part in name.split(".") if not part.isdigit())
+
+
+def _elements(parameter: Parameter) -> int:
+    return prod(parameter.shape)
 
 
 def example(quantized: Sequence[Parameter]) -> Parameter | None:
@@ -52,13 +100,12 @@ def errors(pair: Pair, parameters: Sequence[Parameter], progress: ProgressPart) 
             error = relative_error(pair, parameter.name)
         except KeyError:
             continue
-        elements = int(np.prod(parameter.shape))
         found.append(
             LayerError(
                 name=parameter.name,
                 shape=parameter.shape,
                 type=pair.storage(parameter).type,
-                bits=round(8 * parameter.bytes / elements, 3),
+                bits=round(8 * parameter.bytes / _elements(parameter), 3),
                 bytes=parameter.bytes,
                 relative_error=float(f"{error:.4g}"),
             )
