@@ -27,10 +27,14 @@ def problem(kv: KVLayout, kv_type: KVCacheType | None, device: Hardware) -> Prob
     device
         What is known of the hardware.
     """
-    is_latent = kv.value_head_dim == 0
-    if device.gpus != 0 or is_latent:
+    if device.gpus != 0:
         return None
-    width = kv.key_head_dim
+    widths = (kind.key_head_dim for kind in kv.kinds() if kind.value_head_dim)
+    return next(filter(None, (_width_problem(width, kv_type) for width in widths)), None)
+
+
+def _width_problem(width: int, kv_type: KVCacheType | None) -> Problem | None:
+    """Return why heads of a width cannot be computed, or None."""
     if width not in HEAD_SIZES:
         able = ", ".join(map(str, HEAD_SIZES))
         return ENGINE_CANNOT_LOAD, (

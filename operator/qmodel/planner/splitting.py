@@ -46,12 +46,13 @@ def problem(source: Inspection, device: Hardware, group_size: int = 1) -> Proble
 
 def _obstacle(source: Inspection, gpus: int, group_size: int) -> str | None:
     """Return what of the model cannot be split over so many GPUs, in words; None if all can."""
-    heads, kv_heads = source.attention_heads or 0, source.kv.kv_heads
+    heads = source.attention_heads or 0
     if heads % gpus:
         return f"{heads} attention heads"
     # Fewer heads than GPUs are repeated, each as often; so is a latent, which counts as one head.
-    if kv_heads and kv_heads % gpus and gpus % kv_heads:
-        return f"{kv_heads} key-value heads"
+    for kv_heads in (kind.kv_heads for kind in source.kv.kinds()):
+        if kv_heads and kv_heads % gpus and gpus % kv_heads:
+            return f"{kv_heads} key-value heads"
     for width in _split_widths(source):
         if width % gpus:
             return f"the input width {width}"
@@ -67,5 +68,5 @@ def _split_widths(source: Inspection) -> Iterator[int]:
     Widths below the hidden size may be those of factors of low rank, which stay whole.
     """
     yield from (width for width in source.linear_widths if width > source.hidden_size)
-    if source.attention_heads and source.kv.value_head_dim:
-        yield source.attention_heads * source.kv.value_head_dim
+    values = (kind.value_head_dim for kind in source.kv.kinds())
+    yield from ((source.attention_heads or 0) * width for width in values if width)

@@ -33,7 +33,18 @@ def kv_cache_bytes(
     kv_type: KVCacheType,
     ubatch_tokens: int,
 ) -> int:
-    """Return the bytes of the whole KV cache.
+    """Return the bytes of the whole KV cache, by the parameters of `kv_bytes_by_kind`."""
+    return sum(kv_bytes_by_kind(layout, context_length, concurrency, kv_type, ubatch_tokens))
+
+
+def kv_bytes_by_kind(
+    layout: KVLayout,
+    context_length: int,
+    concurrency: int,
+    kv_type: KVCacheType,
+    ubatch_tokens: int,
+) -> list[int]:
+    """Return the bytes of the cache of each of the layout's kinds of layers.
 
     Parameters
     ----------
@@ -50,8 +61,12 @@ def kv_cache_bytes(
     """
     cells = slot_cells(context_length, concurrency)
     window_cells = _rounded(min(cells, layout.window + min(ubatch_tokens, cells * concurrency)))
-    cells_of_all_layers = layout.full_layers * cells + layout.sliding_layers * window_cells
-    return cells_of_all_layers * concurrency * _cell_bytes(layout, kv_type)
+    return [
+        (kind.full_layers * cells + kind.sliding_layers * window_cells)
+        * concurrency
+        * _cell_bytes(kind, kv_type)
+        for kind in layout.kinds()
+    ]
 
 
 def kv_bytes_per_token(layout: KVLayout, kv_type: KVCacheType) -> int:
@@ -60,7 +75,7 @@ def kv_bytes_per_token(layout: KVLayout, kv_type: KVCacheType) -> int:
 
 
 def _cell_bytes(layout: KVLayout, kv_type: KVCacheType) -> int:
-    """Return the bytes of one token's keys and values in one layer."""
+    """Return the bytes of one token's keys and values in one layer that is not sliding."""
     widths = (layout.key_head_dim, layout.value_head_dim)
     return sum(_row_bytes(layout.kv_heads * width, kv_type) for width in widths)
 

@@ -6,7 +6,7 @@ measured with 512 tokens and one sequence predicts 2048 tokens and four sequence
 """
 
 from qmodel.engines.llamacpp import DEFAULT_KV_TYPE, UBATCH_TOKENS
-from qmodel.sizing.kv_cache import kv_cache_bytes, slot_cells
+from qmodel.sizing.kv_cache import kv_bytes_by_kind, slot_cells
 from qmodel.sizing.load import Load
 from qmodel.sizing.vocabulary import vocabulary_bytes
 from qmodel.worker.report import Footprint, Inspection
@@ -35,10 +35,7 @@ class LlamaCppMemory:
 
     def kv_bytes(self, inspection: Inspection, load: Load) -> int:
         """Return the KV cache that the server is given."""
-        kind = load.kv_type or DEFAULT_KV_TYPE
-        return kv_cache_bytes(
-            inspection.kv, load.context_length, load.concurrency, kind, UBATCH_TOKENS
-        )
+        return sum(_kv_bytes_by_kind(inspection, load))
 
     def estimate_peak_bytes(
         self, inspection: Inspection, weight_bytes: int, load: Load, gpus: int
@@ -77,10 +74,19 @@ class LlamaCppMemory:
     def _growth(self, footprint: Footprint, inspection: Inspection, load: Load) -> int:
         """Return how much more cache and mask this load takes than the measured one."""
         measured_load = Load(footprint.context_length, footprint.concurrency, load.kv_type)
-        counted = self.kv_bytes(inspection, measured_load)
-        kv = _as_measured(self.kv_bytes(inspection, load), counted, footprint.kv_bytes)
-        state = max(0, footprint.kv_bytes - counted) * load.concurrency // footprint.concurrency
+        counted = _kv_bytes_by_kind(inspection, measured_load)
+        kv = _as_measured(_kv_bytes_by_kind(inspection, load), counted, footprint.kv_bytes)
+        fixed = max(0, footprint.kv_bytes - sum(counted))
+        state = fixed * load.concurrency // footprint.concurrency
         return kv + state - footprint.kv_bytes + _mask_bytes(load) - _mask_bytes(measured_load)
+
+
+def _kv_bytes_by_kind(inspection: Inspection, load: Load) -> list[int]:
+    """Return the cache of each kind of layers."""
+    kind = load.kv_type or DEFAULT_KV_TYPE
+    return kv_bytes_by_kind(
+        inspection.kv, load.context_length, load.concurrency, kind, UBATCH_TOKENS
+    )
 
 
 def _compute_bytes(inspection: Inspection, load: Load) -> int:
@@ -91,13 +97,26 @@ def _compute_bytes(inspection: Inspection, load: Load) -> int:
     return activations + mask + logits
 
 
-def _as_measured(wanted: int, counted: int, measured: int) -> int:
+def _as_measured(wanted: list[int], counted: list[int], measured: int) -> int:
     """Return the cache in bytes, corrected where the layout counts more than the server took.
 
-    A layout knows one width: the largest, where layers differ. What the server holds beyond the
-    count is no cache but a state of fixed size a sequence, such as that of recurrent layers.
+    A layout knows one width for each kind of layers: the largest, where they differ. Which kind
+    was counted too wide is not told, so it is the one that grows least. What the server holds
+    beyond the count is no cache but a state of fixed size a sequence, such as that of recurrent
+    layers.
     """
-    return wanted if measured >= counted else -(-wanted * measured // counted)
+    lacking, total = max(0, sum(counted) - measured), 0
+    for will, was in sorted(zip(wanted, counted, strict=True), key=_growth_ratio):
+        taken = was - min(was, lacking)
+        lacking -= was - taken
+        total += -(-will * taken // was) if was else 0
+    return total
+
+
+def _growth_ratio(cache: tuple[int, int]) -> float:
+    """Return by what a cache grows from the second size to the first."""
+    will, was = cache
+    return will / was if was else 0
 
 
 def _mask_bytes(load: Load) -> int:

@@ -64,14 +64,18 @@ class VLLMMemory:
 
         Heads are split over the GPUs. Where they are fewer, each GPU holds one whole, as it does
         the latent of multi-head latent attention, which all heads share.
+
+        All groups of layers take blocks of one pool, so that a block has the bytes of the widest
+        layers; narrower ones keep more tokens in it (kv_cache_utils.py).
         """
-        layout = inspection.kv
-        width = _group_layers(layout)
-        full = -(-layout.full_layers // width) * _blocks(load.context_length)
-        held = min(layout.window - 1 + _BATCHES_IN_FLIGHT * BATCH_TOKENS, load.context_length)
-        sliding = -(-layout.sliding_layers // width) * (_blocks(held) + 1)
-        blocks = load.concurrency * (full + sliding) + 1
-        device_bytes = blocks * BLOCK_TOKENS * width * _cell_bytes(layout, load)
+        kinds = inspection.kv.kinds()
+        width = _group_layers(inspection.kv)
+        widest = max((_cell_bytes(kind, load) for kind in kinds), default=0)
+        sequence = sum(
+            -(-(kind.full_layers + kind.sliding_layers) // width) * _blocks(kind, load, widest)
+            for kind in kinds
+        )
+        device_bytes = (load.concurrency * sequence + 1) * BLOCK_TOKENS * width * widest
         return device_bytes * load.tensor_parallel_size
 
     def estimate_peak_bytes(
@@ -147,9 +151,22 @@ def _group_layers(layout: KVLayout) -> int:
     return counts[-1] if counts[-1] < _PADDED_SHARE * counts[0] else counts[0]
 
 
-def _blocks(tokens: int) -> int:
-    """Return the blocks that hold a sequence's tokens."""
-    return -(-tokens // BLOCK_TOKENS)
+def _blocks(kind: KVLayout, load: Load, widest: int) -> int:
+    """Return the blocks that hold a sequence's tokens in one group of layers of a kind.
+
+    A window may begin anywhere in a block, so it takes one more.
+    """
+    tokens = _block_tokens(_cell_bytes(kind, load), widest)
+    if not kind.sliding_layers:
+        return -(-load.context_length // tokens)
+    held = min(kind.window - 1 + _BATCHES_IN_FLIGHT * BATCH_TOKENS, load.context_length)
+    return -(-held // tokens) + 1
+
+
+def _block_tokens(cell_bytes: int, widest: int) -> int:
+    """Return the tokens of a layer in a block; one that fits no whole times is padded."""
+    whole = cell_bytes and widest % cell_bytes == 0
+    return BLOCK_TOKENS * (widest // cell_bytes if whole else 1)
 
 
 def _cell_bytes(layout: KVLayout, load: Load) -> int:
@@ -171,12 +188,12 @@ def _rotary_bytes(inspection: Inspection, load: Load) -> int:
     Each device keeps a table for each kind of layers, whatever context is served
     (rotary_embedding/base.py).
     """
-    layout = inspection.kv
-    width = layout.key_head_dim if layout.value_head_dim else LATENT_ROTARY_WIDTH
-    kinds = bool(layout.full_layers) + bool(layout.sliding_layers)
+    width = sum(
+        kind.key_head_dim if kind.value_head_dim else LATENT_ROTARY_WIDTH
+        for kind in inspection.kv.kinds()
+    )
     element_bytes = _WIDE_BYTES if load.dtype is DType.FLOAT32 else _ELEMENT_BYTES[None]
-    table_bytes = inspection.context_length * width * element_bytes
-    return load.tensor_parallel_size * kinds * table_bytes
+    return load.tensor_parallel_size * inspection.context_length * width * element_bytes
 
 
 def _activation_bytes(inspection: Inspection, tokens: int) -> int:

@@ -219,6 +219,22 @@ class KVLayout(ApiModel):
     recurrent_layers: NonNegativeInt = 0
     """Layers with a state of fixed size instead of a cache."""
     kv_heads: NonNegativeInt
-    """Key-value heads of a layer; the largest where layers differ."""
+    """Key-value heads of a layer; the largest where layers of a kind differ."""
     key_head_dim: NonNegativeInt
     value_head_dim: NonNegativeInt
+    sliding_kv_heads: NonNegativeInt | None = None
+    """Those of layers that attend to a window; absent: as many as the others have."""
+    sliding_key_head_dim: NonNegativeInt | None = None
+    sliding_value_head_dim: NonNegativeInt | None = None
+
+    def kinds(self) -> list["KVLayout"]:
+        """Return the layout of each kind of layers that cache: full ones, then sliding ones."""
+        full = self.model_copy(update={"sliding_layers": 0})
+        own = {
+            "kv_heads": self.sliding_kv_heads,
+            "key_head_dim": self.sliding_key_head_dim,
+            "value_head_dim": self.sliding_value_head_dim,
+        }
+        stated = {name: size for name, size in own.items() if size is not None}
+        sliding = self.model_copy(update={"full_layers": 0} | stated)
+        return [kind for kind in (full, sliding) if kind.full_layers or kind.sliding_layers]

@@ -48,6 +48,12 @@ def test_other_hardware_is_not_judged(device: Hardware) -> None:
     assert problem(heads(120), KVCacheType.FP8, device) is None
 
 
+def test_the_heads_of_windows_are_judged_too() -> None:
+    own = {"sliding_layers": 2, "window": 8, "sliding_key_head_dim": 120}
+    assert "120 wide" in (problem(heads(64, **own), None, CPU) or ("", ""))[1]
+    assert problem(heads(512, **own | {"sliding_key_head_dim": 256}), None, CPU) is None
+
+
 def test_a_latent_has_kernels_of_its_own() -> None:
     assert problem(heads(576, value_head_dim=0), None, CPU) is None
 

@@ -92,6 +92,7 @@ def grouped(group_size: int) -> Inspection:
 
 
 NONE = asked(Method.NONE)
+WINDOWED = even().kv.model_copy(update={"sliding_layers": 5, "window": 8, "sliding_kv_heads": 3})
 SEES = smollm2(architecture="Gemma3ForConditionalGeneration")
 REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
     ("no CPU for what sees", asked(Method.FP8), SEES, CPU, "EngineCannotLoad", "method GGUF"),
@@ -138,6 +139,8 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
     ("heads on two GPUs", NONE, smollm2(attention_heads=9), TWO, "EngineCannotLoad",
      "has 9 attention heads, which 2 GPUs cannot share: set spec.accelerator.count 1 or 3"),
     ("heads of keys on two GPUs", asked(Method.FP8), smollm2(), TWO, "EngineCannotLoad",
+     "3 key-value heads, which 2 GPUs"),
+    ("heads of windows on two GPUs", NONE, even(kv=WINDOWED), TWO, "EngineCannotLoad",
      "3 key-value heads, which 2 GPUs"),
     ("an inner width on two GPUs", NONE, even(linear_widths=[576, 1001]), TWO,
      "EngineCannotLoad", "the input width 1001"),

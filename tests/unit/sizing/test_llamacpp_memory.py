@@ -1,10 +1,55 @@
+import pytest
+
 from qmodel.sizing.llamacpp import LlamaCppMemory
 from qmodel.sizing.load import Load
 from qmodel.sizing.margin import memory_limit_bytes
+from qmodel.worker.report import Footprint
 from qmodel.worker.task import KVLayout
-from unit.sizing.values import INSPECTION, MIB, footprint
+from unit.sizing.values import HYBRIDS, INSPECTION, MIB, footprint
 
 predict_peak_bytes = LlamaCppMemory().predict_peak_bytes
+
+HYBRID_NAMES, HYBRID = list(HYBRIDS), list(HYBRIDS.values())
+LOADS = (Load(512, 1), Load(1024, 8), Load(4096, 1), Load(4096, 4), Load(32_768, 1))
+
+
+def cache(layout: KVLayout, load: Load) -> int:
+    """Return the cache as llama.cpp allocates it, where contexts are multiples of 256."""
+    window = min(load.context_length, layout.window + 512)
+    heads = layout.sliding_kv_heads or layout.kv_heads
+    width = layout.sliding_key_head_dim or layout.key_head_dim
+    full = layout.full_layers * load.context_length * layout.kv_heads * layout.key_head_dim
+    sliding = layout.sliding_layers * window * heads * width
+    return 2 * 2 * load.concurrency * (full + sliding)
+
+
+def by_the_widest(layout: KVLayout) -> KVLayout:
+    """Return a layout as it was stored before windows had widths of their own."""
+    heads = max(layout.kv_heads, layout.sliding_kv_heads or 0)
+    width = max(layout.key_head_dim, layout.sliding_key_head_dim or 0)
+    return KVLayout(
+        full_layers=layout.full_layers,
+        sliding_layers=layout.sliding_layers,
+        window=layout.window,
+        kv_heads=heads,
+        key_head_dim=width,
+        value_head_dim=width,
+    )
+
+
+def at(load: Load, kv_bytes: int) -> Footprint:
+    """Return what was measured with a load: 8 GiB beside the cache."""
+    return footprint(
+        context_length=load.context_length,
+        concurrency=load.concurrency,
+        kv_bytes=kv_bytes,
+        peak_bytes=8192 * MIB + kv_bytes,
+    )
+
+
+def mask(load: Load) -> int:
+    """Return the attention mask of 512 tokens."""
+    return load.context_length * 512 * 2
 
 
 def test_the_measured_setting_predicts_itself() -> None:
@@ -49,6 +94,32 @@ def test_recurrent_state_is_one_a_sequence() -> None:
     inspection = INSPECTION.model_copy(update={"kv": layout, "vocabulary_size": 1})
     found = predict_peak_bytes(measured, inspection, Load(4096, 2))
     assert found == (310 + 18 + 10) * MIB + 32
+
+
+@pytest.mark.parametrize("want", LOADS, ids=str)
+@pytest.mark.parametrize("measured", LOADS, ids=str)
+@pytest.mark.parametrize("layout", HYBRID, ids=HYBRID_NAMES)
+def test_each_kind_of_layers_grows_by_itself(layout: KVLayout, measured: Load, want: Load) -> None:
+    """What is carried from any load to any other is the cache that the server takes."""
+    inspection = INSPECTION.model_copy(update={"kv": layout, "vocabulary_size": 1})
+    assert LlamaCppMemory().kv_bytes(inspection, want) == cache(layout, want)
+    predicted = predict_peak_bytes(at(measured, cache(layout, measured)), inspection, want)
+    rest = 8192 * MIB + mask(want) - mask(measured)
+    found = predicted - rest - 32 * max(0, want.concurrency - measured.concurrency)
+    assert cache(layout, want) <= found <= 1.0001 * cache(layout, want)
+
+
+@pytest.mark.parametrize("want", LOADS, ids=str)
+@pytest.mark.parametrize("measured", LOADS, ids=str)
+@pytest.mark.parametrize("layout", HYBRID, ids=HYBRID_NAMES)
+def test_a_status_without_the_windows_widths_is_no_less(
+    layout: KVLayout, measured: Load, want: Load
+) -> None:
+    """It holds the largest widths for both kinds, of which the server took less."""
+    inspection = INSPECTION.model_copy(update={"kv": by_the_widest(layout), "vocabulary_size": 1})
+    predicted = predict_peak_bytes(at(measured, cache(layout, measured)), inspection, want)
+    rest = 8192 * MIB + mask(want) - mask(measured)
+    assert predicted - rest >= cache(layout, want)
 
 
 def test_on_a_gpu_cache_and_mask_are_the_devices() -> None:

@@ -5,7 +5,7 @@ from qmodel.sizing.load import Load
 from qmodel.sizing.margin import memory_limit_bytes
 from qmodel.sizing.vllm import VLLMMemory
 from qmodel.worker.task import KVLayout
-from unit.sizing.values import INSPECTION, MIB, footprint
+from unit.sizing.values import HYBRIDS, INSPECTION, MIB, footprint
 
 MEMORY = VLLMMemory()
 BLOCK = 128 * 23_040
@@ -97,6 +97,43 @@ def test_sliding_windows_share_blocks_with_full_layers() -> None:
     sliding = -(-held // 128) + 1
     expected = (4 * (64 + 5 * sliding) + 1) * block
     assert MEMORY.kv_bytes(inspection, Load(8192, 4)) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "page", "full_tokens", "window_tokens", "groups"),
+    [
+        ("gemma 3 4b", 5 * 128 * 4 * 256 * 4, 128, 128, 6),
+        ("gemma 4 e4b", 4 * 128 * 2 * 512 * 4, 128, 256, 5),
+        ("gemma 4 12b", 8 * 128 * 8 * 256 * 4, 512, 128, 5),
+    ],
+)
+@pytest.mark.parametrize("load", [Load(1024, 8), Load(4096, 4), Load(32_768, 1)], ids=str)
+def test_narrow_layers_keep_more_tokens_in_a_block(
+    load: Load, name: str, page: int, full_tokens: int, window_tokens: int, groups: int
+) -> None:
+    """As vLLM's unify_kv_cache_spec_page_size and SlidingWindowSpec have it."""
+    layout = HYBRIDS[name]
+    held = min(layout.window - 1 + 2 * 2048, load.context_length)
+    full, window = -(-load.context_length // full_tokens), -(-held // window_tokens) + 1
+    inspection = INSPECTION.model_copy(update={"kv": layout})
+    expected = (load.concurrency * (full + groups * window) + 1) * page
+    assert MEMORY.kv_bytes(inspection, load) == expected
+
+
+def test_layers_that_fill_no_whole_part_of_a_block_are_padded() -> None:
+    layout = HYBRIDS["gemma 4 e4b"].model_copy(update={"sliding_kv_heads": 3})
+    inspection = INSPECTION.model_copy(update={"kv": layout})
+    sequence = 1024 // 128 + 5 * (1024 // 128 + 1)
+    assert MEMORY.kv_bytes(inspection, Load(1024, 1)) == (sequence + 1) * 4 * 128 * 2 * 512 * 4
+
+
+def test_a_gpu_shares_out_the_heads_of_each_kind() -> None:
+    """Gemma 4 12B on 8 GPUs: one head of 512 for full layers, repeated, and one of 256 of eight."""
+    inspection = INSPECTION.model_copy(update={"kv": HYBRIDS["gemma 4 12b"]})
+    sequence = 4096 // 128 + 5 * (4096 // 256 + 1)
+    page = 8 * 128 * 512 * 4
+    load = Load(4096, 2, tensor_parallel_size=8)
+    assert MEMORY.kv_bytes(inspection, load) == 8 * (2 * sequence + 1) * page
 
 
 def test_kinds_of_about_as_many_layers_are_padded_to_one_group() -> None:

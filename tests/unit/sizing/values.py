@@ -8,6 +8,21 @@ from qmodel.worker.task import KVLayout
 MIB = 2**20
 
 LAYOUT = KVLayout(full_layers=30, kv_heads=3, key_head_dim=64, value_head_dim=64)
+_ALIKE = {"key_head_dim": 256, "value_head_dim": 256}
+_WIDE = {"key_head_dim": 512, "value_head_dim": 512}
+_NARROW = {"sliding_key_head_dim": 256, "sliding_value_head_dim": 256}
+HYBRIDS = {
+    "gemma 3 4b": KVLayout(full_layers=5, sliding_layers=29, window=1024, kv_heads=4, **_ALIKE),
+    "gemma 4 e4b": KVLayout(
+        full_layers=4, sliding_layers=20, window=512, kv_heads=2,
+        **_WIDE, **_NARROW,
+    ),
+    "gemma 4 12b": KVLayout(
+        full_layers=8, sliding_layers=40, window=1024, kv_heads=1, sliding_kv_heads=8,
+        **_WIDE, **_NARROW,
+    ),
+}  # fmt: skip
+"""Layers that cache; E4B has 18 more, which use the cache of others."""
 INSPECTION = Inspection(
     source_revision="0" * 40,
     source_digest="0123456789abcdef",

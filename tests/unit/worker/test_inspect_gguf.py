@@ -183,6 +183,18 @@ LAYOUTS: list[tuple[str, dict[str, Any], Callable[[int], list[str]], tuple[int, 
      **{"attention.sliding_window": 8,
         "attention.sliding_window_pattern": [True, True, False, True]}),
      lambda _: ["attn_k"], (1, 3, 8, 0, 2, 16, 16)),
+    ("gemma4 12b", gguf_metadata("gemma4", block_count=6,
+     **{"attention.sliding_window": 1024, "attention.head_count_kv": [8, 8, 8, 8, 8, 1],
+        "attention.key_length": 512, "attention.value_length": 512,
+        "attention.key_length_swa": 256, "attention.value_length_swa": 256,
+        "attention.sliding_window_pattern": [True] * 5 + [False]}),
+     lambda _: ["attn_k"], (1, 5, 1024, 0, 1, 512, 512, 8, 256, 256)),
+    ("gemma4 e4b shares caches", gguf_metadata("gemma4", block_count=12,
+     **{"attention.sliding_window": 512, "attention.shared_kv_layers": 6,
+        "attention.key_length": 512, "attention.value_length": 512,
+        "attention.key_length_swa": 256, "attention.value_length_swa": 256,
+        "attention.sliding_window_pattern": ([True] * 5 + [False]) * 2}),
+     lambda _: ["attn_k"], (1, 5, 512, 0, 2, 512, 512, 256, 256)),
     ("a window that llama.cpp ignores", gguf_metadata("phi3", **{"attention.sliding_window": 2047}),
      lambda _: ["attn_qkv"], (2, 0, 0, 0, 2, 16, 16)),
     ("mamba", gguf_metadata("mamba", **{"attention.head_count": 0, "attention.head_count_kv": 0}),
@@ -220,5 +232,5 @@ def test_kv_layout(
         shapes |= {f"blk.{layer}.{part}.weight": [rows, 64] for part in names(layer)}
     path = write_gguf(tmp_path / f"{name}.gguf", metadata, shapes)
     found = inspected(path)
-    assert tuple(found.kv.model_dump().values()) == expected
+    assert tuple(found.kv.model_dump(exclude_none=True).values()) == expected
     assert found.attention_heads == (None if name == "mamba" else 4)

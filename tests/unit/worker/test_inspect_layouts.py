@@ -48,6 +48,27 @@ ATTENTION: list[tuple[str, dict[str, Any], tuple[int, ...]]] = [
     ("shared caches", sizes("Gemma3nForCausalLM", 10, 4, 2, sliding_window=512,
      num_kv_shared_layers=5, layer_types=types(*["sliding"] * 4, "full", repeat=2)),
      (1, 4, 512, 0, 2, 64, 64)),
+    ("gemma4 12b", sizes("Gemma4UnifiedForConditionalGeneration", 12, 16, 8, head_dim=256,
+     global_head_dim=512, num_global_key_value_heads=1, attention_k_eq_v=True,
+     sliding_window=1024, layer_types=types(*["sliding"] * 5, "full", repeat=2)),
+     (2, 10, 1024, 0, 1, 512, 512, 8, 256, 256)),
+    ("gemma4 12b saved anew", sizes("Gemma4UnifiedForConditionalGeneration", 12, 16, 8,
+     head_dim=256, attention_k_eq_v=True, sliding_window=1024,
+     layer_types=types(*["sliding"] * 5, "full", repeat=2),
+     per_layer_config={"05": {"head_dim": 512, "num_key_value_heads": 1},
+                       "11": {"head_dim": 512, "num_key_value_heads": 1}}),
+     (2, 10, 1024, 0, 1, 512, 512, 8, 256, 256)),
+    ("gemma4 e4b shares caches", sizes("Gemma4ForConditionalGeneration", 12, 8, 2, head_dim=256,
+     global_head_dim=512, num_global_key_value_heads=None, attention_k_eq_v=False,
+     sliding_window=512, num_kv_shared_layers=6,
+     layer_types=types(*["sliding"] * 5, "full", repeat=2)),
+     (1, 5, 512, 0, 2, 512, 512, 256, 256)),
+    ("gemma4's global heads are not used", sizes("Gemma4ForCausalLM", 6, 8, 2, head_dim=256,
+     global_head_dim=512, num_global_key_value_heads=1, attention_k_eq_v=False,
+     sliding_window=512), (1, 5, 512, 0, 2, 512, 512, 256, 256)),
+    ("mimo", sizes("MiMoV2FlashForCausalLM", 4, 64, 4, head_dim=192, v_head_dim=128,
+     swa_num_key_value_heads=8, swa_head_dim=192, swa_v_head_dim=128, sliding_window=128,
+     hybrid_layer_pattern=[0, 1, 1, 0]), (2, 2, 128, 0, 4, 192, 128, 8)),
     ("extra predicting layer", sizes("Glm4MoeForCausalLM", 3, 4, 2, num_nextn_predict_layers=1),
      (3, 0, 0, 0, 2, 64, 64)),
 ]  # fmt: skip
@@ -58,7 +79,10 @@ def test_attention(
     tmp_path: Path, name: str, config: dict[str, Any], expected: tuple[int, ...]
 ) -> None:
     path = write_model(tmp_path / name, config)
-    assert tuple(inspect(folder(path), Method.GGUF).kv.model_dump().values()) == expected
+    assert (
+        tuple(inspect(folder(path), Method.GGUF).kv.model_dump(exclude_none=True).values())
+        == expected
+    )
 
 
 def test_the_language_model_of_an_image_model(tmp_path: Path) -> None:
@@ -164,7 +188,17 @@ def test_layers_by_their_tensors(
         for pattern in patterns
     }
     path = write_model(tmp_path / name, config, shapes)
-    assert tuple(inspect(folder(path), Method.GGUF).kv.model_dump().values()) == expected
+    assert (
+        tuple(inspect(folder(path), Method.GGUF).kv.model_dump(exclude_none=True).values())
+        == expected
+    )
+
+
+def test_a_layers_own_sizes_are_bounded(tmp_path: Path) -> None:
+    own = {"1": {"head_dim": 1 << 30}, "9" * 5000: {}, "x": {}, "2": 3}
+    config = sizes("Gemma4ForCausalLM", 6, 4, 1, sliding_window=512, per_layer_config=own)
+    with pytest.raises(SourceInvalid, match="head_dim"):
+        inspect(folder(write_model(tmp_path, config)), Method.GGUF)
 
 
 def test_a_pattern_for_too_few_layers(tmp_path: Path) -> None:
@@ -206,6 +240,14 @@ def test_layers_may_differ(
         for layer, count in enumerate(rows)
     }
     assert inspect(folder(write_model(tmp_path / name, config, shapes)), Method.NONE).layers == 2
+
+
+def test_heads_by_another_name(tmp_path: Path) -> None:
+    named = {"num_key_value_heads": None, "num_attention_groups": 2}
+    config = sizes("Step3p5ForCausalLM", 1, 8, 8, attention_other_setting={}) | named
+    shapes = {"model.layers.0.self_attn.k_proj.weight": [128, 512]}
+    found = inspect(folder(write_model(tmp_path, config, shapes)), Method.NONE)
+    assert found.kv.kv_heads == 2
 
 
 def test_queries_with_a_gate(tmp_path: Path) -> None:

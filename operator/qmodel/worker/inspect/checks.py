@@ -28,7 +28,7 @@ _EXTRA_LAYERS = ("num_nextn_predict_layers", "mtp_num_hidden_layers", "num_mtp_l
 """Layers beyond the stated number that predict further tokens."""
 _VARYING = re.compile(
     r"(?:^|_)(?:global|swa|sliding)_(?:head_dim|num_|v_head)|num_global_key_value_heads"
-    r"|block_configs|attention_other_setting|linear_attn_config"
+    r"|block_configs|attention_other_setting|linear_attn_config|per_layer_config"
 )
 """Keys of models whose layers differ: one width does not hold for all."""
 _EXPERT = re.compile(r"(?:mlp|block_sparse_moe|feed_forward)\.experts\.(\d{1,6})\.")
@@ -120,13 +120,13 @@ def _check_attention(config: Config, parts: Mapping[str, list[Tensor]]) -> None:
         map(_COMPRESSED.search, parts)
     ):
         return
-    hidden, width = config.hidden_size, config.key_head_dim
-    keys = config.kv_heads * width
+    hidden, width = config.hidden_size, config.most.key_dim
+    keys = config.most.kv_heads * width
     alike = not any(_VARYING.search(key) for key in config.text)
     lists = isinstance(config.text.get("num_key_value_heads"), list)
     found = parts.get("self_attn.k_proj.weight", ())
     if tensor := contradicting(found, [(keys, hidden)], exact=alike and not lists):
-        _refuse("key-value heads x head_dim", f"{config.kv_heads} x {width}", tensor)
+        _refuse("key-value heads x head_dim", f"{config.most.kv_heads} x {width}", tensor)
     queries = config.heads * width
     plain = alike and config.architecture in _PLAIN
     for name, shape in (("q_proj", (queries, hidden)), ("o_proj", (hidden, queries))):

@@ -1,5 +1,6 @@
 """config.json of a safetensors model: what it says, bounded, before anything is believed."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from qmodel.worker.inspect.config_bounds import (
     check_sizes,
 )
 from qmodel.worker.inspect.document import bounded, whole
+from qmodel.worker.inspect.layers import Heads, largest
 from qmodel.worker.inspect.select import CONFIG
 from qmodel.worker.inspect.vllm_architectures import VLLM
 
@@ -52,8 +54,21 @@ _CONTEXT = (
     "seq_length", "model_max_length",
 )  # fmt: skip
 _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
-_KV_HEADS = ("num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv")
+_KV_HEADS = (
+    "num_key_value_heads", "n_kv_heads", "num_kv_heads", "n_head_kv", "num_attention_groups",
+)  # fmt: skip
 _HEAD_DIM = ("head_dim", "kv_channels", "attention_head_dim")
+_OF_FULL_LAYERS = {
+    "global_head_dim": "head_dim", "num_global_key_value_heads": "num_key_value_heads",
+}  # fmt: skip
+"""Keys of Gemma 4, whose other keys are those of layers that attend to a window."""
+_OF_SLIDING_LAYERS = {
+    "swa_head_dim": "head_dim", "swa_v_head_dim": "v_head_dim",
+    "swa_num_key_value_heads": "num_key_value_heads",
+}  # fmt: skip
+_LAYER_NUMBER = re.compile(r"[0-9]{1,4}")
+_BY_LAYER = "per_layer_config"
+"""What transformers writes instead of such keys: changes by the number of a layer."""
 _UNBOUNDED_CONTEXT = 1 << 20
 """What the converter writes for models without positions, such as Mamba."""
 _UNSTATED_CONTEXT = 2048
@@ -80,11 +95,26 @@ class Config:
     context_length: int
     heads: int
     """Query heads of a layer; 0 without attention."""
-    kv_heads: int
-    """The largest where layers differ; 0 without attention."""
-    key_head_dim: int
-    value_head_dim: int
-    """0 where keys and values are cached as one (multi-head latent attention)."""
+    alike: Heads
+    """What layers cache that have no sizes of their own; 0 without attention."""
+    most: Heads
+    """The largest of all layers."""
+
+    def layer_heads(self, windows: list[bool]) -> list[Heads]:
+        """Return what each layer caches of a token.
+
+        Parameters
+        ----------
+        windows
+            For each layer whether it attends to a window; empty: not told, so that it may be any.
+        """
+        if not windows:
+            return [self.most] * self.layers
+        kinds = {windowed: _of_kind(self.alike, self.text, windowed) for windowed in set(windows)}
+        changes = _changes(self.text)
+        return [
+            _own(kinds[windowed], changes.get(layer, {})) for layer, windowed in enumerate(windows)
+        ]
 
 
 def load_config(documents: Mapping[str, dict[str, Any]], name: str, method: Method) -> Config:
@@ -173,11 +203,8 @@ def _sizes(architecture: str, model_type: str | None, text: Mapping[str, Any]) -
     """Return the sizes, each a whole number within bounds."""
     hidden = _required(text, _HIDDEN, MAX_WIDTH)
     heads = whole(text, _HEADS, MAX_HEADS, CONFIG)
-    kv_heads = _kv_heads(text, heads)
     context = whole(text, _CONTEXT, MAX_CONTEXT, CONFIG)
-    key_dim, value_dim = _head_dims(architecture, text, hidden, heads)
-    if "kv_lora_rank" in text and value_dim == 0:
-        kv_heads = 1
+    alike = _heads(architecture, text, hidden, heads)
     return Config(
         architecture=architecture,
         model_type=model_type,
@@ -187,10 +214,50 @@ def _sizes(architecture: str, model_type: str | None, text: Mapping[str, Any]) -
         vocabulary_size=_required(text, _VOCABULARY, MAX_VOCABULARY),
         context_length=context or (_UNSTATED_CONTEXT if heads else _UNBOUNDED_CONTEXT),
         heads=heads or 0,
-        kv_heads=kv_heads,
-        key_head_dim=key_dim,
-        value_head_dim=value_dim,
+        alike=alike,
+        most=largest(
+            _own(kind, changes)
+            for kind in (_of_kind(alike, text, windowed) for windowed in (False, True))
+            for changes in ({}, *_changes(text).values())
+        ),
     )
+
+
+def _of_kind(alike: Heads, text: Mapping[str, Any], windowed: bool) -> Heads:  # noqa: FBT001
+    """Return what the layers of a kind cache: those with a window, or the others."""
+    renamed = _OF_SLIDING_LAYERS if windowed else _OF_FULL_LAYERS
+    part = {name: text.get(key) for key, name in renamed.items()}
+    if text.get("attention_k_eq_v") is False and not windowed:
+        del part["num_key_value_heads"]  # transformers does not use it then
+    return _own(alike, part)
+
+
+def _own(heads: Heads, part: Mapping[str, Any]) -> Heads:
+    """Return what layers cache that have some sizes of their own; a latent is the same in all."""
+    if not heads.value_dim:
+        return heads
+    key = whole(part, _HEAD_DIM, MAX_WIDTH, CONFIG) or heads.key_dim
+    others = key if heads.value_dim == heads.key_dim else heads.value_dim
+    value = whole(part, ("v_head_dim",), MAX_WIDTH, CONFIG) or others
+    return Heads(whole(part, _KV_HEADS, MAX_HEADS, CONFIG) or heads.kv_heads, key, value)
+
+
+def _changes(text: Mapping[str, Any]) -> dict[int, dict[str, Any]]:
+    """Return what differs in single layers, whose numbers may be padded with zeros."""
+    stated = text.get(_BY_LAYER)
+    numbered = stated.items() if isinstance(stated, dict) else ()
+    return {
+        int(key): own
+        for key, own in numbered
+        if _LAYER_NUMBER.fullmatch(key) and isinstance(own, dict)
+    }
+
+
+def _heads(architecture: str, text: Mapping[str, Any], hidden: int, heads: int | None) -> Heads:
+    """Return what a layer without sizes of its own caches of a token."""
+    key, value = _head_dims(architecture, text, hidden, heads)
+    latent = "kv_lora_rank" in text and value == 0
+    return Heads(1 if latent else _kv_heads(text, heads), key, value)
 
 
 def _required(text: Mapping[str, Any], keys: tuple[str, ...], largest: int) -> int:
@@ -203,7 +270,7 @@ def _required(text: Mapping[str, Any], keys: tuple[str, ...], largest: int) -> i
 
 
 def _kv_heads(text: Mapping[str, Any], heads: int | None) -> int:
-    """Return the key-value heads of the layer that has most."""
+    """Return the key-value heads of a layer; where they are listed, of the one that has most."""
     attention = text.get("attn_config")
     nested = attention if isinstance(attention, dict) else {}
     for key in _KV_HEADS:
@@ -230,5 +297,4 @@ def _head_dims(
         plain = hidden // heads if heads else 0
     if rank:
         plain = rope + (whole(text, ("qk_nope_head_dim",), MAX_WIDTH, CONFIG) or 0)
-    key = max(plain, whole(text, ("global_head_dim",), MAX_WIDTH, CONFIG) or 0)
-    return key, whole(text, ("v_head_dim",), MAX_WIDTH, CONFIG) or key
+    return plain, whole(text, ("v_head_dim",), MAX_WIDTH, CONFIG) or plain

@@ -18,7 +18,9 @@ from qmodel.worker.inspect.document import bounded
 from qmodel.worker.inspect.gguf import Header, read_header
 from qmodel.worker.inspect.layers import (
     GGUF_LAYER,
+    Heads,
     kv_layout,
+    largest,
     layer_numbers,
     window_flags,
     window_period,
@@ -142,24 +144,42 @@ class _Metadata:
         window = self._optional("attention.sliding_window", MAX_CONTEXT) if period else 0
         pattern = self._get("attention.sliding_window_pattern")
         where = f"attention.sliding_window_pattern in {self._path}"
+        windows = window_flags(pattern, period, layers, where) if period else []
         return kv_layout(
             layer_numbers((tensor.name for tensor in self._header.tensors), GGUF_LAYER),
             layers - beyond - shared,
-            window_flags(pattern, period, layers, where) if period else [],
+            windows,
             window,
-            self._heads(),
+            self._layer_heads(windows) if windows else [self._most()] * layers,
         )
 
-    def _heads(self) -> tuple[int, int, int]:
-        """Return key-value heads, width of a key, width of a value."""
+    def _layer_heads(self, windows: list[bool]) -> list[Heads]:
+        """Return what each layer caches of a token."""
+        kinds = {windowed: self._heads(windowed=windowed) for windowed in (False, True)}
+        counts = self._get("attention.head_count_kv")
+        counts = counts if isinstance(counts, list) and len(counts) >= len(windows) else []
+        return [
+            kinds[windowed]._replace(kv_heads=counts[layer]) if counts else kinds[windowed]
+            for layer, windowed in enumerate(windows)
+        ]
+
+    def _most(self) -> Heads:
+        """Return the largest sizes of all layers."""
+        return largest(self._heads(windowed=windowed) for windowed in (False, True))
+
+    def _heads(self, *, windowed: bool) -> Heads:
+        """Return what a layer caches of a token, with the key-value heads of the one with most."""
         heads = self._largest("attention.head_count")
         kv_heads = self._largest("attention.head_count_kv") or heads
         hidden = self.size("embedding_length", MAX_WIDTH)
         plain = hidden // heads if heads else 0
         key = self._optional("attention.key_length", MAX_WIDTH) or plain
         value = self._optional("attention.value_length", MAX_WIDTH) or plain
+        if windowed:
+            key = self._optional("attention.key_length_swa", MAX_WIDTH) or key
+            value = self._optional("attention.value_length_swa", MAX_WIDTH) or value
         latent = self._optional("attention.key_length_mla", MAX_WIDTH)
-        return kv_heads, key, 0 if latent else value
+        return Heads(kv_heads, key, 0 if latent else value)
 
     def _check_embedding(self) -> None:
         """Check the width and the vocabulary against the embedding."""
@@ -201,7 +221,7 @@ class _Metadata:
     def _check_shapes(self) -> None:
         """Check heads and widths against the matrices that they make."""
         hidden = self.size("embedding_length", MAX_WIDTH)
-        kv_heads, key, value = self._heads()
+        kv_heads, key, value = self._most()
         heads = self._largest("attention.head_count")
         feed = self._optional("feed_forward_length", MAX_WIDTH)
         alike = not any(isinstance(self._get(name), list) for name in _BY_LAYER)

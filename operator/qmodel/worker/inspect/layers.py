@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from qmodel.worker.errors import SourceInvalid
 from qmodel.worker.task import KVLayout
@@ -59,6 +59,20 @@ _ARCHITECTURES = {
 """The same models as config.json names them."""
 
 
+class Heads(NamedTuple):
+    """What a layer caches of one token."""
+
+    kv_heads: int
+    key_dim: int
+    value_dim: int
+    """0 where keys and values are cached as one (multi-head latent attention)."""
+
+
+def largest(heads: Iterable[Heads]) -> Heads:
+    """Return the most of each size; without layers there are none."""
+    return Heads(*(max(sizes) for sizes in zip((0, 0, 0), *heads, strict=True)))
+
+
 def window_period(architecture: str) -> int | None:
     """Return the period of `WINDOW_PERIODS`, by either name of an architecture."""
     return WINDOW_PERIODS.get(_ARCHITECTURES.get(architecture, architecture))
@@ -109,7 +123,7 @@ def kv_layout(
     count: int,
     windows: list[bool],
     window: int,
-    heads: tuple[int, int, int],
+    heads: list[Heads],
 ) -> KVLayout:
     """Return what the cache holds.
 
@@ -124,22 +138,33 @@ def kv_layout(
     window
         Tokens of the window.
     heads
-        Key-value heads, width of a key, width of a value.
+        Of each layer.
     """
     kinds = [_kind(layers.get(layer, [])) for layer in range(count)]
     if not any(attends or recurrent for attends, recurrent in kinds):
         kinds = [(True, False)] * count
     attending = [layer for layer, (attends, _) in enumerate(kinds) if attends]
-    sliding = sum(1 for layer in attending if windows and windows[layer]) if window else 0
+    sliding = {layer for layer in attending if window and windows and windows[layer]}
+    full = [layer for layer in attending if layer not in sliding]
+    most = largest(heads[layer] for layer in full or sliding)
+    own = largest(heads[layer] for layer in sliding) if sliding else most
     return KVLayout(
-        full_layers=len(attending) - sliding,
-        sliding_layers=sliding,
+        full_layers=len(full),
+        sliding_layers=len(sliding),
         window=window if sliding else 0,
         recurrent_layers=sum(recurrent for _, recurrent in kinds),
-        kv_heads=heads[0] if attending else 0,
-        key_head_dim=heads[1] if attending else 0,
-        value_head_dim=heads[2] if attending else 0,
+        kv_heads=most.kv_heads,
+        key_head_dim=most.key_dim,
+        value_head_dim=most.value_dim,
+        sliding_kv_heads=_unlike(own.kv_heads, most.kv_heads),
+        sliding_key_head_dim=_unlike(own.key_dim, most.key_dim),
+        sliding_value_head_dim=_unlike(own.value_dim, most.value_dim),
     )
+
+
+def _unlike(own: int, others: int) -> int | None:
+    """Return a size of sliding layers where it is not that of the others."""
+    return None if own == others else own
 
 
 def _kind(names: list[str]) -> tuple[bool, bool]:

@@ -26,6 +26,7 @@ from qmodel.worker.report import Inspection
 from qmodel.worker.sources import Source, digest_of
 from qmodel.worker.task import KVLayout
 
+_PATTERN = ("layer_types", "sliding_window_pattern", "hybrid_layer_pattern")
 _WINDOW = ("sliding_window", "attention_chunk_size", "sliding_window_size")
 _DIGEST_DIGITS = 16
 
@@ -83,7 +84,7 @@ def _kv(config: Config, tensors: dict[str, Tensor]) -> KVLayout:
     shared = whole(text, ("num_kv_shared_layers",), config.layers, CONFIG) if _shares(text) else 0
     period = window_period(config.architecture)
     window = whole(text, _WINDOW, MAX_WIDTH << 10, CONFIG) if period else None
-    pattern = text.get("layer_types") or text.get("sliding_window_pattern")
+    pattern = next((text[key] for key in _PATTERN if text.get(key)), None)
     flags = (
         window_flags(pattern, period, config.layers, f"layer_types in {CONFIG}") if period else []
     )
@@ -92,7 +93,7 @@ def _kv(config: Config, tensors: dict[str, Tensor]) -> KVLayout:
         config.layers - (shared or 0),
         flags,
         window or 0,
-        (config.kv_heads, config.key_head_dim, config.value_head_dim),
+        config.layer_heads(flags),
     )
 
 
