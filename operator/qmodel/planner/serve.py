@@ -190,7 +190,7 @@ def _out_of_memory(
     """Give the servers one larger try, then stop."""
     key = sizing_key(candidate.revision, candidate.sizing)
     record = stored_record(ctx, SERVE, key)
-    if not killed_for_memory(found, None if record is None else record.started):
+    if not killed_for_memory(found, candidate.sizing.memory_bytes):
         return None
     if record is not None:
         message = (
