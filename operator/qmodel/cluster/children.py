@@ -109,7 +109,7 @@ class Children:
             found = await self._client.get(kind, model.namespace, name)
             known = entries.read(kind, found)
             if known is None or entries.owner(kind, found) != model.uid:
-                raise _name_taken(kind, name, found) from error
+                raise _not_ours(kind, name, found) from error
             self._store.put(kind, found)
             if known.deleting:
                 raise _being_deleted(kind, name) from error
@@ -189,8 +189,13 @@ def _being_deleted(kind: Kind, name: str) -> BeingDeleted:
     return BeingDeleted(f"update {kind.plural}/{name}", 409, BeingDeleted.__name__, message)
 
 
-def _name_taken(kind: Kind, name: str, found: Object) -> NameTaken:
-    """Say whose object bears the name that we need, and what to do about it."""
+def _not_ours(kind: Kind, name: str, found: Object) -> BeingDeleted | NameTaken:
+    """Say whose object bears the name that we need, and what to do about it.
+
+    One that goes is waited for: a model that is made anew finds what its servers still hold.
+    """
+    if "deletionTimestamp" in found["metadata"]:
+        return _being_deleted(kind, name)
     if entries.is_retained(kind, found):
         message = (
             f"{kind.name} {name} was kept when an earlier model of this name was deleted; "

@@ -262,6 +262,19 @@ async def test_a_child_that_is_being_deleted_unseen_is_waited_for(world: World) 
     assert fresh.server.calls == ["create Service/svc", "get Service/svc"]
 
 
+async def test_a_volume_of_a_model_that_was_deleted_is_waited_for_while_it_goes(
+    world: World,
+) -> None:
+    await world.children.fulfil(world.model, CLAIM_WISH)
+    going = world.server.objects["PersistentVolumeClaim", "ns", "claim"]
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    fresh = World()
+    fresh.server.objects = {("PersistentVolumeClaim", "ns", "claim"): going}
+    again = fresh.model.model_copy(update={"uid": "uid of the model made anew"})
+    with pytest.raises(BeingDeleted, match="is being deleted; it is made anew"):
+        await fresh.children.fulfil(again, CLAIM_WISH)
+
+
 async def test_a_child_is_removed_by_its_uid(world: World) -> None:
     await world.children.fulfil(world.model, JOB_WISH)
     uid = world.server.objects["Job", "ns", "job"]["metadata"]["uid"]
