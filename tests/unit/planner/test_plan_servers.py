@@ -6,6 +6,7 @@ from unit.planner.values import failure, model
 from unit.planner.world import World
 
 STEPS = ["inspect", "fetch", "quantize", "measure"]
+Q8 = {"method": "GGUF", "gguf": {"type": "Q8_0"}}
 KILLED = ContainerResult("server", 137, "OOMKilled", None)
 CRASHED = ContainerResult("server", 1, "Error", None, "error: unknown argument")
 
@@ -186,6 +187,42 @@ def test_refused_servers_are_shown_and_made_once_they_are_allowed() -> None:
     world.wake()
     world.serve()
     assert world.status.stage == "Ready"
+
+
+def test_first_servers_that_never_answered_go_when_another_revision_is_wanted() -> None:
+    world = deploying()
+    world.servers(world.server(CRASHED))
+    assert world.status.serving_revision is None
+    world.edit(quantization=Q8)
+    assert world.status.stage == "Quantizing"
+    assert not world.deployments
+    world.run()
+    assert world.status.stage == "Ready"
+    assert [d.revision for d in world.deployments.values()] == [world.status.revision]
+
+
+def test_first_servers_that_never_answered_stay_while_nothing_else_is_begun() -> None:
+    world = deploying()
+    world.servers(world.server(CRASHED))
+    world.edit(suspend=True, quantization=Q8)
+    assert len(world.deployments) == 1
+    world.edit(suspend=False)
+    assert not world.deployments
+
+
+def test_first_servers_stay_once_one_of_them_has_answered() -> None:
+    world = deploying()
+    world.edit(serving={"replicas": 2})
+    ((name, found),) = world.deployments.items()
+    world.deployments[name] = replace(found, replicas=2, ready_replicas=1)
+    world.wake()
+    first = world.status.revision
+    assert world.status.serving_revision == first
+    world.servers(world.server(CRASHED))
+    world.edit(quantization=Q8)
+    assert [d.revision for d in world.deployments.values()] == [first]
+    assert world.service is not None
+    assert world.service.revision == first
 
 
 def test_no_server_is_asked_for() -> None:
