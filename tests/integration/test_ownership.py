@@ -6,6 +6,7 @@ nobody holds any more: see `qmodel.cluster.ownership`.
 
 import asyncio
 import contextlib
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -25,7 +26,7 @@ from qmodel.cluster.drift import has_drifted
 from qmodel.cluster.errors import Conflict
 from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, MODEL, SERVICE, Kind
 from qmodel.cluster.store import Store
-from qmodel.naming import MANAGER
+from qmodel.naming import MANAGER, REVISION_LABEL, VERSION_ANNOTATION
 from qmodel.planner.model import Installation, WantClaim, WantDeployment, WantService, Wish
 from qmodel.resources.build import build
 from qmodel.settings import OPERATOR_VERSION
@@ -160,6 +161,25 @@ async def test_what_others_hold_of_a_child_stays(world: World) -> None:
     found = await world.get(DEPLOYMENT, "servers")
     assert found["metadata"]["annotations"]["note"] == "kept"
     assert operations(found, "somebody") == ["Update"]
+
+
+@pytest.mark.timeout(60)
+async def test_an_address_of_another_version_leads_to_the_servers_again(world: World) -> None:
+    await world.fulfil(WantService("address", "one"))
+    before = await world.get(SERVICE, "address")
+    edit = {
+        "metadata": {"annotations": {VERSION_ANNOTATION: "0.0.1"}},
+        "spec": {"selector": {REVISION_LABEL: "edited"}},
+    }
+    words = ["patch", "service", "address", f"--namespace={world.namespace}", "--type=merge"]
+    await asyncio.to_thread(target.kubectl, [*words, f"--patch={json.dumps(edit)}"])
+    world.store.put(SERVICE, await world.get(SERVICE, "address"))
+    assert await world.fulfil(WantService("address", "one"))
+    after = await world.get(SERVICE, "address")
+    assert after["spec"] == before["spec"]
+    assert not await world.fulfil(WantService("address", "one"))
+    assert await world.fulfil(WantService("address", "another"))
+    assert operations(await world.get(SERVICE, "address")) == ["Apply"]
 
 
 @pytest.mark.timeout(60)

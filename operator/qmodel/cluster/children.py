@@ -14,7 +14,7 @@ from typing import Any
 from qmodel.api.resource import QuantizedModel
 from qmodel.cluster import entries, ownership
 from qmodel.cluster.client import ApiClient
-from qmodel.cluster.drift import has_drifted
+from qmodel.cluster.drift import has_drifted, lacks
 from qmodel.cluster.entries import Entry
 from qmodel.cluster.errors import (
     AlreadyExists,
@@ -88,9 +88,11 @@ class Children:
         if known is None:
             existed = await self._create(model, kind, manifest)
             return existed or kind is not JOB
-        if kind is JOB or not _needs_apply(known, manifest):
+        if kind is JOB:
             return False
-        return await self._apply(known, manifest)
+        if _needs_apply(known, manifest):
+            return await self._apply(known, manifest)
+        return await self._repair(known, manifest)
 
     async def _create(self, model: QuantizedModel, kind: Kind, manifest: Object) -> bool:
         """Create an object; if one of that name exists, take it in if it is ours.
@@ -109,7 +111,7 @@ class Children:
             found = await self._client.get(kind, model.namespace, name)
             known = entries.read(kind, found)
             if known is None or entries.owner(kind, found) != model.uid:
-                raise _name_taken(kind, name, found) from error
+                raise _not_ours(kind, name, found) from error
             self._store.put(kind, found)
             if known.deleting:
                 raise _being_deleted(kind, name) from error
@@ -132,6 +134,27 @@ class Children:
         except (Conflict, NotFound):
             self._store.forget(known.uid)
             raise
+        self._store.put(known.kind, answer)
+        return int(answer["metadata"]["resourceVersion"]) != known.version
+
+    async def _repair(self, known: Entry, manifest: Object) -> bool:
+        """Set right what someone changed and no server restarts for; return whether that did it.
+
+        To apply would also bring what this version builds otherwise, such as a pod template, and
+        to apply these fields alone would take the others away. By the patch we hold them as if we
+        had created them so, and hand that over before the next apply.
+        """
+        found, wanted = known.spec or {}, manifest["spec"]
+        change = [
+            {"op": "add", "path": f"/spec/{field}", "value": wanted[field]}
+            for field in _RESTARTS_NOTHING.get(known.kind.name, ())
+            if lacks(wanted[field], found.get(field))
+        ]
+        if not change:
+            return False
+        version = str(known.version)
+        change += [{"op": "replace", "path": "/metadata/resourceVersion", "value": version}]
+        answer = await self._client.patch(known.kind, known.namespace, known.name, change)
         self._store.put(known.kind, answer)
         return int(answer["metadata"]["resourceVersion"]) != known.version
 
@@ -167,12 +190,18 @@ _KINDS: dict[type, Kind] = {
 }
 
 
+_RESTARTS_NOTHING = {DEPLOYMENT.name: ("replicas",), SERVICE.name: ("selector", "ports")}
+"""Fields of a spec that are as wanted whichever version wrote them: the servers of every version
+have these labels and this port, and changing the fields restarts none."""
+
+
 def _needs_apply(known: Entry, manifest: Object) -> bool:
     """Whether an object was written for another wish, or someone changed what we wrote.
 
     A volume that has an owner and shall have none would be deleted with it, whoever wrote it last.
     Another version of the operator may build another object from the same wish; that alone is no
-    reason to touch a healthy server, so drift is only sought in what this version wrote.
+    reason to touch a healthy server, so drift is only sought in what this version wrote, but for
+    `_RESTARTS_NOTHING`.
     """
     annotations = manifest["metadata"]["annotations"]
     if known.desired_hash != annotations[DESIRED_ANNOTATION]:
@@ -189,8 +218,13 @@ def _being_deleted(kind: Kind, name: str) -> BeingDeleted:
     return BeingDeleted(f"update {kind.plural}/{name}", 409, BeingDeleted.__name__, message)
 
 
-def _name_taken(kind: Kind, name: str, found: Object) -> NameTaken:
-    """Say whose object bears the name that we need, and what to do about it."""
+def _not_ours(kind: Kind, name: str, found: Object) -> BeingDeleted | NameTaken:
+    """Say whose object bears the name that we need, and what to do about it.
+
+    One that goes is waited for: a model that is made anew finds what its servers still hold.
+    """
+    if "deletionTimestamp" in found["metadata"]:
+        return _being_deleted(kind, name)
     if entries.is_retained(kind, found):
         message = (
             f"{kind.name} {name} was kept when an earlier model of this name was deleted; "

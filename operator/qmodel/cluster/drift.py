@@ -29,6 +29,13 @@ def has_drifted(wanted: Any, found: Any) -> bool:
     return wanted != found and not _same_quantity(wanted, found)
 
 
+def lacks(wanted: Any, found: Any) -> bool:
+    """Whether `found` has drifted, where items that others added to a list do not count."""
+    if isinstance(wanted, list) and isinstance(found, list):
+        return any(all(has_drifted(item, other) for other in found) for item in wanted)
+    return has_drifted(wanted, found)
+
+
 def _same_quantity(wanted: Any, found: Any) -> bool:
     """Whether two values are the same amount, such as 1024Mi and 1Gi."""
     try:

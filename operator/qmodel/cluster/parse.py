@@ -20,6 +20,7 @@ from qmodel.api.status import QuantizedModelStatus
 from qmodel.naming import ATTEMPT_LABEL, KEY_LABEL, REVISION_LABEL, STEP_LABEL
 from qmodel.planner.model import (
     OWN_CONTAINERS,
+    SERVER_CONTAINER,
     ContainerResult,
     InvalidModel,
     JobState,
@@ -165,7 +166,16 @@ def pod(body: Object) -> ObservedPod:
         starting_since=_starting_since(body, containers),
         pod_reason=status.get("reason", ""),
         pod_message=_cut(status.get("message", "")),
+        server_memory_bytes=_server_memory_bytes(body),
     )
+
+
+def _server_memory_bytes(body: Object) -> int:
+    """Return the memory limit of the server in a pod; 0 if there is none."""
+    containers = body["spec"].get("containers", ())
+    server: Object = next((c for c in containers if c["name"] == SERVER_CONTAINER), {})
+    limit = server.get("resources", {}).get("limits", {}).get("memory")
+    return 0 if limit is None else bytes_of(limit)
 
 
 def _is_ours(container: Object) -> bool:
@@ -211,10 +221,14 @@ def _condition(status: Object, kind: str) -> Object:
 
 
 def _results(containers: list[Object]) -> Iterator[ContainerResult]:
-    """Yield how containers ended; a server's restart is told by its last state."""
+    """Yield how containers ended; a server's restart is told by its last state.
+
+    A kubelet keeps the last state for as long as the pod lives: once the server is ready again, it
+    tells of trouble that is over.
+    """
     for container in containers:
-        state = container.get("state", {})
-        ended = state.get("terminated") or container.get("lastState", {}).get("terminated")
+        last = {} if container.get("ready") else container.get("lastState", {})
+        ended = container.get("state", {}).get("terminated") or last.get("terminated")
         if ended:
             message = ended.get("message", "")
             report = read_report(message)

@@ -147,7 +147,7 @@ class ObservedPod:
     phase: str
     created: datetime
     results: tuple[ContainerResult, ...] = ()
-    """Containers that ended, init containers first."""
+    """Containers that ended and are not ready again, init containers first."""
     waiting_reason: str = ""
     """Why a container does not start, such as ImagePullBackOff."""
     waiting_message: str = ""
@@ -158,6 +158,8 @@ class ObservedPod:
     pod_reason: str = ""
     """Why the pod failed as a whole, such as Evicted."""
     pod_message: str = ""
+    server_memory_bytes: int = 0
+    """Memory limit of the server in it; 0 where there is none."""
 
     def result(self, container: str) -> ContainerResult | None:
         """Return how that container ended, if it did."""

@@ -45,9 +45,9 @@ def plan(ctx: Context) -> StageResult:
     if candidate is None:
         result = stage.waiting(ConditionType.AVAILABLE, ConditionType.SIZED)
         return result.adding(*_keep(ctx, serving), *_abandoned(ctx, serving))
-    if serving is None or serving.revision == candidate.revision:
+    if _is_up(ctx, candidate, serving):
         return _roll(ctx, candidate)
-    return _replace(ctx, serving, candidate)
+    return _start(ctx, serving, candidate)
 
 
 def _suspended(ctx: Context, serving: Rollout | None) -> StageResult:
@@ -106,8 +106,16 @@ def _keep(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
     return (_deployment(ctx, serving), _service(ctx, serving.revision))
 
 
+def _is_up(ctx: Context, candidate: Rollout, serving: Rollout | None) -> bool:
+    """Whether a revision is what serves, or may be; of the first, one server is enough."""
+    found = ctx.observed.deployment(candidate.revision)
+    if serving is None:
+        return found is not None and (found.available or found.ready_replicas > 0)
+    return serving.revision == candidate.revision or (found is not None and found.available)
+
+
 def _roll(ctx: Context, candidate: Rollout) -> StageResult:
-    """Bring up, or adjust, the only revision there is."""
+    """Hand over to a revision, or adjust the one that serves."""
     result = _state(ctx, candidate)
     updates = {
         **result.updates,
@@ -119,18 +127,11 @@ def _roll(ctx: Context, candidate: Rollout) -> StageResult:
     return StageResult(result.verdict, updates, wishes, result.requeue_after)
 
 
-def _replace(ctx: Context, serving: Rollout, candidate: Rollout) -> StageResult:
-    """Bring the candidate up beside what serves, and hand over when it answers."""
-    found = ctx.observed.deployment(candidate.revision)
-    if found is not None and found.available:
-        return _roll(ctx, candidate)
+def _start(ctx: Context, serving: Rollout | None, candidate: Rollout) -> StageResult:
+    """Bring the candidate up, beside what serves if anything does."""
     result = _state(ctx, candidate)
-    wishes = (
-        *_keep(ctx, serving),
-        _deployment(ctx, candidate),
-        *_others(ctx, serving.revision, candidate.revision),
-    )
-    return StageResult(result.verdict, result.updates, wishes, result.requeue_after)
+    kept = _keep(ctx, candidate if serving is None else serving)
+    return result.adding(*kept, _deployment(ctx, candidate), *_abandoned(ctx, serving))
 
 
 def _abandoned(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
@@ -138,7 +139,12 @@ def _abandoned(ctx: Context, serving: Rollout | None) -> tuple[Wish, ...]:
 
     What they hold may be what the next step waits for.
     """
-    return () if serving is None else _others(ctx, serving.revision, ctx.revision)
+    if serving is not None:
+        return _others(ctx, serving.revision, ctx.revision)
+    if ctx.revision is None or ctx.model.spec.suspend:
+        return ()
+    answering = [d.revision for d in ctx.observed.deployments if d.ready_replicas]
+    return _others(ctx, ctx.revision, *answering)
 
 
 def _others(ctx: Context, *revisions: str | None) -> tuple[Wish, ...]:
@@ -190,7 +196,7 @@ def _out_of_memory(
     """Give the servers one larger try, then stop."""
     key = sizing_key(candidate.revision, candidate.sizing)
     record = stored_record(ctx, SERVE, key)
-    if not killed_for_memory(found, None if record is None else record.started):
+    if not killed_for_memory(found, candidate.sizing.memory_bytes):
         return None
     if record is not None:
         message = (

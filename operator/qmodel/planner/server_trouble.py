@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from qmodel.api.conditions import ConditionType
-from qmodel.api.quantities import quantity_mib
+from qmodel.api.quantities import bytes_of, quantity_mib
 from qmodel.api.status import StepStatus
 from qmodel.api.timestamps import rfc3339
 from qmodel.planner import context as stage
@@ -27,15 +27,16 @@ def trouble(found: ObservedDeployment, now: datetime) -> StageResult | None:
     return _damaged(found) or _crashed(found) or _not_made(found) or _not_started(found, now)
 
 
-def killed_for_memory(found: ObservedDeployment, since: str | None) -> bool:
-    """Whether a server that was made since `since` (RFC 3339) was killed for memory.
+def killed_for_memory(found: ObservedDeployment, memory_bytes: int) -> bool:
+    """Whether a server that was given so much memory was killed for it.
 
-    Both count whole seconds, and the first server with more memory is made at once.
+    One of another sizing, which is still there during a rollout, says nothing about this one.
     """
+    limit_bytes = bytes_of(quantity_mib(memory_bytes))
     return any(
         result.reason == OUT_OF_MEMORY
         for pod in found.pods
-        if since is None or pod.created >= datetime.fromisoformat(since)
+        if pod.server_memory_bytes == limit_bytes
         for result in pod.results
         if result.name == SERVER_CONTAINER
     )

@@ -35,11 +35,16 @@ def _stage(status: QuantizedModelStatus) -> str:
 
 
 def _footprint(status: QuantizedModelStatus) -> str | None:
-    found = status.footprint
-    if found is None:
+    """Return what a server takes; before the first is rolled out, what was measured."""
+    if status.rollout is not None:
+        sizing = status.rollout.sizing
+        peak_bytes, device_bytes = sizing.predicted_peak_bytes, sizing.device_bytes
+    elif status.footprint is not None:
+        peak_bytes, device_bytes = status.footprint.peak_bytes, status.footprint.device_bytes
+    else:
         return None
-    on_gpu = f" + {quantity_mib(found.device_bytes)} GPU" if found.device_bytes else ""
-    return quantity_mib(found.peak_bytes) + on_gpu
+    on_gpu = f" + {quantity_mib(device_bytes)} GPU" if device_bytes else ""
+    return quantity_mib(peak_bytes) + on_gpu
 
 
 def _accelerator(status: QuantizedModelStatus) -> str | None:

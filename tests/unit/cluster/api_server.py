@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Sequence
 from copy import deepcopy
 from typing import Any
 
-from managed_fields import applied, created
+from managed_fields import applied, created, updated
 
 from qmodel.cluster.errors import AlreadyExists, ApiError, Conflict, NotFound
 from qmodel.cluster.kinds import Kind, Scope
@@ -96,11 +96,14 @@ class FakeApiServer:
         self, kind: Kind, namespace: str, name: str, operations: Sequence[Object]
     ) -> Object:
         self._called("patch", kind, name)
-        meta = deepcopy(self._find(kind, namespace, name)["metadata"])
-        changes = {each["path"].removeprefix("/metadata/"): each["value"] for each in operations}
-        if changes["resourceVersion"] != meta["resourceVersion"]:
+        found = deepcopy(self._find(kind, namespace, name))
+        body = deepcopy(found)
+        for each in operations:
+            _, part, field = each["path"].split("/")
+            body[part][field] = each["value"]
+        if body["metadata"]["resourceVersion"] != found["metadata"]["resourceVersion"]:
             raise Conflict(name, 409, "Conflict", "it changed meanwhile")
-        return self.add(kind, {**self._find(kind, namespace, name), "metadata": meta | changes})
+        return self.add(kind, updated(found, body))
 
     async def delete(self, kind: Kind, namespace: str, name: str, uid: str) -> None:
         self._called("delete", kind, name)

@@ -41,6 +41,25 @@ def applied(found: Object, body: Object) -> Object:
     return found
 
 
+def updated(found: Object, body: Object) -> Object:
+    """Return an object after a patch by the operator, which holds what it changed by an Update.
+
+    A patch of managedFields itself is taken as it is.
+    """
+    managed = body["metadata"].get("managedFields", [])
+    if managed != found["metadata"].get("managedFields", []):
+        return body
+    changed = {f: v for f, v in body["spec"].items() if v != found["spec"].get(f)}
+    held = _flat(next((e["fieldsV1"] for e in managed if _is_our_update(e)), {})) - {()}
+    entry = _entry("Update", held | {("f:spec", *path) for path in _paths(changed)})
+    body["metadata"]["managedFields"] = [*(e for e in managed if not _is_our_update(e)), entry]
+    return body
+
+
+def _is_our_update(entry: Object) -> bool:
+    return (entry["manager"], entry["operation"]) == (MANAGER, "Update")
+
+
 def _order(path: Path) -> tuple[bool, Path]:
     """Return what has the fields that tell items apart go last."""
     return path[-1].removeprefix("f:") in KEYS.values(), path

@@ -91,12 +91,70 @@ async def test_what_a_webhook_changes_back_is_not_taken_for_a_change(world: Worl
     assert not await world.children.fulfil(world.model, SERVICE_WISH)
 
 
+def written_by_another_version(world: World, kind: Kind, name: str, **spec: object) -> Object:
+    """Let a child be of another version, and have fields that it had not."""
+    found = world.server.objects[kind.name, "ns", name]
+    found["metadata"]["annotations"][VERSION_ANNOTATION] = "0.0.1"
+    found = world.server.add(kind, {**found, "spec": {**found["spec"], **spec}})
+    world.store.put(kind, found)
+    return found
+
+
+SERVERS = WISHES["deployment"]
+PORTS = [{"name": "http", "port": 80, "targetPort": "http"}]
+
+
 async def test_what_another_version_wrote_is_left_alone(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
-    found["metadata"]["annotations"][VERSION_ANNOTATION] = "0.0.1"
-    world.store.put(SERVICE, world.server.add(SERVICE, {**found, "spec": {"selector": {}}}))
+    more = [*PORTS, {"name": "more", "port": 81, "targetPort": 81}]
+    written_by_another_version(world, SERVICE, "svc", type="NodePort", ports=more)
+    await world.children.fulfil(world.model, SERVERS)
+    written_by_another_version(world, DEPLOYMENT, SERVERS.name, template={}, strategy={})
     assert not await world.children.fulfil(world.model, SERVICE_WISH)
+    assert not await world.children.fulfil(world.model, SERVERS)
+
+
+async def test_servers_of_another_version_are_scaled_back_and_not_restarted(world: World) -> None:
+    await world.children.fulfil(world.model, SERVERS)
+    before = written_by_another_version(world, DEPLOYMENT, SERVERS.name, replicas=0, template={})
+    assert await world.children.fulfil(world.model, SERVERS)
+    assert world.server.calls[-1] == f"patch Deployment/{SERVERS.name}"
+    found = world.server.objects["Deployment", "ns", SERVERS.name]
+    wanted = build(world.model, SERVERS, OPERATOR_VERSION)["spec"]
+    assert found["spec"] == {**before["spec"], "replicas": wanted["replicas"]}
+    assert not await world.children.fulfil(world.model, SERVERS)
+
+
+@pytest.mark.parametrize("edited", [{"selector": {}}, {"ports": [{**PORTS[0], "port": 81}]}])
+async def test_an_address_of_another_version_leads_to_the_servers_again(
+    world: World, edited: dict[str, object]
+) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    written_by_another_version(world, SERVICE, "svc", **edited)
+    assert await world.children.fulfil(world.model, SERVICE_WISH)
+    found = world.server.objects["Service", "ns", "svc"]
+    assert found["spec"] == build(world.model, SERVICE_WISH, OPERATOR_VERSION)["spec"]
+    assert not await world.children.fulfil(world.model, SERVICE_WISH)
+
+
+async def test_what_was_set_right_is_handed_over_before_the_next_apply(world: World) -> None:
+    await world.children.fulfil(world.model, SERVICE_WISH)
+    await world.children.fulfil(world.model, WantService("svc", "r2"))
+    written_by_another_version(world, SERVICE, "svc", selector={})
+    await world.children.fulfil(world.model, WantService("svc", "r2"))
+    assert await world.children.fulfil(world.model, WantService("svc", "r3"))
+    calls = [call.split()[0] for call in world.server.calls[-4:]]
+    assert calls == ["patch", "get", "patch", "apply"]
+    found = world.server.objects["Service", "ns", "svc"]
+    assert [e["operation"] for e in found["metadata"]["managedFields"]] == ["Apply"]
+
+
+async def test_what_changed_meanwhile_is_not_set_right_on_old_news(world: World) -> None:
+    await world.children.fulfil(world.model, SERVERS)
+    seen = written_by_another_version(world, DEPLOYMENT, SERVERS.name, replicas=0)
+    world.server.add(DEPLOYMENT, seen)
+    with pytest.raises(Conflict):
+        await world.children.fulfil(world.model, SERVERS)
 
 
 async def test_an_object_that_was_made_anew_is_not_overwritten(world: World) -> None:
@@ -260,6 +318,19 @@ async def test_a_child_that_is_being_deleted_unseen_is_waited_for(world: World) 
     with pytest.raises(BeingDeleted):
         await fresh.children.fulfil(fresh.model, SERVICE_WISH)
     assert fresh.server.calls == ["create Service/svc", "get Service/svc"]
+
+
+async def test_a_volume_of_a_model_that_was_deleted_is_waited_for_while_it_goes(
+    world: World,
+) -> None:
+    await world.children.fulfil(world.model, CLAIM_WISH)
+    going = world.server.objects["PersistentVolumeClaim", "ns", "claim"]
+    going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    fresh = World()
+    fresh.server.objects = {("PersistentVolumeClaim", "ns", "claim"): going}
+    again = fresh.model.model_copy(update={"uid": "uid of the model made anew"})
+    with pytest.raises(BeingDeleted, match="is being deleted; it is made anew"):
+        await fresh.children.fulfil(again, CLAIM_WISH)
 
 
 async def test_a_child_is_removed_by_its_uid(world: World) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from qmodel.cluster.drift import has_drifted
+from qmodel.cluster.drift import has_drifted, lacks
 
 WANTED = {"replicas": 1, "containers": [{"name": "c", "args": ["--x"], "env": []}]}
 
@@ -44,3 +44,10 @@ def test_the_same_in_other_words_is_no_drift(wanted: object, found: object) -> N
 @pytest.mark.parametrize(("wanted", "found"), [("1Gi", "2Gi"), ("a", "b"), (1, None), (True, None)])
 def test_other_values_are_drift(wanted: object, found: object) -> None:
     assert has_drifted(wanted, found)
+
+
+def test_what_others_added_to_a_list_is_not_lacking() -> None:
+    assert not lacks([{"port": 80}], [{"port": 81}, {"port": 80, "protocol": "TCP"}])
+    assert lacks([{"port": 80}], [{"port": 81}])
+    assert lacks([{"port": 80}], None)
+    assert lacks({"a": "b"}, {"a": "c"})

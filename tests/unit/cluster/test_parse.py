@@ -171,6 +171,26 @@ def test_a_restarted_server_tells_how_it_ended_before() -> None:
     assert found.results[0].reason == "OOMKilled"
 
 
+def test_how_a_server_ended_before_is_not_told_once_it_is_ready_again() -> None:
+    state = {
+        "name": "server",
+        "ready": True,
+        "state": {"running": {}},
+        "lastState": {"terminated": {"exitCode": 137, "reason": "OOMKilled"}},
+    }
+    assert parse.pod(server_pod(containerStatuses=[state])).results == ()
+    starting = parse.pod(server_pod(containerStatuses=[state | {"ready": False}]))
+    assert [result.reason for result in starting.results] == ["OOMKilled"]
+
+
+def test_a_pod_tells_the_memory_limit_of_the_server_in_it() -> None:
+    body = server_pod()
+    assert parse.pod(body).server_memory_bytes == 0
+    server = {"name": "server", "resources": {"limits": {"memory": "384Mi"}}}
+    body["spec"]["containers"] = [{"name": "proxy"}, server]
+    assert parse.pod(body).server_memory_bytes == 384 * 2**20
+
+
 def test_what_others_injected_into_a_pod_says_nothing_about_the_step() -> None:
     proxy = {"name": "proxy", "state": {"running": {}}}
     died = ended("sidecar", reason="OOMKilled", exitCode=137)

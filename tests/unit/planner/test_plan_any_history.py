@@ -32,7 +32,7 @@ def of_servers(*results: ContainerResult, **why: str) -> Event:
 
     def event(world: World) -> None:
         if len(world.deployments) == 1:
-            pod = replace(world.pod("server"), results=results, **why)
+            pod = world.server(*results, **why)
             world.advance(20)
             world.servers(pod)
 

@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 
 from qmodel.api.conditions import ConditionType
+from qmodel.api.quantities import quantity_mib
 from qmodel.planner.model import WantDeployment
 from qmodel.worker.task import QuantizeTask
 from unit.planner.values import BAD_EVALUATION, EVALUATION, failure, model
@@ -132,6 +133,8 @@ def test_editing_only_serving_runs_no_job(ready: World, serving: dict[str, Any])
     assert ready.status.stage == "Ready"
     (want,) = deployed(ready).values()
     assert want.replicas == serving.get("replicas", 1)
+    peak_bytes = want.rollout.sizing.predicted_peak_bytes
+    assert ready.status.footprint_summary == quantity_mib(peak_bytes)
     assert before.sizing is not None
     grows = {"contextLength": 8192}, {"concurrency": 4}
     difference = want.rollout.sizing.memory_bytes - before.sizing.memory_bytes

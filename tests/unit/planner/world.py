@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Self
 
 from qmodel.api.conditions import ConditionType
+from qmodel.api.quantities import bytes_of, quantity_mib
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
@@ -233,6 +234,12 @@ class World(Children):
     def pod(self, owner: str) -> ObservedPod:
         """Return a pod that was created now."""
         return ObservedPod(f"{owner}-pod", self.new_uid(), "Running", self.now)
+
+    def server(self, *results: ContainerResult, **why: Any) -> ObservedPod:
+        """Return a server's pod that was created now, as the newest Deployment makes it."""
+        *_, want = self.deployment_wishes.values()
+        limit = bytes_of(quantity_mib(want.rollout.sizing.memory_bytes))
+        return replace(self.pod("server"), results=results, server_memory_bytes=limit, **why)
 
     def delete_job(self, step: str) -> None:
         """Delete the only Job of a step, as a person would to have it tried again."""
