@@ -144,9 +144,6 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     """Ask for a Job, unless work is suspended; whether it got a pod is looked at later."""
     if ctx.model.spec.suspend:
         return suspended(plan.condition)
-    known = record_of(ctx, plan)
-    if known is not None and known.finished is None and known.attempts == record.attempts:
-        record = known
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
     want = plan.build(Attempt(name, record.attempts, plan.key, record.memory_bytes))
     result = _refusal(ctx, plan, want.name) or _working(plan, record, NO_POD_GRACE)

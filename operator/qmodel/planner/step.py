@@ -58,11 +58,16 @@ def stored_record(ctx: Context, name: str, key: str) -> StepStatus | None:
 
 
 def next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
-    """Return the record of the attempt to start when no Job of these inputs exists."""
+    """Return the record of the attempt to start when no Job of these inputs exists.
+
+    An attempt whose Job is gone before it ended is begun again, as it was.
+    """
     record = record_of(ctx, plan)
-    ended = record is not None and record.finished is not None
-    attempts = 1 if record is None else record.attempts + ended
-    return _new_record(ctx, plan, attempts, plan.memory_bytes)
+    if record is None:
+        return _new_record(ctx, plan, 1, plan.memory_bytes)
+    if record.finished is None:
+        return record
+    return _new_record(ctx, plan, record.attempts + 1, plan.memory_bytes)
 
 
 def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) -> StepStatus:
