@@ -124,6 +124,7 @@ def job(body: Object) -> ObservedJob | None:
         failed_reason=end.get("reason", "") if state is JobState.FAILED else "",
         failed_message=_cut(end.get("message", "")) if state is JobState.FAILED else "",
         images=_images(body),
+        timeout_seconds=body["spec"].get("activeDeadlineSeconds"),
     )
 
 

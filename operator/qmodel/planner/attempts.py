@@ -201,8 +201,12 @@ def _may_pass_with_a_new_job(
 
 def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:
     """Return what the containers of a Job would run in, were it made now."""
-    want = plan.build(Attempt(job.name, job.attempt, plan.key, plan.memory_bytes))
-    return tuple(container.image for container in want.containers)
+    return tuple(container.image for container in _as_made_now(plan, job).containers)
+
+
+def _as_made_now(plan: StepPlan, job: ObservedJob) -> WantJob:
+    """Return what a Job would be, were it made now."""
+    return plan.build(Attempt(job.name, job.attempt, plan.key, plan.memory_bytes))
 
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
@@ -210,13 +214,13 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     record = failed_record(observed_record(ctx, plan, job), failed)
     if failed.reason == OUT_OF_MEMORY:
         return _out_of_memory(ctx, plan, record, failed)
-    if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
+    if failed.reason == TIMED_OUT and (_is_given_longer(plan, job) or _was_stuck(ctx, plan)):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     if failed.reason == DISK_FULL and (is_growing(ctx) or _promised(ctx, plan, failed)):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     disturbances = disturbances_in_a_row(record)
     if failed.retry_after is None or disturbances >= DISTURBED_ATTEMPTS:
-        message = f"{_sentence(failed.message)} Delete Job {job.name} to try again."
+        message = f"{_sentence(failed.message)} {_advice(plan, job, failed)}"
         return with_record(ctx, stage.blocked(plan.condition, failed.reason, message), record)
     pause = _backoff(failed.retry_after, disturbances or record.attempts)
     due = (job.finished or ctx.now) + pause
@@ -225,6 +229,19 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     message = f"{_sentence(failed.message)} Attempt {record.attempts + 1} follows."
     result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
     return with_record(ctx, result, record)
+
+
+def _advice(plan: StepPlan, job: ObservedJob, failed: Failed) -> str:
+    """Return what a person can do about a failure that is not tried again."""
+    if failed.reason == TIMED_OUT and plan.timeout_field:
+        return f"Raise {plan.timeout_field}, or delete Job {job.name} to try again."
+    return f"Delete Job {job.name} to try again."
+
+
+def _is_given_longer(plan: StepPlan, job: ObservedJob) -> bool:
+    """Whether a Job would be given more time, were it made now."""
+    had = job.timeout_seconds
+    return had is not None and had < _as_made_now(plan, job).timeout_seconds
 
 
 def _promised(ctx: Context, plan: StepPlan, failed: Failed) -> bool:

@@ -184,6 +184,8 @@ class ObservedJob:
     progress_percent: int | None = None
     images: tuple[str, ...] = ()
     """What its containers run in, init containers first; an upgrade does not change them."""
+    timeout_seconds: int | None = None
+    """How long it may run."""
 
 
 @dataclass(frozen=True, slots=True)

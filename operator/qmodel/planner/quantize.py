@@ -141,6 +141,7 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
         running_message=_doing(ctx, quantizing=quantizing),
         containers=(Container.QUANTIZE, Container.EVALUATE) if evaluates else (Container.QUANTIZE,),
         build=partial(_job, ctx, source),
+        timeout_field="spec.quantization.timeoutSeconds",
     )
 
 

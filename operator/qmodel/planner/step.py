@@ -44,6 +44,8 @@ class StepPlan:
     containers: tuple[Container, ...]
     """Whose reports make the step complete."""
     build: Callable[[Attempt], WantJob]
+    timeout_field: str = ""
+    """Field of spec that gives it more time, for the message; empty where there is none."""
 
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:

@@ -205,6 +205,15 @@ def test_a_job_tells_the_images_of_its_containers_in_the_order_in_which_they_run
     assert found.images == (made, judged)
 
 
+def test_a_job_tells_what_it_was_made_with() -> None:
+    body = build(MODEL, QUANTIZE, "1") | {"status": {}}
+    body["metadata"] |= {"uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    found = parse.job(body)
+    assert found is not None
+    for name in ("name", "step", "key", "attempt", "timeout_seconds"):
+        assert getattr(found, name) == getattr(QUANTIZE, name), name
+
+
 def test_a_job_whose_labels_were_changed_is_not_taken_for_a_step() -> None:
     body = job()
     body["metadata"]["labels"]["qmodel.dev/step"] = "novelty"

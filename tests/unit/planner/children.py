@@ -116,6 +116,7 @@ class Children:
             state=JobState.ACTIVE,
             created=self.now,
             images=tuple(container.image for container in want.containers),
+            timeout_seconds=want.timeout_seconds,
         )
         self.job_wishes[want.name] = want
         self.started.append(f"{want.step} {want.attempt}")
