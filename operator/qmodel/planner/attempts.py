@@ -24,6 +24,7 @@ from qmodel.planner.failures import (
     Failed,
     classify,
 )
+from qmodel.planner.job_identity import followed, pod_key, wanted_job
 from qmodel.planner.model import (
     Container,
     JobState,
@@ -55,9 +56,11 @@ IMAGE_TROUBLE = frozenset({"ImagePullBackOff", "InvalidImageName"})
 
 
 Reports = dict[Container, Report]
+Take = Callable[[ObservedJob, Reports], StageResult]
+"""Turns a complete Job and its reports into the stage's result."""
 
 
-def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult]) -> StageResult:
+def attend(ctx: Context, plan: StepPlan, take: Take) -> StageResult:
     """Carry a step forward.
 
     Parameters
@@ -67,9 +70,10 @@ def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult])
     plan
         The step.
     take
-        Turns the reports of a complete Job into the stage's result.
+        What to do with the reports of a complete Job.
     """
     jobs = [job for job in ctx.observed.jobs if job.step is plan.step]
+    plan = followed(plan, jobs)
     current = sorted((j for j in jobs if j.key == plan.key), key=lambda j: j.attempt)
     outdated = [Remove("Job", j.name, j.uid) for j in jobs if j.key != plan.key]
     if not current:
@@ -85,9 +89,7 @@ def suspended(condition: ConditionType) -> StageResult:
     return stage.blocked(condition, "Suspended", "spec.suspend is true: no work is started")
 
 
-def _continue(
-    ctx: Context, plan: StepPlan, newest: ObservedJob, take: Callable[[Reports], StageResult]
-) -> StageResult:
+def _continue(ctx: Context, plan: StepPlan, newest: ObservedJob, take: Take) -> StageResult:
     """Start the attempt that was decided on before its Job was made, or follow the newest Job."""
     record = record_of(ctx, plan)
     if record is not None and record.attempts > newest.attempt:
@@ -95,16 +97,14 @@ def _continue(
     return _follow(ctx, plan, newest, take)
 
 
-def _follow(
-    ctx: Context, plan: StepPlan, job: ObservedJob, take: Callable[[Reports], StageResult]
-) -> StageResult:
+def _follow(ctx: Context, plan: StepPlan, job: ObservedJob, take: Take) -> StageResult:
     """Answer the state of the newest Job."""
     if job.state is JobState.ACTIVE:
         return _running(ctx, plan, job)
     if job.state is JobState.COMPLETE:
         reports = _reports(plan, job)
         if reports is not None:
-            return with_record(ctx, take(reports), observed_record(ctx, plan, job))
+            return with_record(ctx, take(job, reports), observed_record(ctx, plan, job))
     failed = classify(job)
     if failed.reason in UNWITNESSED:
         told = _told_before(ctx, plan, job)
@@ -145,7 +145,7 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     if ctx.model.spec.suspend:
         return suspended(plan.condition)
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
-    want = plan.build(Attempt(name, record.attempts, plan.key, record.memory_bytes))
+    want = wanted_job(ctx, plan, Attempt(name, record.attempts, plan.key, record.memory_bytes))
     result = _refusal(ctx, plan, want.name) or _working(plan, record, NO_POD_GRACE)
     return with_record(ctx, replace(result, wishes=(want,)), record)
 
@@ -191,12 +191,11 @@ def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
 def _may_pass_with_a_new_job(
     ctx: Context, plan: StepPlan, job: ObservedJob, trouble: StageResult
 ) -> bool:
-    """Whether a pod that does not run would be another one now: other images, or an edited spec."""
+    """Whether a pod that does not run would be another one now: edited, or with other images."""
     reason = "" if trouble.verdict is None else trouble.verdict.reason
     if reason in IMAGE_TROUBLE and job.images != _images(plan, job):
         return True
-    shown = ctx.status.condition(plan.condition)
-    return shown is not None and shown.observed_generation < ctx.model.generation
+    return job.pod_key != pod_key(ctx, plan)
 
 
 def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:

@@ -28,7 +28,7 @@ def resolve(ctx: Context) -> StageResult:
     """Resolve the source by a Job, once for what spec asks."""
     if ctx.source is not None:
         return StageResult()
-    return attend(ctx, _step(ctx), lambda reports: _taken(ctx, reports))
+    return attend(ctx, _step(ctx), lambda _, reports: _taken(ctx, reports))
 
 
 def judge(ctx: Context) -> StageResult:

@@ -41,7 +41,7 @@ def plan(ctx: Context) -> StageResult:
     if ctx.source is None:
         return stage.waiting(ConditionType.MEASURED, ConditionType.INSPECTED)
     step = _step(ctx, ctx.source, artifact)
-    return attend(ctx, step, lambda reports: _taken(ctx, reports))
+    return attend(ctx, step, lambda _, reports: _taken(ctx, reports))
 
 
 def _model_path(artifact: ArtifactStatus) -> str:

@@ -44,6 +44,8 @@ class StepPlan:
     containers: tuple[Container, ...]
     """Whose reports make the step complete."""
     build: Callable[[Attempt], WantJob]
+    result_key: str = ""
+    """Hash of what a Job's result depends on; empty: on all that the key is made of."""
     timeout_field: str = ""
     """Field of spec that gives it more time, for the message; empty where there is none."""
 

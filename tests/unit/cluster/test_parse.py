@@ -206,12 +206,14 @@ def test_a_job_tells_the_images_of_its_containers_in_the_order_in_which_they_run
 
 
 def test_a_job_tells_what_it_was_made_with() -> None:
-    body = build(MODEL, QUANTIZE, "1") | {"status": {}}
+    want = replace(QUANTIZE, result_key="r", evaluation_key="e", pod_key="p")
+    body = build(MODEL, want, "1") | {"status": {}}
     body["metadata"] |= {"uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z"}
     found = parse.job(body)
     assert found is not None
-    for name in ("name", "step", "key", "attempt", "timeout_seconds"):
-        assert getattr(found, name) == getattr(QUANTIZE, name), name
+    told = "name", "step", "key", "attempt", "timeout_seconds"
+    for name in (*told, "result_key", "evaluation_key", "pod_key"):
+        assert getattr(found, name) == getattr(want, name), name
 
 
 def test_a_job_whose_labels_were_changed_is_not_taken_for_a_step() -> None:

@@ -117,6 +117,9 @@ class Children:
             created=self.now,
             images=tuple(container.image for container in want.containers),
             timeout_seconds=want.timeout_seconds,
+            result_key=want.result_key,
+            evaluation_key=want.evaluation_key,
+            pod_key=want.pod_key,
         )
         self.job_wishes[want.name] = want
         self.started.append(f"{want.step} {want.attempt}")
