@@ -73,6 +73,8 @@ class FootprintStatus(Footprint):
     """Environment of the engine that it was measured with, besides the user's."""
     key: str
     """Hash of the part of spec, and the accelerator, that it was measured for."""
+    node_selector: NodeSelector | None = None
+    """`spec.accelerator.nodeSelector` that it was measured for; absent: on a CPU, or not noted."""
     estimated_peak_bytes: PositiveInt
     """What was expected before it was measured, so that the error is on record."""
     estimated_device_bytes: NonNegativeInt | None = None

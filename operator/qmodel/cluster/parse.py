@@ -17,7 +17,15 @@ from qmodel.api.quantities import bytes_of
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.naming import ATTEMPT_LABEL, KEY_LABEL, REVISION_LABEL, STEP_LABEL
+from qmodel.naming import (
+    ATTEMPT_LABEL,
+    EVALUATION_ANNOTATION,
+    KEY_LABEL,
+    POD_ANNOTATION,
+    RESULT_ANNOTATION,
+    REVISION_LABEL,
+    STEP_LABEL,
+)
 from qmodel.planner.model import (
     OWN_CONTAINERS,
     SERVER_CONTAINER,
@@ -108,7 +116,7 @@ def problems(error: ValidationError, *within: str) -> Iterator[str]:
 def job(body: Object) -> ObservedJob | None:
     """Return a Job of ours; None if its labels do not say which step it is."""
     meta, status = body["metadata"], body.get("status", {})
-    labels = meta.get("labels", {})
+    labels, notes = meta.get("labels", {}), meta.get("annotations", {})
     step, attempt = labels.get(STEP_LABEL), labels.get(ATTEMPT_LABEL, "")
     if step not in _STEPS or not attempt.isdigit():
         return None
@@ -125,6 +133,10 @@ def job(body: Object) -> ObservedJob | None:
         failed_reason=end.get("reason", "") if state is JobState.FAILED else "",
         failed_message=_cut(end.get("message", "")) if state is JobState.FAILED else "",
         images=_images(body),
+        timeout_seconds=body["spec"].get("activeDeadlineSeconds"),
+        result_key=notes.get(RESULT_ANNOTATION, ""),
+        evaluation_key=notes.get(EVALUATION_ANNOTATION, ""),
+        pod_key=notes.get(POD_ANNOTATION, ""),
     )
 
 

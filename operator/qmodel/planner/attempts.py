@@ -24,6 +24,7 @@ from qmodel.planner.failures import (
     Failed,
     classify,
 )
+from qmodel.planner.job_identity import followed, pod_key, wanted_job
 from qmodel.planner.model import (
     Container,
     JobState,
@@ -55,9 +56,11 @@ IMAGE_TROUBLE = frozenset({"ImagePullBackOff", "InvalidImageName"})
 
 
 Reports = dict[Container, Report]
+Take = Callable[[ObservedJob, Reports], StageResult]
+"""Turns a complete Job and its reports into the stage's result."""
 
 
-def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult]) -> StageResult:
+def attend(ctx: Context, plan: StepPlan, take: Take) -> StageResult:
     """Carry a step forward.
 
     Parameters
@@ -67,9 +70,10 @@ def attend(ctx: Context, plan: StepPlan, take: Callable[[Reports], StageResult])
     plan
         The step.
     take
-        Turns the reports of a complete Job into the stage's result.
+        What to do with the reports of a complete Job.
     """
     jobs = [job for job in ctx.observed.jobs if job.step is plan.step]
+    plan = followed(plan, jobs)
     current = sorted((j for j in jobs if j.key == plan.key), key=lambda j: j.attempt)
     outdated = [Remove("Job", j.name, j.uid) for j in jobs if j.key != plan.key]
     if not current:
@@ -85,9 +89,7 @@ def suspended(condition: ConditionType) -> StageResult:
     return stage.blocked(condition, "Suspended", "spec.suspend is true: no work is started")
 
 
-def _continue(
-    ctx: Context, plan: StepPlan, newest: ObservedJob, take: Callable[[Reports], StageResult]
-) -> StageResult:
+def _continue(ctx: Context, plan: StepPlan, newest: ObservedJob, take: Take) -> StageResult:
     """Start the attempt that was decided on before its Job was made, or follow the newest Job."""
     record = record_of(ctx, plan)
     if record is not None and record.attempts > newest.attempt:
@@ -95,16 +97,14 @@ def _continue(
     return _follow(ctx, plan, newest, take)
 
 
-def _follow(
-    ctx: Context, plan: StepPlan, job: ObservedJob, take: Callable[[Reports], StageResult]
-) -> StageResult:
+def _follow(ctx: Context, plan: StepPlan, job: ObservedJob, take: Take) -> StageResult:
     """Answer the state of the newest Job."""
     if job.state is JobState.ACTIVE:
         return _running(ctx, plan, job)
     if job.state is JobState.COMPLETE:
         reports = _reports(plan, job)
         if reports is not None:
-            return with_record(ctx, take(reports), observed_record(ctx, plan, job))
+            return with_record(ctx, take(job, reports), observed_record(ctx, plan, job))
     failed = classify(job)
     if failed.reason in UNWITNESSED:
         told = _told_before(ctx, plan, job)
@@ -144,11 +144,8 @@ def _start(ctx: Context, plan: StepPlan, record: StepStatus) -> StageResult:
     """Ask for a Job, unless work is suspended; whether it got a pod is looked at later."""
     if ctx.model.spec.suspend:
         return suspended(plan.condition)
-    known = record_of(ctx, plan)
-    if known is not None and known.finished is None and known.attempts == record.attempts:
-        record = known
     name = child_name(ctx.model.name, plan.step, plan.key, str(record.attempts))
-    want = plan.build(Attempt(name, record.attempts, plan.key, record.memory_bytes))
+    want = wanted_job(ctx, plan, Attempt(name, record.attempts, plan.key, record.memory_bytes))
     result = _refusal(ctx, plan, want.name) or _working(plan, record, NO_POD_GRACE)
     return with_record(ctx, replace(result, wishes=(want,)), record)
 
@@ -194,18 +191,21 @@ def _running(ctx: Context, plan: StepPlan, job: ObservedJob) -> StageResult:
 def _may_pass_with_a_new_job(
     ctx: Context, plan: StepPlan, job: ObservedJob, trouble: StageResult
 ) -> bool:
-    """Whether a pod that does not run would be another one now: other images, or an edited spec."""
+    """Whether a pod that does not run would be another one now: edited, or with other images."""
     reason = "" if trouble.verdict is None else trouble.verdict.reason
     if reason in IMAGE_TROUBLE and job.images != _images(plan, job):
         return True
-    shown = ctx.status.condition(plan.condition)
-    return shown is not None and shown.observed_generation < ctx.model.generation
+    return job.pod_key != pod_key(ctx, plan)
 
 
 def _images(plan: StepPlan, job: ObservedJob) -> tuple[str, ...]:
     """Return what the containers of a Job would run in, were it made now."""
-    want = plan.build(Attempt(job.name, job.attempt, plan.key, plan.memory_bytes))
-    return tuple(container.image for container in want.containers)
+    return tuple(container.image for container in _as_made_now(plan, job).containers)
+
+
+def _as_made_now(plan: StepPlan, job: ObservedJob) -> WantJob:
+    """Return what a Job would be, were it made now."""
+    return plan.build(Attempt(job.name, job.attempt, plan.key, plan.memory_bytes))
 
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
@@ -213,13 +213,13 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     record = failed_record(observed_record(ctx, plan, job), failed)
     if failed.reason == OUT_OF_MEMORY:
         return _out_of_memory(ctx, plan, record, failed)
-    if failed.reason == TIMED_OUT and _was_stuck(ctx, plan):
+    if failed.reason == TIMED_OUT and (_is_given_longer(plan, job) or _was_stuck(ctx, plan)):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     if failed.reason == DISK_FULL and (is_growing(ctx) or _promised(ctx, plan, failed)):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     disturbances = disturbances_in_a_row(record)
     if failed.retry_after is None or disturbances >= DISTURBED_ATTEMPTS:
-        message = f"{_sentence(failed.message)} Delete Job {job.name} to try again."
+        message = f"{_sentence(failed.message)} {_advice(plan, job, failed)}"
         return with_record(ctx, stage.blocked(plan.condition, failed.reason, message), record)
     pause = _backoff(failed.retry_after, disturbances or record.attempts)
     due = (job.finished or ctx.now) + pause
@@ -228,6 +228,19 @@ def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> S
     message = f"{_sentence(failed.message)} Attempt {record.attempts + 1} follows."
     result = stage.troubled(plan.condition, failed.reason, message, due - ctx.now)
     return with_record(ctx, result, record)
+
+
+def _advice(plan: StepPlan, job: ObservedJob, failed: Failed) -> str:
+    """Return what a person can do about a failure that is not tried again."""
+    if failed.reason == TIMED_OUT and plan.timeout_field:
+        return f"Raise {plan.timeout_field}, or delete Job {job.name} to try again."
+    return f"Delete Job {job.name} to try again."
+
+
+def _is_given_longer(plan: StepPlan, job: ObservedJob) -> bool:
+    """Whether a Job would be given more time, were it made now."""
+    had = job.timeout_seconds
+    return had is not None and had < _as_made_now(plan, job).timeout_seconds
 
 
 def _promised(ctx: Context, plan: StepPlan, failed: Failed) -> bool:

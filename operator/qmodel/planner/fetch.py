@@ -56,7 +56,7 @@ def _bring(ctx: Context, source: SourceStatus) -> StageResult:
         return forgetting(step, {"fetched": None, "artifact": serving_artifact(ctx)})
     if any(job.key == step.key for job in _refuted(ctx)):
         return _inspect_again(ctx)
-    return noting_growth(ctx, attend(ctx, step, lambda reports: _taken(source, reports)))
+    return noting_growth(ctx, attend(ctx, step, lambda _, reports: _taken(source, reports)))
 
 
 def source_directory(source: SourceStatus) -> str:
@@ -105,19 +105,18 @@ def _no_volume(ctx: Context) -> StageResult:
 
 def _step(ctx: Context, source: SourceStatus) -> StepPlan:
     spec = ctx.model.spec
-    key = keys.digest(
-        spec.source.to_wire(), source.source_digest, ctx.status.claim_uid, spec.storage.size
-    )
+    result = [spec.source.to_wire(), source.source_digest, ctx.status.claim_uid]
     return StepPlan(
         step=Step.FETCH,
         condition=ConditionType.FETCHED,
-        key=key,
+        key=keys.digest(*result, spec.storage.size),
         image=ctx.observed.installation.images.operator,
         memory_bytes=FETCH_BYTES,
         memory_field="",
         running_message=f"bringing {source.source_bytes / 1e6:.0f} MB to the volume",
         containers=(Container.FETCH,),
         build=partial(_job, ctx, source),
+        result_key=keys.digest(*result),
     )
 
 

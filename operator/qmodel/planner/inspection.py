@@ -1,6 +1,5 @@
 """`Inspected`: resolve the source once, then judge whether what is asked is possible."""
 
-from collections.abc import Callable
 from functools import partial
 
 from qmodel.api.conditions import ConditionType
@@ -29,7 +28,7 @@ def resolve(ctx: Context) -> StageResult:
     """Resolve the source by a Job, once for what spec asks."""
     if ctx.source is not None:
         return StageResult()
-    return attend(ctx, _step(ctx), _resolved(ctx))
+    return attend(ctx, _step(ctx), lambda _, reports: _taken(ctx, reports))
 
 
 def judge(ctx: Context) -> StageResult:
@@ -87,20 +86,14 @@ def _job(ctx: Context, attempt: Attempt) -> WantJob:
     )
 
 
-def _resolved(ctx: Context) -> Callable[[Reports], StageResult]:
-    """Return what keeps the Job's findings; the judgement follows in the same pass."""
-
-    def take(reports: Reports) -> StageResult:
-        found = reports[Container.INSPECT].inspection
-        if found is None:
-            return stage.blocked(
-                ConditionType.INSPECTED, "ReportInvalid", "the inspect Job reported no inspection"
-            )
-        return StageResult(
-            updates={"source": SourceStatus(key=ctx.source_key, **found.model_dump())}
+def _taken(ctx: Context, reports: Reports) -> StageResult:
+    """Keep the Job's findings; the judgement follows in the same pass."""
+    found = reports[Container.INSPECT].inspection
+    if found is None:
+        return stage.blocked(
+            ConditionType.INSPECTED, "ReportInvalid", "the inspect Job reported no inspection"
         )
-
-    return take
+    return StageResult(updates={"source": SourceStatus(key=ctx.source_key, **found.model_dump())})
 
 
 def _recipe_problem(ctx: Context, source: SourceStatus) -> tuple[str, str] | None:

@@ -1,9 +1,9 @@
 """`Measured`: what one server really takes, in the serving image, with the serving arguments.
 
 Measured once a revision. Another context or concurrency follows by arithmetic; what changes memory
-in other ways (cache type, offloading, arguments) is in the footprint's key and measures anew. A Job
-is told what this release chooses, and is replaced when another one would choose otherwise: what it
-reports is what serves.
+in other ways (cache type, offloading, arguments) is in the footprint's key and measures anew; so do
+other nodes that spec names for GPUs. A Job is told what this release chooses, and is replaced when
+another one would choose otherwise: what it reports is what serves.
 """
 
 from functools import partial
@@ -19,7 +19,7 @@ from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count, server_cpu, server_settings
 from qmodel.planner.estimates import device_bytes, host_bytes
-from qmodel.planner.footprint import current_footprint, serving_key
+from qmodel.planner.footprint import current_footprint, named_nodes, serving_key
 from qmodel.planner.images import serves
 from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
@@ -41,7 +41,7 @@ def plan(ctx: Context) -> StageResult:
     if ctx.source is None:
         return stage.waiting(ConditionType.MEASURED, ConditionType.INSPECTED)
     step = _step(ctx, ctx.source, artifact)
-    return attend(ctx, step, lambda reports: _taken(ctx, reports))
+    return attend(ctx, step, lambda _, reports: _taken(ctx, reports))
 
 
 def _model_path(artifact: ArtifactStatus) -> str:
@@ -51,6 +51,7 @@ def _model_path(artifact: ArtifactStatus) -> str:
 
 def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepPlan:
     server, settings = _server(ctx, source, artifact)
+    nodes = named_nodes(ctx)
     key = keys.digest(
         ctx.revision,
         ctx.status.claim_uid,
@@ -58,6 +59,7 @@ def _step(ctx: Context, source: SourceStatus, artifact: ArtifactStatus) -> StepP
         _image(ctx, source),
         server.server_argv(settings),
         server.environment(settings),
+        *([nodes] if nodes else []),
     )
     return StepPlan(
         step=Step.MEASURE,
@@ -156,6 +158,7 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
         argv=server.server_argv(settings),
         engine_env=server.environment(settings),
         key=serving_key(ctx),
+        node_selector=named_nodes(ctx),
         estimated_peak_bytes=_estimated_bytes(ctx, source, artifact),
         estimated_device_bytes=_estimated_device_bytes(ctx, source, artifact),
         **found.model_dump(),

@@ -186,6 +186,12 @@ class ObservedJob:
     progress_percent: int | None = None
     images: tuple[str, ...] = ()
     """What its containers run in, init containers first; an upgrade does not change them."""
+    timeout_seconds: int | None = None
+    """How long it may run."""
+    result_key: str = ""
+    """As in the wish that it was made for, like the next two; empty: an older release made it."""
+    evaluation_key: str = ""
+    pod_key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +333,12 @@ class WantJob:
     """What /dev/shm must hold, where processes of the step share memory; it counts as memory."""
     pod_template: PodTemplate | None = None
     """What else of the user's the pod carries, besides the node selector and tolerations."""
+    result_key: str = ""
+    """Hash of what its result depends on, which is less than what its key is made of."""
+    evaluation_key: str = ""
+    """Hash of what it evaluates on."""
+    pod_key: str = ""
+    """Hash of where its pod may run, and with what."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ gate itself is judged here, from numbers in status, so that a changed gate runs 
 """
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 
 from qmodel.api.conditions import ConditionType
@@ -22,7 +23,7 @@ from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import quantize_bytes, quantize_shared_bytes
 from qmodel.planner.fetch import source_directory
 from qmodel.planner.images import evaluates, quantizes
-from qmodel.planner.model import Accelerators, Container, Step, WantContainer, WantJob
+from qmodel.planner.model import Accelerators, Container, ObservedJob, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_name
@@ -53,17 +54,23 @@ def plan_artifact(ctx: Context) -> StageResult:
     step = _step(ctx, ConditionType.QUANTIZED)
     if ctx.status.artifact != serving_artifact(ctx) and not ctx.model.spec.suspend:
         return forgetting(step, {"artifact": None})
-    return noting_growth(ctx, attend(ctx, step, lambda reports: _taken(ctx, reports)))
+    return noting_growth(ctx, attend(ctx, step, lambda job, reports: _taken(ctx, job, reports)))
 
 
 def plan_evaluation(ctx: Context) -> StageResult:
-    """Judge the evaluation of the wanted revision against the gate that spec has now."""
+    """Judge the evaluation of the wanted revision against the gate that spec has now.
+
+    Where another one is needed, the Job that told of the artifact stays until status tells of it.
+    """
     if current_artifact(ctx) is None or not ctx.status.is_true(ConditionType.FETCHED):
         return stage.waiting(ConditionType.EVALUATED, ConditionType.QUANTIZED)
     evaluation = ctx.status.evaluation
     if evaluation is not None and _is_current(ctx, evaluation):
         return _judged(ctx, evaluation)
-    return attend(ctx, _step(ctx, ConditionType.EVALUATED), lambda reports: _taken(ctx, reports))
+    step = _step(ctx, ConditionType.EVALUATED)
+    if ctx.status.artifact != ctx.model.status.artifact:
+        return stage.working(step.condition, step.running_message, timedelta(0))
+    return attend(ctx, step, lambda job, reports: _taken(ctx, job, reports))
 
 
 def _is_current(ctx: Context, evaluation: EvaluationStatus) -> bool:
@@ -72,8 +79,8 @@ def _is_current(ctx: Context, evaluation: EvaluationStatus) -> bool:
     )
 
 
-def _taken(ctx: Context, reports: Reports) -> StageResult:
-    """Keep the artifact and the evaluation of a complete Job."""
+def _taken(ctx: Context, job: ObservedJob, reports: Reports) -> StageResult:
+    """Keep the artifact and the evaluation of a complete Job, which may be on a text of before."""
     revision = ctx.revision or ""
     made = reports[Container.QUANTIZE].artifact
     if made is None:
@@ -81,7 +88,7 @@ def _taken(ctx: Context, reports: Reports) -> StageResult:
             ConditionType.QUANTIZED, "ReportInvalid", "the quantize Job reported no artifact"
         )
     artifact = ArtifactStatus(revision=revision, **made.model_dump())
-    key = keys.evaluation_key(ctx.model.spec)
+    key = job.evaluation_key or keys.evaluation_key(ctx.model.spec)
     judged = reports[Container.EVALUATE].evaluation if Container.EVALUATE in reports else None
     if judged is None:
         evaluation = EvaluationStatus(revision=revision, key=key, applicable=False)
@@ -119,12 +126,10 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
     quantizing = condition is ConditionType.QUANTIZED
     evaluates = spec.quantization.method is not Method.NONE
     asked = spec.quantization.resources
+    made_of = [ctx.revision, ctx.status.claim_uid]
+    evaluated_on = keys.evaluation_key(spec)
     key = keys.digest(
-        ctx.revision,
-        ctx.status.claim_uid,
-        spec.storage.size,
-        keys.evaluation_key(spec),
-        None if asked is None else asked.to_wire(),
+        *made_of, spec.storage.size, evaluated_on, None if asked is None else asked.to_wire()
     )
     memory_bytes = (
         bytes_of(asked.memory)
@@ -141,6 +146,8 @@ def _step(ctx: Context, condition: ConditionType) -> StepPlan:
         running_message=_doing(ctx, quantizing=quantizing),
         containers=(Container.QUANTIZE, Container.EVALUATE) if evaluates else (Container.QUANTIZE,),
         build=partial(_job, ctx, source),
+        result_key=keys.digest(*made_of, *([] if quantizing else [evaluated_on])),
+        timeout_field="spec.quantization.timeoutSeconds",
     )
 
 
@@ -184,6 +191,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
         claim_name=ctx.claim_name,
         calibration=_calibration_text(ctx),
         evaluation=spec.quality_gate.text,
+        evaluation_key=keys.evaluation_key(spec),
         accelerators=_accelerators(ctx),
         shared_memory_bytes=quantize_shared_bytes(spec, source, _accelerator_count(ctx)),
         node_selector=node_selector,

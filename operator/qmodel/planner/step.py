@@ -44,6 +44,10 @@ class StepPlan:
     containers: tuple[Container, ...]
     """Whose reports make the step complete."""
     build: Callable[[Attempt], WantJob]
+    result_key: str = ""
+    """Hash of what a Job's result depends on; empty: on all that the key is made of."""
+    timeout_field: str = ""
+    """Field of spec that gives it more time, for the message; empty where there is none."""
 
 
 def record_of(ctx: Context, plan: StepPlan) -> StepStatus | None:
@@ -58,11 +62,16 @@ def stored_record(ctx: Context, name: str, key: str) -> StepStatus | None:
 
 
 def next_attempt(ctx: Context, plan: StepPlan) -> StepStatus:
-    """Return the record of the attempt to start when no Job of these inputs exists."""
+    """Return the record of the attempt to start when no Job of these inputs exists.
+
+    An attempt whose Job is gone before it ended is begun again, as it was.
+    """
     record = record_of(ctx, plan)
-    ended = record is not None and record.finished is not None
-    attempts = 1 if record is None else record.attempts + ended
-    return _new_record(ctx, plan, attempts, plan.memory_bytes)
+    if record is None:
+        return _new_record(ctx, plan, 1, plan.memory_bytes)
+    if record.finished is None:
+        return record
+    return _new_record(ctx, plan, record.attempts + 1, plan.memory_bytes)
 
 
 def _new_record(ctx: Context, plan: StepPlan, attempts: int, memory_bytes: int) -> StepStatus:

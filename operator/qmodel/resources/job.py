@@ -4,8 +4,11 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.texts import TextSource
 from qmodel.naming import (
     ATTEMPT_LABEL,
+    EVALUATION_ANNOTATION,
     KEY_LABEL,
     MODEL_ANNOTATION,
+    POD_ANNOTATION,
+    RESULT_ANNOTATION,
     REVISION_LABEL,
     STEP_LABEL,
 )
@@ -38,10 +41,12 @@ Mounted = tuple[Volume, VolumeMount]
 def build(model: QuantizedModel, want: WantJob, version: str) -> Job:
     """Return the Job of one attempt."""
     labels = _labels(model, want)
+    meta = object_meta(model, want, labels, version)
+    meta["annotations"] |= _keys(want)
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": object_meta(model, want, labels, version),
+        "metadata": meta,
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": want.timeout_seconds,
@@ -59,6 +64,16 @@ def _labels(model: QuantizedModel, want: WantJob) -> Labels:
     labels = child_labels(model, want.step.value)
     labels |= {STEP_LABEL: want.step.value, KEY_LABEL: want.key, ATTEMPT_LABEL: str(want.attempt)}
     return labels | ({REVISION_LABEL: want.revision} if want.revision else {})
+
+
+def _keys(want: WantJob) -> dict[str, str]:
+    """Return the annotations that tell what comes out of this Job, and what its pod is."""
+    found = {
+        RESULT_ANNOTATION: want.result_key,
+        EVALUATION_ANNOTATION: want.evaluation_key,
+        POD_ANNOTATION: want.pod_key,
+    }
+    return {name: key for name, key in found.items() if key}
 
 
 def _pod(model: QuantizedModel, want: WantJob) -> PodSpec:

@@ -225,6 +225,17 @@ def test_a_job_tells_the_images_of_its_containers_in_the_order_in_which_they_run
     assert found.images == (made, judged)
 
 
+def test_a_job_tells_what_it_was_made_with() -> None:
+    want = replace(QUANTIZE, result_key="r", evaluation_key="e", pod_key="p")
+    body = build(MODEL, want, "1") | {"status": {}}
+    body["metadata"] |= {"uid": "uid", "creationTimestamp": "2026-01-01T00:00:00Z"}
+    found = parse.job(body)
+    assert found is not None
+    told = "name", "step", "key", "attempt", "timeout_seconds"
+    for name in (*told, "result_key", "evaluation_key", "pod_key"):
+        assert getattr(found, name) == getattr(want, name), name
+
+
 def test_a_job_whose_labels_were_changed_is_not_taken_for_a_step() -> None:
     body = job()
     body["metadata"]["labels"]["qmodel.dev/step"] = "novelty"

@@ -116,6 +116,10 @@ class Children:
             state=JobState.ACTIVE,
             created=self.now,
             images=tuple(container.image for container in want.containers),
+            timeout_seconds=want.timeout_seconds,
+            result_key=want.result_key,
+            evaluation_key=want.evaluation_key,
+            pod_key=want.pod_key,
         )
         self.job_wishes[want.name] = want
         self.started.append(f"{want.step} {want.attempt}")

@@ -4,6 +4,7 @@ By estimate, SmolLM2 with one sequence takes 889 MiB of a GPU as Q4_K_M and 1038
 sequences 1521 as Q4_K_M.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -198,3 +199,87 @@ def test_a_choice_of_an_older_release_stays_until_the_recipe_changes() -> None:
     assert chosen(world) == older
     world.edit(quantization=F16)
     assert chosen(world).type is AcceleratorType.GPU
+
+
+def only(product: str, kind: str = "GPU") -> dict[str, Any]:
+    """Return an accelerator of the nodes with that GPU."""
+    return {"type": kind, "nodeSelector": {PRODUCT: product}}
+
+
+def served_on(world: World) -> str:
+    """Return the GPU that the servers are kept to."""
+    assert world.status.rollout is not None
+    return world.status.rollout.pod_template.node_selector[PRODUCT]
+
+
+@pytest.mark.parametrize("kind", ["Auto", "GPU"])
+def test_gpus_of_other_nodes_are_measured_and_serving_goes_on_meanwhile(kind: str) -> None:
+    nodes = gpu("A100", 2000), gpu("L4", 1000)
+    world = served(*nodes, device_mib=700, accelerator=only("A100", kind))
+    before = world.deployment_wishes.copy()
+    world.edit(accelerator=only("L4", kind))
+    assert world.wish("measure").node_selector[PRODUCT] == "L4"
+    assert world.says(ConditionType.READY) == "Unknown Measuring"
+    assert world.deployment_wishes == before
+    assert served_on(world) == "A100"
+    world.run()
+    assert world.started == [*ALL, "measure 1"]
+    assert served_on(world) == "L4"
+    assert world.status.stage == "Ready"
+
+
+def test_what_is_measured_on_the_old_nodes_is_not_taken_for_the_new_ones() -> None:
+    world = World(model(accelerator=only("A100")), (gpu("A100", 2000), gpu("L4", 1000)))
+    world.settle()
+    for step in ("inspect", "fetch", "quantize"):
+        world.complete(step)
+    world.edit(accelerator=only("L4"))
+    assert world.started == [*ALL, "measure 1"]
+    assert world.wish("measure").node_selector[PRODUCT] == "L4"
+
+
+def test_nodes_edited_back_are_not_measured_again() -> None:
+    nodes = gpu("A100", 2000), gpu("L4", 1000)
+    world = served(*nodes, device_mib=700, accelerator=only("A100"))
+    world.edit(accelerator=only("L4"))
+    world.edit(accelerator=only("A100"))
+    assert world.status.stage == "Ready"
+    assert served_on(world) == "A100"
+    assert not [job for job in world.jobs.values() if job.state == "Active"]
+
+
+def test_gpus_that_cannot_run_the_format_are_refused_and_serving_goes_on() -> None:
+    old = gpu("P100", 2000)
+    old = replace(old, labels={**old.labels, "nvidia.com/gpu.compute.major": "6"})
+    fp8 = {"method": "FP8"}
+    nodes = gpu("A100", 2000), old
+    world = served(*nodes, device_mib=700, quantization=fp8, accelerator=only("A100"))
+    before = world.deployment_wishes.copy()
+    world.edit(accelerator=only("P100"))
+    assert world.says(ConditionType.INSPECTED) == "False AcceleratorCannotRun"
+    assert world.deployment_wishes == before
+    assert world.started == ALL
+
+
+def test_nodes_that_come_and_go_and_tolerations_measure_nothing_anew() -> None:
+    world = served(gpu("A100", 2000), device_mib=700, accelerator=only("A100"))
+    world.nodes = ()
+    world.wake()
+    world.edit(accelerator={**only("A100"), "tolerations": [{"key": "gpu", "operator": "Exists"}]})
+    world.nodes = (replace(gpu("A100", 2000), labels={PRODUCT: "A100"}),)
+    world.wake()
+    world.serve()
+    assert world.status.stage == "Ready"
+    assert world.started == ALL
+
+
+def test_a_measurement_of_an_older_release_counts_for_the_nodes_that_spec_names() -> None:
+    world = served(gpu("A100", 2000), device_mib=700, accelerator=only("A100"))
+    footprint = world.status.footprint
+    assert footprint is not None
+    assert footprint.node_selector == {PRODUCT: "A100"}
+    status = world.status.updated({"footprint": footprint.updated({"node_selector": None})})
+    world.model = world.model.model_copy(update={"status": status})
+    world.wake()
+    assert world.status == status
+    assert world.started == ALL

@@ -109,6 +109,8 @@ EVENTS: dict[str, Event] = {
     "other text": lambda w: w.edit(qualityGate={"text": TEXT}),
     "context": lambda w: w.edit(serving={"contextLength": 1024, "replicas": 2}),
     "cache type": lambda w: w.edit(serving={"kvCacheType": "Q8_0"}),
+    "larger volume": lambda w: w.edit(storage={"size": "100Gi"}),
+    "more processors": lambda w: w.edit(quantization={**RECIPE, "resources": {"cpu": "8"}}),
     "own claim": lambda w: w.edit(storage={"existingClaim": "mine"}),
     "made claim": lambda w: w.edit(storage={}),
 }

@@ -227,6 +227,113 @@ def test_an_edited_recipe_replaces_the_running_job() -> None:
     assert world.status.stage == "Ready"
 
 
+def running(step: str) -> World:
+    """Return a world in which that step's first Job runs."""
+    world = World(model())
+    world.settle()
+    for each in ALL:
+        if each == f"{step} 1":
+            return world
+        world.complete(each.split()[0])
+    return world
+
+
+Q4 = {"method": "GGUF", "gguf": {"type": "Q4_K_M"}}
+TEXT = {"text": {"configMapRef": {"name": "mine", "key": "text"}}}
+LEAVES_THE_RESULT = pytest.mark.parametrize(
+    "edit",
+    [
+        {"storage": {"size": "100Gi"}},
+        {"quantization": {**Q4, "resources": {"cpu": "8"}}},
+        {"quantization": {**Q4, "resources": {"memory": "64Gi"}}},
+        {"quantization": {**Q4, "timeoutSeconds": 7200}},
+    ],
+)
+
+
+@LEAVES_THE_RESULT
+def test_an_edit_that_leaves_the_result_as_it_is_throws_no_work_away(edit: dict[str, Any]) -> None:
+    world = running("quantize")
+    before = world.active("quantize")
+    world.edit(**edit)
+    assert world.active("quantize") == before
+    world.run()
+    assert world.status.stage == "Ready"
+    assert world.started == ALL
+
+
+@LEAVES_THE_RESULT
+def test_what_was_edited_during_a_run_counts_once_it_failed(edit: dict[str, Any]) -> None:
+    world = running("quantize")
+    world.edit(**edit)
+    world.fail("quantize", report=failure("quantize", "TextInvalid", retry=15))
+    world.advance(60)
+    want, fresh = world.wish("quantize"), running("quantize")
+    fresh.edit(**edit)
+    fresh.delete_job("quantize")
+    asked = fresh.wish("quantize")
+    assert (want.containers, want.timeout_seconds) == (asked.containers, asked.timeout_seconds)
+    world.run()
+    assert world.status.stage == "Ready"
+
+
+def test_a_text_edited_while_the_artifact_is_made_is_evaluated_on_after_that() -> None:
+    world = running("quantize")
+    before = world.active("quantize")
+    world.edit(qualityGate=TEXT)
+    assert world.active("quantize") == before
+    world.complete("quantize")
+    made = world.status.artifact
+    assert made is not None
+    assert world.says(ConditionType.EVALUATED) == "Unknown Evaluating"
+    assert world.wish("quantize").evaluation is not None
+    world.complete("quantize", evaluation=EVALUATION.model_copy(update={"text": "User"}))
+    assert world.status.artifact == made
+    assert world.status.evaluation is not None
+    assert world.status.evaluation.text == "User"
+    world.run()
+    assert world.started == ["inspect 1", "fetch 1", "quantize 1", "quantize 1", "measure 1"]
+
+
+def test_a_text_edited_and_edited_back_while_the_artifact_is_made_evaluates_once() -> None:
+    world = running("quantize")
+    world.edit(qualityGate=TEXT)
+    world.edit(qualityGate={})
+    world.run()
+    assert world.started == ALL
+
+
+def test_an_evaluation_on_a_text_of_before_is_replaced_but_not_for_less(ready: World) -> None:
+    ready.edit(qualityGate=TEXT)
+    before = ready.active("quantize")
+    ready.edit(storage={"size": "100Gi"}, quantization={**Q4, "resources": {"cpu": "8"}})
+    assert ready.active("quantize") == before
+    ready.edit(qualityGate={"text": {"configMapRef": {"name": "other", "key": "text"}}})
+    assert ready.active("quantize").name != before.name
+    ready.run()
+    assert ready.status.stage == "Ready"
+
+
+def test_a_larger_volume_leaves_the_download_alone() -> None:
+    world = running("fetch")
+    before = world.active("fetch")
+    world.edit(storage={"size": "100Gi"})
+    assert world.active("fetch") == before
+    world.run()
+    assert world.started == ALL
+
+
+def test_a_job_of_an_older_release_is_replaced_as_that_did() -> None:
+    world = running("quantize")
+    before = world.active("quantize")
+    world.change("quantize", result_key="", evaluation_key="", pod_key="")
+    assert world.active("quantize").uid == before.uid
+    world.edit(storage={"size": "100Gi"})
+    assert world.active("quantize").uid != before.uid
+    world.run()
+    assert world.status.stage == "Ready"
+
+
 def test_another_token_resolves_nothing_anew(ready: World) -> None:
     secret = {"name": "hub", "key": "token"}
     source = {"huggingFace": {"repository": "example/smollm2", "tokenSecretRef": secret}}

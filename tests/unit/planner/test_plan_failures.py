@@ -250,6 +250,37 @@ def test_a_job_past_its_time_limit_stops(step: str) -> None:
     assert world.says(SHOWN_BY[step]) == "False TimedOut"
 
 
+def test_the_field_that_gives_more_time_is_named_and_raising_it_helps() -> None:
+    recipe = {"method": "GGUF", "gguf": {"type": "Q4_K_M"}}
+    world = at("quantize")
+    world.edit(quantization={**recipe, "timeoutSeconds": 100_000})
+    assert attempts(world, "quantize") == ["1"]
+    late = {"state": JobState.FAILED, "failed_reason": "DeadlineExceeded"}
+    world.change("quantize", finished=world.now, **late)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown TimedOut"
+    world.advance(6)
+    assert attempts(world, "quantize") == ["1", "2"]
+    assert "after TimedOut" in world.message(ConditionType.QUANTIZED)
+    world.change("quantize", finished=world.now, **late)
+    assert world.says(ConditionType.QUANTIZED) == "False TimedOut"
+    assert "Raise spec.quantization.timeoutSeconds" in world.message(ConditionType.QUANTIZED)
+    world.edit(quantization={**recipe, "timeoutSeconds": 90_000})
+    assert attempts(world, "quantize") == ["1", "2"]
+    world.advance(60)
+    world.edit(quantization={**recipe, "timeoutSeconds": 200_000})
+    assert world.wish("quantize").timeout_seconds == 200_000
+    world.run()
+    assert world.status.stage == "Ready"
+
+
+@pytest.mark.parametrize("step", ["inspect", "fetch", "measure"])
+def test_a_limit_that_no_field_sets_is_not_said_to_be_raised(step: str) -> None:
+    world = at(step)
+    world.change(step, state=JobState.FAILED, finished=world.now, failed_reason="DeadlineExceeded")
+    assert "Raise" not in world.message(SHOWN_BY[step])
+    assert "Delete Job" in world.message(SHOWN_BY[step])
+
+
 def test_a_step_that_ends_with_an_error_tells_its_last_words() -> None:
     world = at("quantize")
     result = ContainerResult("quantize", 2, "Error", None, "error: unknown tensor type")

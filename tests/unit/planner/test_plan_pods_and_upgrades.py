@@ -168,6 +168,54 @@ def test_an_edit_starts_a_pod_that_found_no_node_anew() -> None:
     assert world.status.stage == "Ready"
 
 
+def test_an_edit_that_does_not_reach_the_pod_leaves_one_that_does_not_start_alone() -> None:
+    world = World(model())
+    world.run()
+    world.edit(quantization={"method": "GGUF", "gguf": {"type": "Q8_0"}})
+    stuck(world, "quantize", starting_since=world.now)
+    world.advance(180)
+    assert world.says(ConditionType.QUANTIZED) == "Unknown ContainersNotStarted"
+    before = world.active("quantize")
+    for replicas in (2, 3, 2):
+        world.edit(serving={"replicas": replicas}, qualityGate={"maxPerplexityRatio": "2"})
+        assert world.active("quantize") == before
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        {"quantization": {"method": "GGUF", "resources": {"cpu": "1"}}},
+        {"quantization": {"method": "GGUF", "resources": {"memory": "1Gi"}}},
+        {"quantization": {"method": "GGUF", "tolerations": [{"operator": "Exists"}]}},
+        {"qualityGate": {"text": {"persistentVolumeClaim": {"claimName": "t", "path": "a"}}}},
+        {"storage": {"accessMode": "ReadWriteMany"}},
+        {"serving": {"podTemplate": {"imagePullSecrets": [{"name": "registry"}]}}},
+    ],
+)
+def test_an_edit_of_what_the_pod_is_given_starts_it_anew(edit: dict[str, Any]) -> None:
+    world = at("quantize")
+    stuck(world, "quantize", unschedulable=NO_NODE)
+    world.advance(60)
+    before = world.active("quantize").uid
+    world.edit(**edit)
+    assert world.active("quantize").uid != before
+    stuck(world, "quantize", unschedulable=NO_NODE)
+    world.advance(60)
+    again = world.active("quantize").uid
+    world.wake()
+    assert world.active("quantize").uid == again
+
+
+def test_a_larger_try_that_finds_no_node_is_left_alone_by_other_edits() -> None:
+    world = at("quantize")
+    world.fail("quantize", "OOMKilled")
+    stuck(world, "quantize", unschedulable=NO_NODE)
+    world.advance(60)
+    before = world.active("quantize")
+    world.edit(serving={"replicas": 2})
+    assert world.active("quantize") == before
+
+
 def test_an_edit_leaves_a_pod_that_runs_alone() -> None:
     world = at("quantize")
     world.edit(quantization={"method": "GGUF", "nodeSelector": {"pool": "models"}})
