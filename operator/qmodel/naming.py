@@ -60,6 +60,19 @@ def child_name(model: str, *suffixes: str) -> str:
     return base + suffix
 
 
+def labels_of_all(model: str, uid: str) -> dict[str, str]:
+    """Return the labels that every child and every pod of `model` carries.
+
+    People select by the name, which can be written down before the model exists; we by the uid.
+    """
+    return {
+        "app.kubernetes.io/name": "qmodel",
+        MODEL_LABEL: child_name(model),
+        "app.kubernetes.io/managed-by": MANAGER,
+        MODEL_UID_LABEL: uid,
+    }
+
+
 def volume_name(model: str) -> str:
     """Return the name of the claim that is made for `model`."""
     return child_name(model, "volume")

@@ -16,6 +16,7 @@ from qmodel.api.base import GROUP, KIND, PLURAL, VERSION
 from qmodel.api.serving import Serving
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
+from qmodel.api.volume_rules import VOLUME_RULES
 
 Schema = dict[str, Any]
 
@@ -122,6 +123,7 @@ def _root() -> Schema:
             "spec": _with_replicas(structural_schema(QuantizedModelSpec)),
             "status": _without_rules(structural_schema(QuantizedModelStatus)),
         },
+        **VOLUME_RULES,
     }
 
 

@@ -64,7 +64,8 @@ def _chart_template(definition: dict[str, Any]) -> str:
 
 def _reference(definition: dict[str, Any]) -> str:
     """Return the API reference: a table of every field."""
-    properties = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+    schema = definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    properties, every_rule = schema["properties"], list(_rules(schema))
     lines = [
         f"# {KIND} {GROUP}/{VERSION}",
         "",
@@ -76,7 +77,7 @@ def _reference(definition: dict[str, Any]) -> str:
     for part in ("spec", "status"):
         lines += ["", f"## {part}", "", "| Field | Type | Meaning |", "|---|---|---|"]
         lines += [_row(*field) for field in _fields(properties[part], part)]
-        rules = list(_rules(properties[part], part))
+        rules = [rule for rule in every_rule if rule.startswith(f"- `{part}")]
         if rules:
             lines += ["", "Rules that the API server enforces:", "", *rules]
     return "\n".join(lines) + "\n"
@@ -114,10 +115,10 @@ def _type(schema: Schema) -> str:
     return str(schema["type"])
 
 
-def _rules(schema: Schema, path: str) -> Iterator[str]:
+def _rules(schema: Schema, path: str = "") -> Iterator[str]:
     """Yield every CEL rule's message with the field that it is about."""
     for rule in schema.get("x-kubernetes-validations", ()):
-        yield f"- `{path}`: {rule['message']}"
+        yield f"- `{path}{rule.get('fieldPath', '')}`: {rule['message']}".replace("`.", "`")
     for name, each in schema.get("properties", {}).items():
         if name not in AS_IN_A_POD:
             yield from _rules(each, f"{path}.{name}")

@@ -136,6 +136,8 @@ class Rollout(ApiModel):
     """Image of the engine that this revision was measured and rolled out with."""
     engine: Engine
     claim_name: str
+    on_one_node: bool = True
+    """Whether one node only can mount that claim, so that all pods which mount it share one."""
     argv: list[str]
     """The server's whole command line."""
     engine_env: dict[str, str] = Field(default_factory=dict)

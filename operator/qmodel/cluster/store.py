@@ -31,6 +31,7 @@ from qmodel.cluster.kinds import (
     Scope,
 )
 from qmodel.cluster.parse import Endpoints, Object
+from qmodel.naming import child_name, volume_name
 from qmodel.planner.model import (
     Installation,
     InvalidModel,
@@ -165,14 +166,20 @@ class Store:
         return next((entry for entry in children if entry.name == name), None)
 
     def observed(self, model: Model, refusals: tuple[Refusal, ...] = ()) -> Observed:
-        """Return the world around one model."""
+        """Return the world around one model.
+
+        A copy of a Service or claim that someone made keeps labels and owner: ours has the name
+        that we give it.
+        """
         group = (model.namespace, model.uid)
+        services = self._named(SERVICE, group, child_name(model.name))
+        claims = self._named(CLAIM, group, volume_name(model.name))
         return Observed(
             installation=self._installation,
             jobs=tuple(map(self._with_pod, self._there(JOB, group))),
             deployments=tuple(map(self._with_pods, self._there(DEPLOYMENT, group))),
-            service=next(map(self._with_endpoints, self._there(SERVICE, group)), None),
-            claim=next((entry.value for entry in self._there(CLAIM, group)), None),
+            service=next(map(self._with_endpoints, services), None),
+            claim=next((entry.value for entry in claims), None),
             nodes=self._inventory(),
             refusals=refusals,
         )
@@ -188,6 +195,10 @@ class Store:
     def _there(self, kind: Kind, group: Group) -> list[Entry]:
         """Return the objects of a group that are not being deleted, by name."""
         return [entry for entry in self._of(kind, group) if not entry.deleting]
+
+    def _named(self, kind: Kind, group: Group, name: str) -> list[Entry]:
+        """Return the object of a group that has that name and is not being deleted."""
+        return [entry for entry in self._there(kind, group) if entry.name == name]
 
     def _of(self, kind: Kind, group: Group) -> list[Entry]:
         """Return the objects of a group, by name."""

@@ -141,6 +141,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
         containers=(container,),
         timeout_seconds=_TIMEOUT_SECONDS,
         claim_name=ctx.claim_name,
+        on_one_node=ctx.model.spec.storage.is_on_one_node,
         source=source_access(ctx.model.spec.source, installation),
         node_selector=node_selector,
         tolerations=tolerations,

@@ -6,7 +6,7 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.serving import Engine
 from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
-from qmodel.planner import cpu_attention, feasibility, images, keys, serving_fit
+from qmodel.planner import cpu_attention, feasibility, images, keys, nearness, serving_fit
 from qmodel.planner.attempts import Reports, attend
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count
@@ -36,7 +36,11 @@ def judge(ctx: Context) -> StageResult:
     source = ctx.source
     if source is None:
         return StageResult()
-    refused = serving_fit.problem(ctx.model, source) or _recipe_problem(ctx, source)
+    refused = (
+        serving_fit.problem(ctx.model, source)
+        or nearness.problem(ctx.model)
+        or _recipe_problem(ctx, source)
+    )
     if refused is not None:
         return stage.blocked(ConditionType.INSPECTED, *refused)
     message = (

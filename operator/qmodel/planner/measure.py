@@ -133,6 +133,7 @@ def _job(
         ),
         timeout_seconds=_TIMEOUT_SECONDS,
         claim_name=ctx.claim_name,
+        on_one_node=ctx.model.spec.storage.is_on_one_node,
         accelerators=None if chosen is None else accelerators(chosen),
         node_selector=node_selector,
         tolerations=tolerations,

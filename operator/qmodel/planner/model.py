@@ -317,6 +317,8 @@ class WantJob:
     timeout_seconds: int
     claim_name: str | None = None
     """The model's volume, mounted at /artifacts."""
+    on_one_node: bool = True
+    """Whether one node only can mount it, so that all pods which mount it share one."""
     source: SourceAccess | None = None
     calibration: TextSource | None = None
     """Mounted at /text/calibration/text."""

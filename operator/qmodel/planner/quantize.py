@@ -189,6 +189,7 @@ def _job(ctx: Context, source: SourceStatus, attempt: Attempt) -> WantJob:
         containers=tuple(containers),
         timeout_seconds=spec.quantization.timeout_seconds,
         claim_name=ctx.claim_name,
+        on_one_node=ctx.model.spec.storage.is_on_one_node,
         calibration=_calibration_text(ctx),
         evaluation=spec.quality_gate.text,
         evaluation_key=keys.evaluation_key(spec),

@@ -73,6 +73,7 @@ def _candidate(ctx: Context) -> Rollout | None:
         engine=footprint.engine,
         engine_env=footprint.engine_env,
         claim_name=ctx.claim_name,
+        on_one_node=ctx.model.spec.storage.is_on_one_node,
         argv=ENGINES[footprint.engine].resized(
             footprint.argv,
             context_length=sizing.context_length,

@@ -100,7 +100,7 @@ def _pod(model: QuantizedModel, rollout: Rollout) -> PodSpec:
     )
     spec["terminationGracePeriodSeconds"] = engine.grace_seconds
     add_wanted(spec, wanted)
-    if model.spec.storage.is_on_one_node:
+    if rollout.on_one_node:
         stay_together(spec, model.uid)
     return spec
 

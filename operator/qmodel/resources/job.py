@@ -91,7 +91,7 @@ def _pod(model: QuantizedModel, want: WantJob) -> PodSpec:
     spec["restartPolicy"] = "Never"
     if want.pod_template is not None:
         add_wanted(spec, want.pod_template)
-    if want.claim_name is not None and model.spec.storage.is_on_one_node:
+    if want.claim_name is not None and want.on_one_node:
         stay_together(spec, model.uid)
     return spec
 

@@ -10,12 +10,9 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.naming import (
     COMPONENT_LABEL,
     DESIRED_ANNOTATION,
-    MANAGER,
     MODEL_ANNOTATION,
-    MODEL_LABEL,
-    MODEL_UID_LABEL,
     VERSION_ANNOTATION,
-    child_name,
+    labels_of_all,
     short_hash,
 )
 from qmodel.planner.model import WantClaim, WantDeployment, WantJob, WantService
@@ -39,17 +36,8 @@ def desired_hash(want: Child) -> str:
 
 
 def child_labels(model: QuantizedModel, component: str) -> Labels:
-    """Return the labels that all our children carry.
-
-    People select by the name, which can be written down before the model exists; we by the uid.
-    """
-    return {
-        "app.kubernetes.io/name": "qmodel",
-        MODEL_LABEL: child_name(model.name),
-        "app.kubernetes.io/managed-by": MANAGER,
-        COMPONENT_LABEL: component,
-        MODEL_UID_LABEL: model.uid,
-    }
+    """Return the labels that all our children carry, and which of them this is."""
+    return {**labels_of_all(model.name, model.uid), COMPONENT_LABEL: component}
 
 
 def object_meta(model: QuantizedModel, want: Child, labels: Labels, version: str) -> ObjectMeta:

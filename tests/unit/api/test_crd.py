@@ -75,7 +75,7 @@ def optional_fields(schema: dict[str, Any], place: str) -> Iterator[str]:
     ("schema", "rule"),
     [
         pytest.param(schema, rule["rule"], id=f"{path}: {rule['rule'][:40]}")
-        for path, schema in walk(SPEC, "spec")
+        for path, schema in walk(SCHEMA, "resource")
         for rule in schema.get("x-kubernetes-validations", ())
     ],
 )
@@ -86,6 +86,19 @@ def test_a_rule_asks_whether_a_field_is_there_before_it_reads_it(
         read = re.search(rf"(?<!has\(){re.escape(field)}\b", rule)
         asked = re.search(rf"has\({re.escape(field)}\)", rule)
         assert read is None or (asked is not None and asked.start() < read.start()), field
+
+
+def test_what_a_volume_cannot_follow_is_kept_by_rules_that_see_the_spec_before() -> None:
+    kept = {
+        field: rule["rule"]
+        for rule in SCHEMA["x-kubernetes-validations"]
+        for field in ("accessMode", "storageClassName")
+        if f"storage.{field} cannot change" in rule["message"]
+    }
+    assert kept.keys() == {"accessMode", "storageClassName"}
+    for field, rule in kept.items():
+        assert "has(oldSelf.status.claimUid)" in rule
+        assert f"oldSelf.spec.storage.{field}" in rule
 
 
 def test_status_keeps_affinity_as_it_is_and_spec_is_held_to_a_schema() -> None:

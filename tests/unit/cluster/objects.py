@@ -12,6 +12,8 @@ from qmodel.naming import (
     REVISION_LABEL,
     STEP_LABEL,
     VERSION_ANNOTATION,
+    child_name,
+    volume_name,
 )
 from qmodel.planner.model import Installation
 from qmodel.settings import OPERATOR_VERSION
@@ -107,15 +109,19 @@ def deployment(name: str = "deployment", **status: Any) -> Object:
     }
 
 
-def service(name: str = "service", revision: str = "r1") -> Object:
+def service(name: str = child_name("model"), revision: str = "r1") -> Object:
     labels = {REVISION_LABEL: revision}
-    return {"metadata": owned(name, labels), "spec": {"selector": labels}}
+    metadata = owned(name, labels, uid=f"uid-of-service-{name}")
+    return {"metadata": metadata, "spec": {"selector": labels}}
 
 
 def endpoints(
-    *conditions: Object, service: str = "service", revision: str = "r1", name: str = "slice"
+    *conditions: Object,
+    service: str = child_name("model"),
+    revision: str = "r1",
+    name: str = "slice",
 ) -> Object:
-    controller = {"kind": "Service", "name": service, "uid": f"uid-of-{service}"}
+    controller = {"kind": "Service", "name": service, "uid": f"uid-of-service-{service}"}
     return {
         "metadata": meta(
             name,
@@ -126,7 +132,7 @@ def endpoints(
     }
 
 
-def claim(name: str = "claim", **status: Any) -> Object:
+def claim(name: str = volume_name("model"), **status: Any) -> Object:
     spec = {"resources": {"requests": {"storage": "1Gi"}}}
     return {"metadata": owned(name), "spec": spec, "status": status}
 

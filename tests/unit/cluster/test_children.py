@@ -27,7 +27,7 @@ from qmodel.worker.task import FolderSource, InspectTask
 from unit.resources.wishes import WISHES
 
 TASK = InspectTask(source=FolderSource(path="/source"), method=Method.GGUF)
-SERVICE_WISH = WantService("svc", "r1")
+SERVICE_WISH = WantService("model", "r1")
 JOB_WISH = WantJob(
     name="job",
     step=Step.INSPECT,
@@ -58,13 +58,13 @@ def world() -> World:
 async def test_an_absent_child_is_created_once_and_known_at_once(world: World) -> None:
     assert await world.children.fulfil(world.model, SERVICE_WISH)
     assert not await world.children.fulfil(world.model, SERVICE_WISH)
-    assert world.server.calls == ["create Service/svc"]
+    assert world.server.calls == ["create Service/model"]
 
 
 async def test_a_changed_wish_is_applied_to_the_observed_object(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    assert await world.children.fulfil(world.model, WantService("svc", "r2"))
-    assert world.server.calls[-1] == "apply Service/svc"
+    assert await world.children.fulfil(world.model, WantService("model", "r2"))
+    assert world.server.calls[-1] == "apply Service/model"
     observed = world.store.observed(world.model)
     assert observed.service is not None
     assert observed.service.revision == "r2"
@@ -72,15 +72,15 @@ async def test_a_changed_wish_is_applied_to_the_observed_object(world: World) ->
 
 async def test_what_someone_changed_is_applied_again(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     world.store.put(SERVICE, world.server.add(SERVICE, {**found, "spec": {"selector": {}}}))
     assert await world.children.fulfil(world.model, SERVICE_WISH)
-    assert world.server.calls[-1] == "apply Service/svc"
+    assert world.server.calls[-1] == "apply Service/model"
 
 
 async def test_what_a_webhook_changes_back_is_not_taken_for_a_change(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     mutated = world.server.add(SERVICE, {**found, "spec": {"selector": {}}})
     world.store.put(SERVICE, mutated)
 
@@ -107,7 +107,7 @@ PORTS = [{"name": "http", "port": 80, "targetPort": "http"}]
 async def test_what_another_version_wrote_is_left_alone(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
     more = [*PORTS, {"name": "more", "port": 81, "targetPort": 81}]
-    written_by_another_version(world, SERVICE, "svc", type="NodePort", ports=more)
+    written_by_another_version(world, SERVICE, "model", type="NodePort", ports=more)
     await world.children.fulfil(world.model, SERVERS)
     written_by_another_version(world, DEPLOYMENT, SERVERS.name, template={}, strategy={})
     assert not await world.children.fulfil(world.model, SERVICE_WISH)
@@ -130,22 +130,22 @@ async def test_an_address_of_another_version_leads_to_the_servers_again(
     world: World, edited: dict[str, object]
 ) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    written_by_another_version(world, SERVICE, "svc", **edited)
+    written_by_another_version(world, SERVICE, "model", **edited)
     assert await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     assert found["spec"] == build(world.model, SERVICE_WISH, OPERATOR_VERSION)["spec"]
     assert not await world.children.fulfil(world.model, SERVICE_WISH)
 
 
 async def test_what_was_set_right_is_handed_over_before_the_next_apply(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    await world.children.fulfil(world.model, WantService("svc", "r2"))
-    written_by_another_version(world, SERVICE, "svc", selector={})
-    await world.children.fulfil(world.model, WantService("svc", "r2"))
-    assert await world.children.fulfil(world.model, WantService("svc", "r3"))
+    await world.children.fulfil(world.model, WantService("model", "r2"))
+    written_by_another_version(world, SERVICE, "model", selector={})
+    await world.children.fulfil(world.model, WantService("model", "r2"))
+    assert await world.children.fulfil(world.model, WantService("model", "r3"))
     calls = [call.split()[0] for call in world.server.calls[-4:]]
     assert calls == ["patch", "get", "patch", "apply"]
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     assert [e["operation"] for e in found["metadata"]["managedFields"]] == ["Apply"]
 
 
@@ -159,10 +159,10 @@ async def test_what_changed_meanwhile_is_not_set_right_on_old_news(world: World)
 
 async def test_an_object_that_was_made_anew_is_not_overwritten(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     found["metadata"]["uid"] = "another"
     with pytest.raises(Conflict):
-        await world.children.fulfil(world.model, WantService("svc", "r2"))
+        await world.children.fulfil(world.model, WantService("model", "r2"))
     assert world.store.observed(world.model).service is None
 
 
@@ -175,12 +175,12 @@ async def test_an_object_that_was_made_anew_is_not_overwritten(world: World) -> 
     ],
 )
 async def test_an_object_of_another_owner_is_refused(world: World, owners: list[object]) -> None:
-    body = {"metadata": {"name": "svc", "namespace": "ns", "ownerReferences": owners}, "spec": {}}
+    body = {"metadata": {"name": "model", "namespace": "ns", "ownerReferences": owners}, "spec": {}}
     world.server.add(SERVICE, body)
     with pytest.raises(NameTaken, match="exists and belongs to") as caught:
         await world.children.fulfil(world.model, SERVICE_WISH)
     assert refusal(SERVICE_WISH, caught.value).reason == "NameTaken"
-    assert world.server.objects["Service", "ns", "svc"]["spec"] == {}
+    assert world.server.objects["Service", "ns", "model"]["spec"] == {}
 
 
 async def test_a_child_that_the_store_missed_is_taken_in(world: World) -> None:
@@ -231,24 +231,24 @@ async def test_what_is_no_longer_wanted_of_a_deployment_goes(world: World) -> No
 
 async def test_what_others_hold_of_a_child_stays(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     found["metadata"]["annotations"]["note"] = "somebody's"
     world.store.put(SERVICE, world.server.add(SERVICE, found))
-    await world.children.fulfil(world.model, WantService("svc", "r2"))
-    found = world.server.objects["Service", "ns", "svc"]
+    await world.children.fulfil(world.model, WantService("model", "r2"))
+    found = world.server.objects["Service", "ns", "model"]
     assert found["metadata"]["annotations"]["note"] == "somebody's"
 
 
 async def test_a_childs_fields_are_handed_over_before_its_first_apply_only(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    await world.children.fulfil(world.model, WantService("svc", "r2"))
-    await world.children.fulfil(world.model, WantService("svc", "r3"))
+    await world.children.fulfil(world.model, WantService("model", "r2"))
+    await world.children.fulfil(world.model, WantService("model", "r3"))
     assert world.server.calls == [
-        "create Service/svc",
-        "get Service/svc",
-        "patch Service/svc",
-        "apply Service/svc",
-        "apply Service/svc",
+        "create Service/model",
+        "get Service/model",
+        "patch Service/model",
+        "apply Service/model",
+        "apply Service/model",
     ]
 
 
@@ -265,10 +265,10 @@ async def test_a_child_that_changes_while_its_fields_are_handed_over_is_tried_ag
 
     monkeypatch.setattr(world.server, "get", overtaken)
     with pytest.raises(Conflict):
-        await world.children.fulfil(world.model, WantService("svc", "r2"))
+        await world.children.fulfil(world.model, WantService("model", "r2"))
     assert world.store.observed(world.model).service is not None
     monkeypatch.undo()
-    assert await world.children.fulfil(world.model, WantService("svc", "r2"))
+    assert await world.children.fulfil(world.model, WantService("model", "r2"))
     observed = world.store.observed(world.model)
     assert observed.service is not None
     assert observed.service.revision == "r2"
@@ -297,27 +297,27 @@ async def test_a_started_job_is_what_the_plan_said_already(world: World) -> None
 
 async def test_a_child_that_is_being_deleted_is_waited_for(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     going = world.server.add(SERVICE, found)
     assert world.store.put(SERVICE, going) == {MODEL_UID}
     assert world.store.observed(world.model).service is None
-    with pytest.raises(BeingDeleted, match="Service svc is being deleted"):
+    with pytest.raises(BeingDeleted, match="Service model is being deleted"):
         await world.children.fulfil(world.model, SERVICE_WISH)
-    del world.server.objects["Service", "ns", "svc"]
+    del world.server.objects["Service", "ns", "model"]
     assert world.store.drop(going["metadata"]["uid"], 9999) == {MODEL_UID}
     assert await world.children.fulfil(world.model, SERVICE_WISH)
 
 
 async def test_a_child_that_is_being_deleted_unseen_is_waited_for(world: World) -> None:
     await world.children.fulfil(world.model, SERVICE_WISH)
-    found = world.server.objects["Service", "ns", "svc"]
+    found = world.server.objects["Service", "ns", "model"]
     found["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     fresh = World()
     fresh.server.objects = world.server.objects
     with pytest.raises(BeingDeleted):
         await fresh.children.fulfil(fresh.model, SERVICE_WISH)
-    assert fresh.server.calls == ["create Service/svc", "get Service/svc"]
+    assert fresh.server.calls == ["create Service/model", "get Service/model"]
 
 
 async def test_a_volume_of_a_model_that_was_deleted_is_waited_for_while_it_goes(

@@ -62,14 +62,14 @@ def serving(model: QuantizedModel, observed: Observed, _: datetime) -> Plan:
     elif observed.service is not None:
         stage = "Serving"
     news = (Announcement("Normal", stage, "m"),) if stage != model.status.stage else ()
-    return Plan((WantService("svc", "r1"),), QuantizedModelStatus(stage=stage), news)
+    return Plan((WantService("model", "r1"),), QuantizedModelStatus(stage=stage), news)
 
 
 async def test_a_pass_plans_on_what_it_wrote_and_writes_the_status_once() -> None:
     world = World(serving)
     await world.reconcile()
     assert world.server.calls == [
-        "create Service/svc",
+        "create Service/model",
         "apply status QuantizedModel/model",
         "create Event",
     ]
@@ -85,14 +85,14 @@ async def test_a_pass_that_changes_nothing_writes_nothing() -> None:
 
 async def test_the_status_is_written_though_a_child_was_refused() -> None:
     world = World(serving)
-    world.server.fail["create Service/svc"] = FORBIDDEN
+    world.server.fail["create Service/model"] = FORBIDDEN
     assert await world.reconcile()
     assert world.stage == "Forbidden"
 
 
 async def test_a_refusal_is_forgotten_once_the_child_could_be_written() -> None:
     world = World(serving)
-    world.server.fail["create Service/svc"] = FORBIDDEN
+    world.server.fail["create Service/model"] = FORBIDDEN
     await world.reconcile()
     world.server.fail.clear()
     assert not await world.reconcile()
@@ -101,7 +101,7 @@ async def test_a_refusal_is_forgotten_once_the_child_could_be_written() -> None:
 
 async def test_a_child_that_was_refused_for_long_is_still_tried_twice_a_minute() -> None:
     world = World(serving)
-    world.server.fail["create Service/svc"] = FORBIDDEN
+    world.server.fail["create Service/model"] = FORBIDDEN
     for _ in range(20):
         world.queue.fail(MODEL_UID)
     for timer in world.queue._timers.values():
@@ -114,7 +114,7 @@ async def test_a_child_that_was_refused_for_long_is_still_tried_twice_a_minute()
 
 async def test_the_status_is_written_though_the_api_server_failed() -> None:
     world = World(serving)
-    world.server.fail["create Service/svc"] = UNAVAILABLE
+    world.server.fail["create Service/model"] = UNAVAILABLE
     with pytest.raises(Unavailable):
         await world.reconcile()
     assert world.stage == "Waiting"
@@ -142,12 +142,14 @@ async def test_a_model_that_is_being_deleted_is_left_alone() -> None:
 
 async def test_a_model_whose_namespace_goes_is_left_alone_without_a_word() -> None:
     world = World(serving)
-    world.server.fail["create Service/svc"] = Terminating("create", 403, "Forbidden", "terminated")
+    world.server.fail["create Service/model"] = Terminating(
+        "create", 403, "Forbidden", "terminated"
+    )
     world.queue.wake([MODEL_UID])
     running = asyncio.create_task(world.reconciler.run())
-    await until(lambda: "create Service/svc" in world.server.calls)
+    await until(lambda: "create Service/model" in world.server.calls)
     running.cancel()
-    assert world.server.calls == ["create Service/svc"]
+    assert world.server.calls == ["create Service/model"]
 
 
 async def test_a_model_that_is_gone_is_left_alone() -> None:

@@ -167,6 +167,15 @@ def test_endpoints_of_another_service_do_not_count() -> None:
     assert not answers(store)
 
 
+def test_a_copy_of_the_service_is_not_taken_for_it() -> None:
+    store = store_with_model()
+    store.put(SERVICE, service(revision="r1"))
+    store.put(SERVICE, service("copy", revision="r2"))
+    found = observed(store).service
+    assert found is not None
+    assert (found.name, found.revision) == ("model", "r1")
+
+
 def test_one_of_several_slices_suffices() -> None:
     store = store_with_model()
     store.put(SERVICE, service())
@@ -278,6 +287,15 @@ def test_a_volume_that_outlives_its_model_is_known_by_its_label() -> None:
     del kept["metadata"]["ownerReferences"]
     assert store.put(CLAIM, kept) == {MODEL_UID}
     assert observed(store).claim is not None
+
+
+def test_a_copy_of_the_volume_is_not_taken_for_it() -> None:
+    store = store_with_model()
+    store.put(CLAIM, claim())
+    store.put(CLAIM, claim("backup-of-model"))
+    found = observed(store).claim
+    assert found is not None
+    assert found.uid == claim()["metadata"]["uid"]
 
 
 def test_a_volume_of_another_owner_is_not_ours_by_its_label() -> None:

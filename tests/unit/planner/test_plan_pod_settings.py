@@ -1,3 +1,7 @@
+from typing import Any
+
+import pytest
+
 from qmodel.api.conditions import ConditionType
 from unit.planner.values import model
 from unit.planner.world import World
@@ -62,3 +66,73 @@ def test_a_refused_change_of_the_volume_is_shown() -> None:
     world.edit(storage={"size": "900Gi"})
     assert world.says(ConditionType.FETCHED) == "Unknown Forbidden"
     assert world.status.rollout is not None
+
+
+OTHERS = {"labelSelector": {"matchLabels": {"app": "frontend"}}}
+OWN = {"labelSelector": {"matchLabels": {"qmodel.dev/model": "smollm2"}}}
+
+
+def label(key: str, operator: str, *values: str) -> dict[str, Any]:
+    """Return a term for pods whose label is so."""
+    requirement = {"key": key, "operator": operator} | ({"values": values} if values else {})
+    return {"labelSelector": {"matchExpressions": [requirement]}}
+
+
+def near(*terms: dict[str, Any]) -> dict[str, Any]:
+    """Return the serving block of pods that must be in the zone of others."""
+    zone = {"topologyKey": "topology.kubernetes.io/zone"}
+    required = [zone | term for term in terms]
+    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
+    return {"podTemplate": {"affinity": affinity, "labels": {"app": "frontend"}}}
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        (OTHERS,),
+        (OWN, OTHERS),
+        (label("app", "Exists"),),
+        (label("qmodel.dev/model", "NotIn", "smollm2"),),
+        (label("qmodel.dev/model", "DoesNotExist"),),
+        (OWN | {"namespaces": ["elsewhere"]},),
+        (OWN | {"mismatchLabelKeys": ["qmodel.dev/model"]},),
+        ({},),
+    ],
+)
+def test_pods_that_must_be_near_others_are_refused_on_a_volume_of_one_node(
+    terms: tuple[dict[str, Any], ...],
+) -> None:
+    world = World(model(serving=near(*terms)))
+    world.settle()
+    world.complete("inspect")
+    assert world.says(ConditionType.INSPECTED) == "False AffinityDoesNotFit"
+    told = world.message(ConditionType.INSPECTED)
+    assert "spec.serving.podTemplate.affinity.podAffinity.required" in told
+    assert "spec.storage.accessMode ReadWriteMany" in told
+    assert world.started == ["inspect 1"]
+    world.edit(storage={"accessMode": "ReadWriteMany"})
+    assert world.says(ConditionType.FETCHED) == "Unknown Fetching"
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        (),
+        (OWN, {"labelSelector": {}}),
+        (label("qmodel.dev/model", "In", "smollm2", "other"),),
+        (label("app", "NotIn", "backend") | {"namespaceSelector": {}},),
+        (OWN | {"namespaces": ["team-a"], "mismatchLabelKeys": ["tenant"]},),
+    ],
+)
+def test_terms_that_the_pods_of_the_model_meet_themselves_are_taken(
+    terms: tuple[dict[str, Any], ...],
+) -> None:
+    world = World(model(serving=near(*terms)))
+    world.run()
+    assert world.status.stage == "Ready"
+
+
+def test_pods_may_have_to_be_near_others_where_no_volume_keeps_them_on_one_node() -> None:
+    world = World(model(serving=near(OTHERS), storage={"existingClaim": "mine"}))
+    world.run()
+    assert world.status.stage == "Ready"

@@ -115,6 +115,47 @@ def test_a_claim_of_the_user_is_used_and_none_is_made() -> None:
     assert world.status.rollout.claim_name == "mine"
 
 
+@pytest.mark.parametrize(
+    ("storage", "shared"),
+    [
+        ({}, True),
+        ({"accessMode": "ReadWriteMany"}, False),
+        ({"existingClaim": "mine"}, False),
+        ({"existingClaim": "mine", "accessMode": "ReadWriteOnce"}, True),
+    ],
+)
+def test_pods_share_a_node_only_where_the_volume_asks_for_it(
+    storage: dict[str, str],
+    shared: bool,  # noqa: FBT001
+) -> None:
+    world = World(model(storage=storage))
+    world.run()
+    jobs = [want for want in world.job_wishes.values() if want.claim_name is not None]
+    assert {want.on_one_node for want in jobs} == {shared}
+    assert {w.rollout.on_one_node for w in world.deployment_wishes.values()} == {shared}
+
+
+def test_servers_are_freed_from_one_node_once_a_claim_is_said_to_be_on_many() -> None:
+    mine = {"existingClaim": "mine", "accessMode": "ReadWriteOnce"}
+    world = World(model(storage=mine))
+    world.run()
+    world.edit(storage=mine | {"accessMode": "ReadWriteMany"})
+    (want,) = world.deployment_wishes.values()
+    assert not want.rollout.on_one_node
+    world.run()
+    assert world.status.stage == "Ready"
+    assert world.started == ALL
+
+
+def test_what_serves_from_the_claim_before_is_left_where_it_is() -> None:
+    world = World(model())
+    world.run()
+    before = world.deployment_wishes.copy()
+    world.edit(storage={"existingClaim": "mine"})
+    assert world.says(ConditionType.FETCHED) == "Unknown Fetching"
+    assert world.deployment_wishes == before
+
+
 def test_another_claim_of_the_user_holds_none_of_the_files() -> None:
     world = World(model(storage={"existingClaim": "mine"}))
     world.run()

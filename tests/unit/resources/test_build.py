@@ -4,11 +4,22 @@ from typing import Any
 import pytest
 import yaml
 
-from qmodel.api.serving import PodTemplate, Storage
+from qmodel.api.serving import PodTemplate
 from qmodel.naming import DESIRED_ANNOTATION, VERSION_ANNOTATION
-from qmodel.planner.model import WantDeployment, WantJob
+from qmodel.planner.model import WantDeployment
 from qmodel.resources.build import build
-from unit.resources.wishes import DATA, INSPECT, MODEL, ROLLOUT, VERSION, WISHES, built
+from qmodel.resources.metadata import desired_hash
+from unit.resources.wishes import (
+    DATA,
+    FETCH,
+    INSPECT,
+    MODEL,
+    QUANTIZE,
+    ROLLOUT,
+    VERSION,
+    WISHES,
+    built,
+)
 
 WORKLOADS = [name for name in WISHES if "job" in name or "deployment" in name]
 
@@ -104,17 +115,6 @@ def required(pod: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def stored(storage: dict[str, str], name: str, **template: Any) -> dict[str, Any]:
-    """Return the pod of an object whose model says that of its storage."""
-    spec = MODEL.spec.model_copy(update={"storage": Storage.model_validate(storage)})
-    want = WISHES[name]
-    if isinstance(want, WantJob):
-        want = replace(want, pod_template=PodTemplate.model_validate(template))
-    made: dict[str, Any] = build(MODEL.model_copy(update={"spec": spec}), want, VERSION)
-    pod: dict[str, Any] = made["spec"]["template"]["spec"]
-    return pod
-
-
 @pytest.mark.parametrize("name", WORKLOADS)
 def test_pods_that_mount_a_volume_of_one_node_share_it(name: str) -> None:
     terms = required(pod_of(name))
@@ -129,21 +129,13 @@ def test_pods_that_mount_a_volume_of_one_node_share_it(name: str) -> None:
     assert labels[other_than["key"]] not in other_than["values"]
 
 
-@pytest.mark.parametrize(
-    ("storage", "shared"),
-    [
-        ({"accessMode": "ReadWriteOnce"}, True),
-        ({"accessMode": "ReadWriteMany"}, False),
-        ({"existingClaim": "mine"}, False),
-        ({"existingClaim": "mine", "accessMode": "ReadWriteOnce"}, True),
-    ],
-)
-def test_pods_share_a_node_only_where_the_volume_asks_for_it(
-    storage: dict[str, str],
-    shared: bool,  # noqa: FBT001
-) -> None:
-    for name in ("fetch-job", "deployment"):
-        assert bool(required(stored(storage, name))) is shared
+def test_pods_share_no_node_where_the_volume_is_on_many() -> None:
+    rollout = ROLLOUT.model_copy(update={"on_one_node": False})
+    deployment = WantDeployment("smollm2-0a1b2c3d4e", rollout, 1)
+    for want in (replace(FETCH, on_one_node=False), deployment):
+        made = build(MODEL, want, VERSION)
+        assert required(made["spec"]["template"]["spec"]) == []
+    assert desired_hash(deployment) != desired_hash(WISHES["deployment"])
 
 
 def test_the_affinity_of_the_user_is_kept() -> None:
@@ -152,7 +144,8 @@ def test_the_affinity_of_the_user_is_kept() -> None:
         "nodeAffinity": {},
         "podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [mine]},
     }
-    pod = stored({}, "quantize-job", affinity=asked)
+    want = replace(QUANTIZE, pod_template=PodTemplate.model_validate({"affinity": asked}))
+    pod = build(MODEL, want, VERSION)["spec"]["template"]["spec"]
     assert pod["affinity"]["nodeAffinity"] == {}
     first, ours = required(pod)
     assert first == mine
