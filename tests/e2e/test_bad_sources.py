@@ -30,8 +30,6 @@ GATED = "test/gated"
 TOKEN_FIELD = "spec.source.huggingFace.tokenSecretRef"  # noqa: S105  a field
 TOKENS = {"reader": READER, "stranger": STRANGER, "unknown": "hf_nobody_knows_it"}
 BYSTANDER = "bystander"
-WAITING = "gated-no-secret"
-"""Its pod has not run: an edit gives it another."""
 GOOD_NEWS = {"Inspected", "Fetched", "Evaluated", "Measured", "Ready"}
 DOWN = "test/sharded"
 PIECE_BYTES = 8 * 2**20
@@ -92,7 +90,6 @@ BAD = {
     "gated-without-token": Bad(gated(None), "AccessDenied", (GATED, TOKEN_FIELD)),
     "gated-unknown-token": Bad(gated("unknown"), "AccessDenied", (GATED, TOKEN_FIELD)),
     "gated-strange-token": Bad(gated("stranger"), "AccessDenied", (GATED, TOKEN_FIELD)),
-    WAITING: Bad(gated("absent"), "AccessDenied", (TOKEN_FIELD,)),
     "unsupported": Bad(
         from_hub("test/unsupported-architecture"),
         "UnsupportedModel",
@@ -177,7 +174,7 @@ def looked_at_again(models: Models, applied: None) -> None:
     del applied  # they are
     for name, bad in BAD.items():
         models.refused(name, "Inspected", bad.reason)
-    models.look_again(*(name for name in BAD if name != WAITING))
+    models.look_again(*BAD)
 
 
 @pytest.mark.usefixtures("looked_at_again")
@@ -205,6 +202,17 @@ def test_the_right_token_opens_a_gated_repository(models: Models) -> None:
         mounted = [v for pod in pods for v in pod["spec"]["volumes"] if v["name"] == "credentials"]
         assert bool(mounted) == (step != "quantize")
     models.delete("gated-right-token")
+
+
+def test_a_secret_that_comes_after_the_model_is_waited_for(models: Models) -> None:
+    name = "gated-secret-later"
+    models.apply(name, spec(gated("later")))
+    assert TOKEN_FIELD in models.troubled(name, "Inspected", "SecretMissing")
+    secret = {"apiVersion": "v1", "kind": "Secret", "stringData": {"token": READER}}
+    models.kube.apply(models.path(CORE, "secrets", "later"), secret)
+    model = models.wait_for(name, "Inspected", "True", seconds=120)
+    assert step_status(model["status"], "inspect")["lastReason"] == "SecretMissing"
+    models.delete(name)
 
 
 @pytest.mark.usefixtures("applied")

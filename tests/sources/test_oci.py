@@ -15,6 +15,7 @@ from qmodel.worker.errors import (
     AccessDenied,
     ChecksumMismatch,
     EndpointRefused,
+    SecretMissing,
     SourceInvalid,
     SourceNotFound,
     SourceUnavailable,
@@ -251,7 +252,7 @@ ANSWERS: list[tuple[str, str, dict[str, Any], type[StepError], str]] = [
     ("no such tag", f"{NAME}:v9", {}, SourceNotFound, "spec.source.oci.reference"),
     ("http", NAME, {"allow_insecure": False}, EndpointRefused, "sources.allowInsecure"),
     ("not TLS", NAME, {"insecure": False}, SourceUnavailable, "does not answer"),
-    ("no Secret", NAME, {"pull_secret": "/nowhere"}, AccessDenied, "is not there"),
+    ("no Secret", NAME, {"pull_secret": "/nowhere"}, SecretMissing, "is not there"),
 ]
 
 
@@ -263,7 +264,7 @@ def test_what_the_registry_answers(
 ) -> None:
     with pytest.raises(error, match=told) as raised:
         look(source(server.host, name, **more))
-    assert (raised.value.retry_after is not None) == (error is SourceUnavailable)
+    assert (raised.value.retry_after is not None) == (error in {SecretMissing, SourceUnavailable})
 
 
 def test_nobody_listens() -> None:

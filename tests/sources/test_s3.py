@@ -13,6 +13,7 @@ from qmodel.api.methods import Method
 from qmodel.worker.errors import (
     AccessDenied,
     EndpointRefused,
+    SecretMissing,
     SourceChanged,
     SourceInvalid,
     SourceNotFound,
@@ -174,7 +175,7 @@ ANSWERS: list[tuple[str, dict[str, Any], type[StepError], str]] = [
     ("no such bucket", {"uri": "s3://nothing/a"}, SourceNotFound, "NoSuchBucket"),
     ("another region", {"region": "us-east-1"}, WrongRegion, r"spec.source.s3.region"),
     ("no keys", {"credentials": None}, AccessDenied, r"set spec.source.s3.credentialsSecretRef"),
-    ("no Secret", {"credentials": "/nowhere"}, AccessDenied, "accessKeyId .* is not there"),
+    ("no Secret", {"credentials": "/nowhere"}, SecretMissing, "accessKeyId .* is not there"),
     ("nobody listens", {"endpoint": "http://127.0.0.1:9"}, SourceUnavailable, "refused"),
     ("not TLS", {"endpoint": "https"}, SourceUnavailable, "does not answer"),
     ("http", {"allow_insecure": False}, EndpointRefused, "sources.allowInsecure"),
@@ -191,7 +192,7 @@ def test_what_the_server_answers(
         asked = {"endpoint": server.url.replace("http:", "https:")}
     with pytest.raises(error, match=told) as raised:
         look(source(server.url, keys, **asked))
-    assert (raised.value.retry_after is not None) == (error is SourceUnavailable)
+    assert (raised.value.retry_after is not None) == (error in {SecretMissing, SourceUnavailable})
     assert SECRET_ACCESS_KEY not in str(raised.value)
 
 

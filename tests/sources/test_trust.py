@@ -8,7 +8,7 @@ from huggingface_hub.utils import close_session
 from steps import look
 
 from hub.server import Hub
-from qmodel.worker.errors import EndpointRefused, SourceUnavailable
+from qmodel.worker.errors import CertificatesMissing, SourceUnavailable
 from qmodel.worker.task import HubSource, OCISource, S3Source, SourceTask
 from stores.proxy import proxy
 from stores.registry import registry
@@ -69,5 +69,5 @@ def test_only_the_bundle_makes_a_server_trusted(
     assert look(source).layers == 2
     close_session()
     monkeypatch.setenv("SSL_CERT_FILE", str(folder / "absent.crt"))
-    with pytest.raises(EndpointRefused, match=r"sources\.caBundle"):
+    with pytest.raises(CertificatesMissing, match=r"sources\.caBundle"):
         look(source)

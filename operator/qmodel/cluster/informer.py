@@ -103,7 +103,8 @@ class Informer:
             for body in page["items"]:
                 uids.add(body["metadata"]["uid"])
                 self.take_in(None, body)
-        self._wake(self._store.retain(self._scope, uids, int(version)))
+        for uid in self._store.missing(self._scope, uids, int(version)):
+            self._drop(uid, int(version))
         self.failing_since = None
         self.listed.set()
         return version
@@ -124,11 +125,20 @@ class Informer:
         """Feed one event to the store."""
         meta = body["metadata"]
         if change == "DELETED":
-            self._wake(self._store.drop(meta["uid"], int(meta["resourceVersion"])))
+            self._drop(meta["uid"], int(meta["resourceVersion"]))
         elif change != "BOOKMARK":
             self._wake(self._store.put(self.kind, body))
-        if self._heard is not None and change != "BOOKMARK":
-            self._heard(meta["uid"])
+            self._tell(meta["uid"])
+
+    def _drop(self, uid: str, version: int) -> None:
+        """Have the store forget what is gone."""
+        self._wake(self._store.drop(uid, version))
+        self._tell(uid)
+
+    def _tell(self, uid: str) -> None:
+        """Say that the store has news of an object."""
+        if self._heard is not None:
+            self._heard(uid)
 
     async def _do_without(self, error: Forbidden) -> None:
         """Go on as if there were nothing, until the right may have been given."""

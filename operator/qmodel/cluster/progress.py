@@ -1,8 +1,8 @@
 """Follows the logs of running steps and brings their progress to the status in coarse steps.
 
 A log is opened only once a container has run for a while, as most steps end sooner; each is
-followed once, by one task that ends with the container. What cannot be read (a node without logs)
-is left alone: progress is a comfort, and nothing depends on it.
+followed by one task that ends with the container, over streams that break off. What cannot be read
+(a node without logs) is left alone: progress is a comfort, and nothing depends on it.
 """
 
 import asyncio
@@ -23,6 +23,15 @@ POINTS = 5
 
 INTERVAL_SECONDS = 10.0
 """... and not more often than this."""
+
+CATCH_UP_SECONDS = 1.0
+"""A log is read from its beginning: what it says within this time of a step may be past."""
+
+RETRY_SECONDS = 10.0
+"""Until a log that broke off is opened again; twice as long each time ..."""
+
+LONGEST_RETRY_SECONDS = 300.0
+"""... up to this."""
 
 MAX_FOLLOWED = 64
 """Logs that are followed at once."""
@@ -68,27 +77,72 @@ class ProgressFollower:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _follow(self, pod: Entry) -> None:
-        """Read one container's log to its end, if it runs for a while."""
+        """Read one container's log while it runs, if it runs for a while."""
         await asyncio.sleep(SETTLE_SECONDS)
+        pause = RETRY_SECONDS
+        teller = _Teller(lambda percent: self._tell(pod, percent))
+        try:
+            while await self._read(pod, teller):
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, LONGEST_RETRY_SECONDS)
+        finally:
+            teller.stop()
+
+    async def _read(self, pod: Entry, teller: "_Teller") -> bool:
+        """Read the log to where it ends or breaks off; return whether it may go on from there."""
         async with self._slots:
-            current = self._store.entry(pod.uid)
-            if current is None or current.running != pod.running:
-                return
+            if not self._runs(pod):
+                return False
             try:
-                await self._read(pod)
+                async for line in self._client.log(pod.namespace, pod.name, pod.running):
+                    teller.take_in(coarse_percent(line))
             except ApiError as error:
                 logger.debug("No progress of %s/%s: %s", pod.namespace, pod.name, error)
+                return error.retry
+        return True
 
-    async def _read(self, pod: Entry) -> None:
-        """Tell the store of each step of progress."""
-        told_percent, told_at = 0, -INTERVAL_SECONDS
-        loop = asyncio.get_running_loop()
-        async for line in self._client.log(pod.namespace, pod.name, pod.running):
-            percent = coarse_percent(line)
-            is_due = loop.time() - told_at >= INTERVAL_SECONDS
-            if percent is not None and percent != told_percent and is_due:
-                told_percent, told_at = percent, loop.time()
-                self._wake(self._store.progress(pod.group[1], percent))
+    def _runs(self, pod: Entry) -> bool:
+        """Whether the container that ran then still does."""
+        current = self._store.entry(pod.uid)
+        return current is not None and current.running == pod.running
+
+    def _tell(self, pod: Entry, percent: int) -> None:
+        """Tell the store how far a container is that still runs."""
+        if self._runs(pod):
+            self._wake(self._store.progress(pod.group[1], percent))
+
+
+class _Teller:
+    """Tells how far one container is: the newest step, when it is due, and never a lower one.
+
+    A log that is opened again, as after a restart of the operator, is read from its beginning.
+    """
+
+    def __init__(self, tell: Callable[[int], None]) -> None:
+        self._tell = tell
+        self._newest = 0
+        self._told_at = -INTERVAL_SECONDS
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take_in(self, percent: int | None) -> None:
+        """Have a step told when that is due, or a newer one that has come until then."""
+        if percent is None or percent <= self._newest:
+            return
+        self._newest = percent
+        if self._timer is None:
+            loop = asyncio.get_running_loop()
+            due = max(loop.time() + CATCH_UP_SECONDS, self._told_at + INTERVAL_SECONDS)
+            self._timer = loop.call_at(due, self._tell_newest)
+
+    def stop(self) -> None:
+        """Tell no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _tell_newest(self) -> None:
+        self._timer = None
+        self._told_at = asyncio.get_running_loop().time()
+        self._tell(self._newest)
 
 
 def coarse_percent(line: bytes) -> int | None:

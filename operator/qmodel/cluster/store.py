@@ -101,9 +101,9 @@ class Store:
         if known is not None:
             self.drop(uid, known.version)
 
-    def retain(self, scope: Scope, uids: set[str], version: int) -> Keys:
-        """Take in that a list at `version` held only `uids`: what else is older is gone."""
-        gone = [
+    def missing(self, scope: Scope, uids: set[str], version: int) -> list[str]:
+        """Return what is gone if a list at `version` held only `uids`: all else that is older."""
+        return [
             entry.uid
             for entry in self._entries.values()
             if entry.kind is scope.kind
@@ -111,7 +111,6 @@ class Store:
             and entry.version <= version
             and entry.uid not in uids
         ]
-        return set[str]().union(*(self.drop(uid, version) for uid in gone))
 
     @contextmanager
     def writing_status(self, uid: str, status: QuantizedModelStatus) -> Iterator[None]:

@@ -50,6 +50,9 @@ from qmodel.worker.report import Report
 WITNESS_GRACE = timedelta(seconds=3)
 """News of a Job's end may come before the news of how its pod ended; it counts whole seconds."""
 LONGEST_BACKOFF = timedelta(minutes=5)
+GROWTH_RETRY = timedelta(seconds=15)
+"""Of a step that found no room on a volume that still grows; as often as after a disturbance, as
+there are drivers that never come to it."""
 MEMORY_RETRY_FACTOR = 2
 """A step that was killed for memory is tried once more, with this many times as much."""
 IMAGE_TROUBLE = frozenset({"ImagePullBackOff", "InvalidImageName"})
@@ -210,12 +213,12 @@ def _as_made_now(plan: StepPlan, job: ObservedJob) -> WantJob:
 
 def _failed(ctx: Context, plan: StepPlan, job: ObservedJob, failed: Failed) -> StageResult:
     """Try again where that can help, else say what a person can do."""
+    if failed.reason == DISK_FULL and (is_growing(ctx) or _promised(ctx, plan, failed)):
+        failed = replace(failed, retry_after=GROWTH_RETRY, is_disturbance=True)
     record = failed_record(observed_record(ctx, plan, job), failed)
     if failed.reason == OUT_OF_MEMORY:
         return _out_of_memory(ctx, plan, record, failed)
     if failed.reason == TIMED_OUT and (_is_given_longer(plan, job) or _was_stuck(ctx, plan)):
-        failed = replace(failed, retry_after=DISTURBED_RETRY)
-    if failed.reason == DISK_FULL and (is_growing(ctx) or _promised(ctx, plan, failed)):
         failed = replace(failed, retry_after=DISTURBED_RETRY)
     disturbances = disturbances_in_a_row(record)
     if failed.retry_after is None or disturbances >= DISTURBED_ATTEMPTS:

@@ -14,8 +14,10 @@ from qmodel.planner.model import (
     VERIFY_CONTAINER,
     ContainerResult,
     ObservedDeployment,
+    ObservedPod,
 )
 from qmodel.planner.pod_trouble import delay_of_pod
+from qmodel.worker.report import Failure
 
 SERVE = "serve"
 """Name of the record in `status.steps`."""
@@ -56,15 +58,21 @@ def raised(key: str, memory_bytes: int, image: str, now: datetime) -> StepStatus
     )
 
 
+def damage(pod: ObservedPod) -> Failure | None:
+    """Return what the check before serving found wrong with the artifact."""
+    result = pod.result(VERIFY_CONTAINER)
+    return None if result is None or result.report is None else result.report.failure
+
+
 def _damaged(found: ObservedDeployment) -> StageResult | None:
     """Return what the check before serving found, if it failed."""
     for pod in found.pods:
-        result = pod.result(VERIFY_CONTAINER)
-        failure = None if result is None or result.report is None else result.report.failure
+        failure = damage(pod)
         if failure is not None:
             advice = (
                 "Restore the volume, or delete the claim and then this model's pods, which keep it "
-                "from going, to have everything made anew."
+                "from going, to have everything made anew. Of an existingClaim, delete the pods "
+                "alone: what is damaged or missing is made anew."
             )
             return stage.blocked(
                 ConditionType.AVAILABLE, failure.reason, f"{failure.message} {advice}"

@@ -1,12 +1,16 @@
 """The model's volume: made once its size is known, kept for every revision.
 
+A claim of the user is not watched: that it was replaced or damaged is learnt from the servers,
+whose pods check the artifact before they serve it. The files are then no longer believed to be
+there, and the steps make again what is missing.
+
 It grows where a revision that is to be made needs more than an earlier one did. A class that cannot
 expand refuses that, and the work goes on with what there is: it may be enough.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.api.quantities import bytes_of, quantity_mib
@@ -14,8 +18,9 @@ from qmodel.api.serving import AccessMode, DeletionPolicy
 from qmodel.planner import context as stage
 from qmodel.planner.artifacts import current_artifact, serving_artifact
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.model import ObservedClaim, Refusal, WantClaim
+from qmodel.planner.model import JobState, ObservedClaim, Refusal, Remove, Step, WantClaim
 from qmodel.planner.recipes import recipe
+from qmodel.planner.server_trouble import damage
 from qmodel.planner.step import StepPlan
 from qmodel.sizing.artifact import volume_bytes
 
@@ -23,7 +28,7 @@ from qmodel.sizing.artifact import volume_bytes
 def plan(ctx: Context) -> StageResult:
     """Want the volume from the moment that inspection allowed it."""
     if ctx.model.spec.storage.existing_claim is not None:
-        return StageResult(updates=_files_on(ctx, ctx.claim_name))
+        return _claim_of_the_user(ctx)
     if not _wanted(ctx):
         return StageResult()
     found = observed_claim(ctx)
@@ -68,6 +73,35 @@ def forgetting(step: StepPlan, updates: Mapping[str, object]) -> StageResult:
     now = timedelta(0)
     result = stage.working(step.condition, step.running_message, now)
     return replace(result, updates=updates)
+
+
+def _claim_of_the_user(ctx: Context) -> StageResult:
+    """Return what lies on it; where that is damaged, nothing, once no ended Job tells otherwise."""
+    updates = _files_on(ctx, ctx.claim_name)
+    if not _is_damaged(ctx):
+        return StageResult(updates=updates)
+    ended = [job for job in ctx.observed.jobs if job.state is not JobState.ACTIVE]
+    told = [job for job in ended if job.step in {Step.FETCH, Step.QUANTIZE}]
+    if told:
+        removals = (Remove("Job", job.name, job.uid) for job in told)
+        return StageResult(updates=updates, wishes=tuple(removals))
+    return StageResult(updates={**updates, "fetched": None, "artifact": None})
+
+
+def _is_damaged(ctx: Context) -> bool:
+    """Whether a server found the artifact damaged since it was last made or verified.
+
+    A pod counts only if it is younger: an older one looks again by itself, and no pod has the
+    artifact made twice.
+    """
+    artifact, record = current_artifact(ctx), ctx.status.step(Step.QUANTIZE)
+    if artifact is None or record is None or record.finished is None or ctx.model.spec.suspend:
+        return False
+    servers, verified = ctx.observed.deployment(artifact.revision), record.finished
+    return servers is not None and any(
+        damage(pod) is not None and pod.created > datetime.fromisoformat(verified)
+        for pod in servers.pods
+    )
 
 
 def _refusal(ctx: Context) -> Refusal | None:

@@ -73,8 +73,10 @@ def calibration_set(
 
     Raises
     ------
+    TextMissing
+        If the user's text is not there.
     TextInvalid
-        If the user's text cannot be read or is too short.
+        If it cannot be read or is too short.
     """
     if wanted.file:
         return _user_set(wanted, Path(wanted.file), model)
@@ -93,8 +95,10 @@ def calibration_text(model: LanguageModel, user_file: Path | None) -> str:
 
     Raises
     ------
+    TextMissing
+        If the user's text is not there.
     TextInvalid
-        If the user's text cannot be read or is too short.
+        If it cannot be read or is too short.
     """
     if user_file is None:
         drawn = samples.CALIBRATION.draw(model)

@@ -35,6 +35,13 @@ class AccessDenied(StepError):
     reason = "AccessDenied"
 
 
+class SecretMissing(StepError):
+    """A Secret that spec names, or its key, is not there yet."""
+
+    reason = "SecretMissing"
+    retry_after = timedelta(seconds=15)
+
+
 class SourceUnavailable(StepError):
     """The server of a source does not answer, is overloaded or limits the rate."""
 
@@ -49,9 +56,16 @@ class HubUnavailable(SourceUnavailable):
 
 
 class EndpointRefused(StepError):
-    """The installation does not let models come from there, or its certificates are missing."""
+    """The installation does not let models come from there."""
 
     reason = "EndpointRefused"
+
+
+class CertificatesMissing(StepError):
+    """The ConfigMap with the certificates that the installation trusts is not there yet."""
+
+    reason = "CertificatesMissing"
+    retry_after = timedelta(seconds=15)
 
 
 class WrongRegion(StepError):
@@ -107,6 +121,13 @@ class ArtifactDamaged(StepError):
     """The artifact on the volume is not what its manifest says."""
 
     reason = "ArtifactDamaged"
+
+
+class TextMissing(StepError):
+    """The user's text is not there yet."""
+
+    reason = "TextMissing"
+    retry_after = timedelta(seconds=15)
 
 
 class TextInvalid(StepError):

@@ -13,7 +13,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from qmodel.worker.errors import ChecksumMismatch, Interrupted, SourceChanged, SourceUnavailable
+from qmodel.worker.errors import (
+    ArtifactDamaged,
+    ChecksumMismatch,
+    Interrupted,
+    SourceChanged,
+    SourceUnavailable,
+)
 from qmodel.worker.files import (
     alone,
     naming_full_disk,
@@ -24,8 +30,8 @@ from qmodel.worker.files import (
 )
 from qmodel.worker.inspect.fetched import check_fetched
 from qmodel.worker.inspect.select import Selection, select
-from qmodel.worker.manifest import Manifest, complete, load_manifest, write_manifest
-from qmodel.worker.progress import Progress
+from qmodel.worker.manifest import Manifest, verify, write_manifest
+from qmodel.worker.progress import Progress, ProgressPart
 from qmodel.worker.report import Fetched
 from qmodel.worker.sources import Source, SourceFile, open_source, pinned
 from qmodel.worker.store import make_room
@@ -41,7 +47,7 @@ _log = logging.getLogger(__name__)
 
 
 def run(task: FetchTask, progress: Progress) -> Fetched:
-    """Bring the files that inspect chose; return at once if they are there.
+    """Bring the files that inspect chose, unless every byte of them is there.
 
     Raises
     ------
@@ -56,10 +62,9 @@ def run(task: FetchTask, progress: Progress) -> Fetched:
 def _fetch(task: FetchTask, progress: Progress) -> Fetched:
     """Bring the files, unless they are there."""
     directory = Path(task.directory)
-    if complete(directory):
-        manifest = load_manifest(directory)
+    if (stored := _stored(directory, progress.part(0.0, 0.02))) is not None:
         progress.at(1, "already there")
-        return _fetched(manifest)
+        return _fetched(stored)
     source = open_source(pinned(task.source, task.source_revision))
     selection = select(source)
     _check_unchanged(source, selection, task.source_revision)
@@ -69,6 +74,17 @@ def _fetch(task: FetchTask, progress: Progress) -> Fetched:
         manifest = _fill(partial, source, selection, task, progress)
         _check_unchanged(source, selection, task.source_revision)
     return _fetched(manifest)
+
+
+def _stored(directory: Path, progress: ProgressPart) -> Manifest | None:
+    """Return the manifest of files whose every byte is as recorded.
+
+    Sizes would not do: what is made of a damaged file would get a manifest that vouches for it.
+    """
+    try:
+        return verify(directory, progress)
+    except ArtifactDamaged:
+        return None
 
 
 def _check_unchanged(source: Source, selection: Selection, revision: str) -> None:

@@ -89,6 +89,8 @@ async def test_what_was_deleted_while_nobody_watched_is_noticed() -> None:
         del world.server.objects["Job", "ns", "lost"]
         world.server.end_watch(JOB, Gone("watch", 410, "Expired", "too old"))
         await until(lambda: world.names == [])
+    assert world.heard == ["uid-of-lost", "uid-of-lost"]
+    assert world.woken[1:] == [MODEL_UID]
 
 
 async def test_a_failing_api_server_is_asked_again_and_counted_as_deaf_meanwhile() -> None:

@@ -1,9 +1,15 @@
 """What is remembered of a value that never changes."""
 
+from collections.abc import Callable
+from weakref import ref
+
 import pytest
 
-from qmodel.planner import once as module
+from qmodel.api.source import PersistentVolumeClaimSource
+from qmodel.api.spec import QuantizedModelSpec
+from qmodel.planner.keys import evaluation_key, source_key
 from qmodel.planner.once import once
+from qmodel.planner.recipes import recipe
 from unit.planner.values import spec
 
 
@@ -38,20 +44,30 @@ def test_an_equal_value_that_is_another_object_is_worked_out_anew() -> None:
     assert counted.calls == 2
 
 
-def test_a_value_that_nobody_else_holds_is_never_taken_for_another() -> None:
+def test_a_value_that_is_gone_is_never_taken_for_another() -> None:
     counted = Counted()
-    names = [f"model {index}" for index in range(100)]
-    assert [counted.remembering(list(name), "") for name in names] == [
-        f"{list(name)} " for name in names
-    ]
+    names = [f"model-{index}" for index in range(100)]
+    told = [counted.remembering(PersistentVolumeClaimSource(claim_name=name), "") for name in names]
+    assert all(name in each for name, each in zip(names, told, strict=True))
+    assert counted.calls == 100
 
 
-def test_what_was_kept_longest_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "KEPT", 2)
-    counted, values = Counted(), [spec() for _ in range(3)]
-    for value in values:
-        counted.remembering(value, "")
-    counted.remembering(values[2], "")
-    assert counted.calls == 3
-    counted.remembering(values[0], "")
-    assert counted.calls == 4
+def test_what_is_known_of_a_value_goes_with_it() -> None:
+    counted, value = Counted(), spec()
+    counted.remembering(value, "")
+    gone = ref(value)
+    del value
+    assert gone() is None
+
+
+@pytest.mark.parametrize("function", [source_key, evaluation_key])
+def test_no_spec_is_kept_by_what_is_known_of_it(
+    function: Callable[[QuantizedModelSpec], object],
+) -> None:
+    value = spec()
+    assert function(value) is function(value)
+    part = value.quantization
+    assert recipe(part) is recipe(part)
+    gone = ref(value), ref(part)
+    del value, part
+    assert [each() for each in gone] == [None, None]

@@ -13,6 +13,7 @@ from unit.planner.world import World
 Event = Callable[[World], None]
 
 RECIPE = {"method": "GGUF", "gguf": {"type": "Q4_K_M"}}
+DAMAGED = failure("verify", "ArtifactDamaged", "manifest.json is missing")
 TEXT = {"configMapRef": {"name": "mine", "key": "text"}}
 
 
@@ -90,6 +91,7 @@ EVENTS: dict[str, Event] = {
     "no container starts": of_a_job(start_nothing),
     "serve": World.serve,
     "server killed for memory": of_servers(ContainerResult("server", 137, "OOMKilled", None)),
+    "damaged": of_servers(ContainerResult("verify", 1, "Error", DAMAGED)),
     "server without image": of_servers(waiting_reason="ImagePullBackOff"),
     "a minute": lambda w: w.advance(60),
     "lose the volume": lose_the_volume,

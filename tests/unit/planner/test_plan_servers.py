@@ -78,6 +78,44 @@ def test_a_damaged_artifact_stops_and_says_what_to_do() -> None:
     assert world.started == [*(f"{step} 1" for step in STEPS), "fetch 1", "quantize 1"]
 
 
+def test_what_is_damaged_on_a_claim_of_the_user_is_made_anew_once_for_each_pod() -> None:
+    """The claim's name says nothing of what became of it; the servers do."""
+    world = World(model(storage={"existingClaim": "mine"}))
+    world.run()
+    before = world.deployments.copy()
+    report = failure("verify", "ArtifactDamaged", "manifest.json is missing")
+    found = ContainerResult("verify", 1, "Error", report)
+    world.advance(60)
+    pod = server(world, found)
+    world.servers(pod)
+    assert world.says(ConditionType.FETCHED) == "Unknown Fetching"
+    assert list(world.deployments) == list(before)
+    world.complete("fetch")
+    world.advance(7)
+    world.complete("quantize")
+    again = [*(f"{step} 1" for step in STEPS), "fetch 2", "quantize 2"]
+    assert world.started == again
+    assert world.says(ConditionType.AVAILABLE) == "False ArtifactDamaged"
+    world.advance(100_000)
+    world.wake()
+    assert world.started == again
+    world.serve()
+    assert world.status.stage == "Ready"
+    world.servers(server(world, found))
+    assert world.started == [*again, "fetch 3"]
+
+
+def test_nothing_is_made_anew_while_suspended() -> None:
+    world = World(model(storage={"existingClaim": "mine"}))
+    world.run()
+    world.edit(suspend=True)
+    report = failure("verify", "ArtifactDamaged", "manifest.json is missing")
+    world.advance(60)
+    world.servers(server(world, ContainerResult("verify", 1, "Error", report)))
+    assert world.says(ConditionType.AVAILABLE) == "False ArtifactDamaged"
+    assert world.says(ConditionType.FETCHED) == "True Verified"
+
+
 def test_a_server_killed_for_memory_gets_one_larger_try_and_serves() -> None:
     world = deploying()
     before = limit(world)

@@ -180,6 +180,25 @@ def full(world: World) -> None:
     world.end("quantize", JobState.FAILED, ContainerResult("quantize", 1, "Error", report))
 
 
+def test_a_volume_that_never_grows_is_not_waited_for_without_end() -> None:
+    """Some drivers promise what they cannot do."""
+    world = serving()
+    before = size(world)
+    world.edit(quantization=gguf(GGUFType.F16))
+    assert world.claim is not None
+    world.claim = replace(world.claim, capacity_bytes=before)
+    tries = len(world.started)
+    for _ in range(5):
+        full(world)
+        assert world.says(ConditionType.QUANTIZED) == "Unknown DiskFull"
+        world.advance(300)
+    full(world)
+    assert world.says(ConditionType.QUANTIZED) == "False DiskFull"
+    world.advance(100_000)
+    world.wake()
+    assert len(world.started) == tries + 5
+
+
 def test_a_step_that_was_faster_than_the_growth_is_tried_again() -> None:
     world = serving()
     before = size(world)

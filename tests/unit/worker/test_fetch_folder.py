@@ -50,6 +50,17 @@ def test_a_claim_is_not_needed_again(claim: Path, tmp_path: Path) -> None:
     assert bring(tmp_path / "gone", found.source_revision, tmp_path / "s") == first
 
 
+def test_a_file_that_was_damaged_on_the_volume_is_brought_again(
+    claim: Path, tmp_path: Path
+) -> None:
+    found = inspect(folder(claim), Method.GGUF)
+    bring(claim, found.source_revision, tmp_path / "s")
+    weights = (claim / "model.safetensors").read_bytes()
+    (tmp_path / "s/model.safetensors").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    bring(claim, found.source_revision, tmp_path / "s")
+    assert (tmp_path / "s/model.safetensors").read_bytes() == weights
+
+
 def test_a_changed_folder_is_noticed(claim: Path, tmp_path: Path) -> None:
     found = inspect(folder(claim), Method.GGUF)
     os.utime(claim / "model.safetensors", ns=(1, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from qmodel.worker.calibration import calibration_text
-from qmodel.worker.errors import EngineFailed, TextInvalid
+from qmodel.worker.errors import EngineFailed, TextInvalid, TextMissing
 from qmodel.worker.progress import Progress
 from qmodel.worker.quality.comparison import compare
 from qmodel.worker.quality.measures import summarize
@@ -108,11 +108,15 @@ def test_text_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
         user.read(path)
 
 
-def test_text_that_is_not_there_is_named(tmp_path: Path) -> None:
-    (tmp_path / "folder").mkdir()
-    for name in ("absent", "folder"):
-        with pytest.raises(TextInvalid, match=f"the {tmp_path.name} text .* is not there"):
-            user.read(tmp_path / name)
+def test_text_that_is_not_there_is_named_and_may_come_yet(tmp_path: Path) -> None:
+    with pytest.raises(TextMissing, match=f"the {tmp_path.name} text .* is not there") as raised:
+        user.read(tmp_path / "absent")
+    assert raised.value.retry_after
+
+
+def test_text_that_is_a_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TextInvalid, match=f"the {tmp_path.parent.name} text .* is no file"):
+        user.read(tmp_path)
 
 
 def test_text_cut_within_a_character_is_read(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from httpx2 import Request, Response
 
-from qmodel.worker.errors import AccessDenied, SourceUnavailable
+from qmodel.worker.errors import AccessDenied, SecretMissing, SourceUnavailable
 from qmodel.worker.sources.registry import Reference
 from qmodel.worker.sources.registry_auth import RegistryAuth, login, same_domain
 
@@ -132,6 +132,12 @@ def test_what_a_pull_secret_holds(name: str, found: str | None, tmp_path: Path) 
             login(file, name, "the secret")
     else:
         assert base64.b64decode(login(file, name, "the secret") or "") == found.encode()
+
+
+def test_a_pull_secret_that_is_not_there_may_come_yet(tmp_path: Path) -> None:
+    with pytest.raises(SecretMissing, match=r"the secret .* is not there") as raised:
+        login(tmp_path / "config.json", "a.io/b", "the secret")
+    assert raised.value.retry_after
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"auths": []}', '{"auths": {"a.io": []}}'])

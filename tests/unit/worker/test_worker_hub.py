@@ -21,11 +21,13 @@ from qmodel.api.methods import Method
 from qmodel.worker import fetch, inspect
 from qmodel.worker.errors import (
     AccessDenied,
+    CertificatesMissing,
     ChecksumMismatch,
     DiskFull,
     HubUnavailable,
     RepositoryNotFound,
     RevisionNotFound,
+    SecretMissing,
     SourceInvalid,
     SourceNotFound,
     StepError,
@@ -282,6 +284,25 @@ def test_what_the_hub_answers(  # noqa: PLR0917  fixtures and a table
     seconds = raised.value.retry_after.total_seconds() if raised.value.retry_after else None
     assert seconds == ({7: 7.0}.get((fault or {}).get("retry_after", 0), 15.0) if fault else None)
     assert "hf_" not in str(raised.value)
+
+
+def test_a_token_that_is_not_there_may_come_yet(hub: Hub, tmp_path: Path) -> None:
+    gated = source(hub, "test/gated", token_file=str(tmp_path / "absent"))
+    with pytest.raises(
+        SecretMissing, match=r"huggingFace\.tokenSecretRef .* is not there"
+    ) as raised:
+        look(gated)
+    assert raised.value.retry_after
+    assert not hub.log
+
+
+def test_certificates_that_are_not_there_may_come_yet(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "absent"))
+    with pytest.raises(CertificatesMissing, match=r"sources\.caBundle") as raised:
+        look(source(hub))
+    assert raised.value.retry_after
 
 
 def test_the_right_token_opens_a_gated_repository(hub: Hub, tmp_path: Path) -> None:

@@ -34,8 +34,10 @@ def evaluation_text(user_file: Path | None) -> EvaluationText:
 
     Raises
     ------
+    TextMissing
+        If the user's text is not there.
     TextInvalid
-        If the user's text is not UTF-8.
+        If it is not UTF-8.
     """
     if user_file is None:
         parts = tuple(passages("evaluation"))

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from qmodel.worker.errors import EndpointRefused
+from qmodel.worker.errors import CertificatesMissing
 from qmodel.worker.sources.base import Source, SourceFile, digest_of, read
 from qmodel.worker.sources.folder import Folder
 from qmodel.worker.task import FolderSource, HubSource, OCISource, S3Source, SourceTask
@@ -53,4 +53,4 @@ def _check_certificates() -> None:
             "the ConfigMap with the certificates that this installation trusts"
             " (sources.caBundle) is not in the model's namespace, or lacks the key"
         )
-        raise EndpointRefused(message)
+        raise CertificatesMissing(message)

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from qmodel.worker.errors import AccessDenied
+from qmodel.worker.errors import AccessDenied, SecretMissing
 
 _LONGEST_SECRET = 8192
 _MAX_FILE_BYTES = 1 << 20
@@ -21,9 +21,11 @@ def secret_word(path: Path, field: str) -> str:
 
     Raises
     ------
+    SecretMissing
+        If it is not there.
     AccessDenied
-        If it is missing, empty, or holds characters that no secret of this kind has. The message
-        never shows it.
+        If it is empty, or holds characters that no secret of this kind has. The message never
+        shows it.
     """
     word = secret_text(path, field).strip()
     if len(word) > _LONGEST_SECRET or not re.fullmatch(r"[!-~]+", word):
@@ -36,10 +38,10 @@ def secret_word(path: Path, field: str) -> str:
 
 
 def secret_text(path: Path, field: str) -> str:
-    """Return a mounted secret; raises AccessDenied if it is not there."""
+    """Return a mounted secret; raises SecretMissing if it is not there."""
     try:
         with path.open("rb") as file:
             return file.read(_MAX_FILE_BYTES).decode(errors="replace")
-    except FileNotFoundError as error:
+    except FileNotFoundError as error:  # the pod starts without it: its Secret is optional
         message = f"{field} names a Secret or key that is not there"
-        raise AccessDenied(message) from error
+        raise SecretMissing(message) from error

@@ -117,8 +117,10 @@ def login(path: Path, name: str, field: str) -> str | None:
 
     Raises
     ------
+    SecretMissing
+        If it is not there.
     AccessDenied
-        If it is not there, not of that form, or holds nothing for the registry.
+        If it is not of that form, or holds nothing for the registry.
     """
     text = secret_text(path, f"{field} (key .dockerconfigjson)")
     try:

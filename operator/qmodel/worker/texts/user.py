@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from qmodel.worker.errors import TextInvalid
+from qmodel.worker.errors import TextInvalid, TextMissing
 
 MAX_BYTES = 4 << 20
 """More than is ever used is not read."""
@@ -14,11 +14,16 @@ def read(path: Path) -> str:
 
     Raises
     ------
+    TextMissing
+        If it is not there.
     TextInvalid
-        If it is not there, or not UTF-8, naming the byte.
+        If it is no file, or not UTF-8, naming the byte.
     """
-    if not path.is_file():  # the pod starts without it: its ConfigMap is optional
-        message = f"the {path.parent.name} text that spec names is not there, or is no file"
+    if not path.exists():  # the pod starts without it: its ConfigMap is optional
+        message = f"the {path.parent.name} text that spec names is not there"
+        raise TextMissing(message)
+    if not path.is_file():
+        message = f"the {path.parent.name} text that spec names is no file"
         raise TextInvalid(message)
     with path.open("rb") as file:
         data = file.read(MAX_BYTES + 1)
