@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, get_args
 
-Kind = Literal["status", "interrupt", "corrupt", "slow"]
+Kind = Literal["status", "interrupt", "corrupt", "slow", "whole"]
 
 
 @dataclass
@@ -15,7 +15,8 @@ class Fault:
 
     `status` answers `status` (with `retry_after` seconds), `interrupt` closes the connection
     after `after_bytes` of the body, `corrupt` changes the body's first byte, `slow` sends
-    `bytes_per_second`, some every second. It holds for `times` requests and for `seconds`, forever
+    `bytes_per_second`, some every second, `whole` sends the whole file whatever range was asked
+    for. It holds for `times` requests and for `seconds`, forever
     without.
     """
 

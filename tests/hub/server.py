@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -101,7 +101,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         request = Request(unquote(url.path), dict(parse_qsl(url.query)), headers)
-        response = self._failed(request) or respond(self.server.hub.store, request)
+        response = self._failed(request) or respond(self.server.hub.store, self._heard(request))
         entry = Entry(
             method=self.command,
             path=request.path,
@@ -127,6 +127,13 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         wait = {} if fault.retry_after is None else {"Retry-After": str(fault.retry_after)}
         return as_json({"error": HTTPStatus(fault.status).phrase}, fault.status, wait)
+
+    def _heard(self, request: Request) -> Request:
+        """Return a request as the hub understands it: a fault makes it deaf to ranges."""
+        if self.server.hub.faults.take(request.path, "whole") is None:
+            return request
+        heard = {name: value for name, value in request.headers.items() if name != "range"}
+        return replace(request, headers=heard)
 
     def _send(self, response: Response, entry: Entry) -> None:
         """Send a response and log how many bytes of its body went out."""

@@ -23,8 +23,9 @@ TEXT_FILE = "calibration.txt"
 """The text of an importance matrix, likewise."""
 SEED = 2
 """Evaluation draws with another, from other openers."""
-MAX_DRAWN_TOKENS = 256
-"""Of a sample that the model draws: most answers end before, and each token is one step."""
+MAX_ANSWER_TOKENS = 202
+"""Of an answer that the model draws: most end before, and each token is one step. With the longest
+question in SmolLM2's chat template it makes 256."""
 _NAMED_LINES = 5
 """Bad lines that a message names."""
 
@@ -46,13 +47,16 @@ class ChatModel(Protocol):
     def encode(self, sample: Sample) -> list[int]:
         """Return the token ids of a sample; a conversation in the chat template."""
 
+    def prompt(self, messages: Sequence[Message]) -> list[int] | None:
+        """Return the token ids before the model's answer; None if no chat template renders it."""
+
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids, control tokens included."""
 
     def draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
+        self, begun: Sequence[list[int]], count: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
-        """Return a conversation for each prompt, drawn at temperature 1, of at most `length`."""
+        """Return each sequence with what is drawn at temperature 1, of at most `count` tokens."""
 
 
 def calibration_set(
@@ -82,8 +86,9 @@ def calibration_set(
         return _user_set(wanted, Path(wanted.file), model)
     questions = prompts()
     asked = [questions[number % len(questions)] for number in range(wanted.samples)]
-    length = min(wanted.max_sequence_length, MAX_DRAWN_TOKENS)
-    drawn = model.draw(asked, length, SEED, on_progress)
+    begun = [_begun(question, wanted.max_sequence_length, model) for question in asked]
+    count = min(MAX_ANSWER_TOKENS, wanted.max_sequence_length - max(map(len, begun)))
+    drawn = model.draw(begun, count, SEED, on_progress)
     lines = [json.dumps({"text": model.decode(tokens)}, ensure_ascii=False) for tokens in drawn]
     content = "".join(line + "\n" for line in lines).encode()
     (folder / SAMPLES_FILE).write_bytes(content)
@@ -130,6 +135,21 @@ def read_samples(text: str) -> list[Sample]:
         message = f"the calibration text is not JSON lines: {'; '.join(bad[:_NAMED_LINES])}{more}"
         raise TextInvalid(message)
     return found
+
+
+def _begun(question: str, length: int, model: ChatModel) -> list[int]:
+    """Return a question as the model meets it, with room left for an answer, or for half of one.
+
+    A chat template can bring a system prompt that takes all of a short sample. Cut, it would lose
+    the question, and all samples would be the same: so it is left out, or else the template is.
+    """
+    room = length - min(MAX_ANSWER_TOKENS, length // 2)
+    asked = {"role": "user", "content": question}
+    for messages in ([asked], [{"role": "system", "content": ""}, asked]):
+        tokens = model.prompt(messages)
+        if tokens is not None and len(tokens) <= room:
+            return tokens
+    return model.encode(Sample(question))[:room]
 
 
 def _user_set(wanted: CalibrationTask, path: Path, model: ChatModel) -> CalibrationSet:

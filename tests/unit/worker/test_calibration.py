@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from qmodel.worker.calibration import (
-    MAX_DRAWN_TOKENS,
+    MAX_ANSWER_TOKENS,
     SAMPLES_FILE,
+    Message,
     OnProgress,
     Sample,
     calibration_set,
@@ -19,30 +20,50 @@ from qmodel.worker.texts import prompts, user
 
 
 class Characters:
-    """A model whose tokens are characters; it answers every prompt with dots."""
+    """A model whose tokens are characters; it answers every prompt with dots.
+
+    Its chat template brings a system prompt of so many characters, unless it has none, and may
+    refuse another system message.
+    """
+
+    def __init__(self, system: int | None = None, *, refuses_system: bool = False) -> None:
+        self._system, self._refuses_system = system, refuses_system
 
     def encode(self, sample: Sample) -> list[int]:
         said = [f"<{message['role']}>{message['content']}" for message in sample.messages]
         return list(map(ord, sample.text or "".join(said)))
 
+    def prompt(self, messages: Sequence[Message]) -> list[int] | None:
+        given = messages[0]["content"] if messages[0]["role"] == "system" else None
+        if self._system is None or (given is not None and self._refuses_system):
+            return None
+        system = "s" * self._system if given is None else given
+        return list(map(ord, f"<{system}>{messages[-1]['content']}"))
+
     def decode(self, tokens: Sequence[int]) -> str:
         return "".join(map(chr, tokens))
 
     def draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
+        self, begun: Sequence[list[int]], count: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
         assert seed == 2
         on_progress(1.0)
-        return [list(map(ord, prompt[: length - 3] + "...")) for prompt in prompts]
+        return [tokens + [ord(".")] * count for tokens in begun]
+
+
+ANSWER = "." * MAX_ANSWER_TOKENS
 
 
 def calibrate(
-    folder: Path, told: list[float] | None = None, **wanted: object
+    folder: Path,
+    told: list[float] | None = None,
+    model: Characters | None = None,
+    **wanted: object,
 ) -> tuple[str, list[str]]:
     """Return the kind, and the samples as text."""
     task = CalibrationTask.model_validate(wanted)
     steps = told if told is not None else []
-    found = calibration_set(task, Characters(), folder, steps.append)
+    found = calibration_set(task, model or Characters(), folder, steps.append)
     return found.kind, [Characters().decode(tokens) for tokens in found.sequences]
 
 
@@ -58,7 +79,7 @@ def test_a_model_draws_an_answer_for_as_many_prompts_as_are_wanted(tmp_path: Pat
     kind, drawn = calibrate(tmp_path, told, samples=100)
     assert kind == "SelfDrawn"
     assert len(drawn) == 100
-    assert drawn[0] == prompts()[0] + "..." == drawn[len(prompts())]
+    assert drawn[0] == prompts()[0] + ANSWER == drawn[len(prompts())]
     assert told == [1.0]
 
 
@@ -71,10 +92,35 @@ def test_drawn_samples_are_kept_and_identified_by_what_is_kept(tmp_path: Path) -
     assert found.digest == sha256(content).hexdigest()
 
 
-def test_drawn_samples_are_short_enough(tmp_path: Path) -> None:
-    _, drawn = calibrate(tmp_path, samples=16, maxSequenceLength=10)
-    assert {len(text) for text in drawn} == {10}
-    assert max(map(len, prompts())) < MAX_DRAWN_TOKENS
+@pytest.mark.parametrize("length", [64, 130, 300, 512])
+@pytest.mark.parametrize("system", [None, 0, 31, 600])
+def test_drawn_samples_are_short_enough_and_half_of_them_may_be_drawn(
+    tmp_path: Path, length: int, system: int | None
+) -> None:
+    _, drawn = calibrate(tmp_path, model=Characters(system), samples=48, maxSequenceLength=length)
+    assert max(map(len, drawn)) <= length
+    answers = {len(text) - len(text.rstrip(".")) for text in drawn}
+    assert min(answers) >= min(MAX_ANSWER_TOKENS, length // 2)
+
+
+@pytest.mark.parametrize("system", [0, 31, 200])
+def test_a_system_prompt_that_leaves_room_is_kept(tmp_path: Path, system: int) -> None:
+    _, drawn = calibrate(tmp_path, model=Characters(system), samples=48)
+    assert drawn == [f"<{'s' * system}>{question}{ANSWER}" for question in prompts()]
+
+
+@pytest.mark.parametrize("system", [560, 20_000])
+def test_a_system_prompt_that_takes_the_room_of_the_answer_is_left_out(
+    tmp_path: Path, system: int
+) -> None:
+    _, drawn = calibrate(tmp_path, model=Characters(system), samples=48)
+    assert drawn == [f"<>{question}{ANSWER}" for question in prompts()]
+
+
+def test_a_template_that_always_takes_too_much_room_is_left_out(tmp_path: Path) -> None:
+    stubborn = Characters(560, refuses_system=True)
+    _, drawn = calibrate(tmp_path, model=stubborn, samples=48)
+    assert drawn == [question + ANSWER for question in prompts()]
 
 
 def test_a_user_gives_texts_and_conversations_as_json_lines(tmp_path: Path) -> None:

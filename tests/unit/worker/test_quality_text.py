@@ -48,6 +48,17 @@ class Characters:
         ]
 
 
+class Framed(Characters):
+    """One whose tokenizer adds tokens around a text."""
+
+    def __init__(self, begin: Sequence[int], end: Sequence[int] = ()) -> None:
+        super().__init__()
+        self._begin, self._end = begin, end
+
+    def tokenize(self, text: str) -> list[int]:
+        return [*self._begin, *super().tokenize(text), *self._end]
+
+
 def write(path: Path, text: str) -> Path:
     path.write_text(text, encoding="utf-8")
     return path
@@ -93,6 +104,29 @@ def test_long_user_text_is_bounded(tmp_path: Path) -> None:
     text = evaluation_text(write(tmp_path / "text", "\n\n".join(["word " * 500] * 40)))
     found = sequences(text, Characters())
     assert MAX_TOKENS - MAX_PASSAGE_TOKENS < sum(map(len, found)) <= MAX_TOKENS
+
+
+@pytest.mark.parametrize("passage", ["A short passage, of two lines.\n", "A long one. " * 150])
+def test_every_window_of_a_users_text_begins_a_sequence(tmp_path: Path, passage: str) -> None:
+    text = evaluation_text(write(tmp_path / "text", "\n\n".join([passage] * 20)))
+    found = sequences(text, Framed([2]))
+    assert len(found) >= MIN_PASSAGES
+    assert all(window[0] == 2 and 2 not in window[1:] for window in found)
+    assert all(2 < len(window) <= MAX_PASSAGE_TOKENS for window in found)
+    content = [token for window in found for token in window[1:]]
+    said = Characters().tokenize("".join(text.passages))
+    assert content == said[: len(content)]
+
+
+def test_windows_begin_as_the_text_does_where_no_token_begins_a_sequence(tmp_path: Path) -> None:
+    text = evaluation_text(write(tmp_path / "text", "One long passage of words. " * 41))
+    ended = sequences(text, Framed([], [3]))
+    assert [token for window in ended for token in window] == Framed([], [3]).tokenize(
+        text.passages[0]
+    )
+    both = sequences(text, Framed([2], [3]))
+    assert [window[0] for window in both] == [2] * len(both)
+    assert [3 in window for window in both] == [False] * (len(both) - 1) + [True]
 
 
 def test_short_user_text_is_refused(tmp_path: Path) -> None:

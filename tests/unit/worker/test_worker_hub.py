@@ -36,6 +36,7 @@ from qmodel.worker.manifest import MANIFEST, complete, load_manifest, verify
 from qmodel.worker.progress import Progress
 from qmodel.worker.report import Fetched, Inspection
 from qmodel.worker.sources import pinned
+from qmodel.worker.sources.base import Chunks, read
 from qmodel.worker.sources.hub import HubRepository
 from qmodel.worker.task import FetchTask, HubSource, InspectTask
 
@@ -129,6 +130,30 @@ def test_inspecting_reads_headers_only(hub: Hub, root: Path) -> None:
     assert len(found.source_revision) == 40
     assert found.source_bytes > size
     assert sum(entry.sent_bytes for entry in hub.log) < size / 10
+
+
+@pytest.mark.parametrize("offset", [0, 2_500_000])
+def test_of_a_file_that_comes_whole_no_more_is_taken_than_was_asked_for(
+    hub: Hub, root: Path, monkeypatch: pytest.MonkeyPatch, offset: int
+) -> None:
+    hub.faults.add(Fault(kind="whole", path="_cdn"))
+    repository = HubRepository(source(hub))
+    taken, streams, whole = [], [], repository.stream
+
+    def counted(*asked: Any) -> Chunks:
+        for chunk in whole(*asked):
+            taken.append(len(chunk))
+            yield chunk
+
+    def streamed(*asked: Any) -> Chunks:
+        streams.append(counted(*asked))
+        return streams[-1]
+
+    monkeypatch.setattr(repository, "stream", streamed)
+    content = (root / "test/open" / WEIGHTS).read_bytes()
+    assert read(repository, WEIGHTS, offset, 1000) == content[offset : offset + 1000]
+    assert sum(taken) <= 1 << 20 < len(content) - offset
+    assert streams[0].gi_frame is None, "the server was not hung up on"
 
 
 def test_fetching_brings_verified_files(hub: Hub, root: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, 
 
 from qmodel.worker.backends.tokens import as_set, left_padded
 from qmodel.worker.backends.wide_products import WideProducts
-from qmodel.worker.calibration import OnProgress, Sample
+from qmodel.worker.calibration import Message, OnProgress, Sample
 from qmodel.worker.errors import EngineFailed, TextInvalid
 
 CACHE_BYTES = 1 << 30
@@ -53,10 +53,19 @@ class ChatSampler:
             message = "the calibration text holds messages, but the model has no chat template"
             raise TextInvalid(message)
         try:
-            return self._rendered(list(sample.messages), answered=True)
+            return self._rendered(sample.messages, answered=True)
         except TemplateError as error:
             message = f"the model's chat template refuses {sample.messages[0]}...: {error}"
             raise TextInvalid(message) from error
+
+    def prompt(self, messages: Sequence[Message]) -> list[int] | None:
+        """Return the token ids before the model's answer; None if no chat template renders it."""
+        if not self._tokenizer.chat_template:
+            return None
+        try:
+            return self._rendered(messages, answered=False)
+        except TemplateError:  # some know no system message
+            return None
 
     def decode(self, tokens: Sequence[int]) -> str:
         """Return the text of token ids, control tokens included."""
@@ -64,11 +73,11 @@ class ChatSampler:
         return text
 
     def draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
+        self, begun: Sequence[list[int]], count: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
-        """Return a conversation for each prompt, drawn at temperature 1.
+        """Return each sequence with what is drawn at temperature 1.
 
-        A sequence ends where the model ends it, or after `length` tokens.
+        It ends where the model ends it, or after `count` tokens.
 
         Raises
         ------
@@ -76,44 +85,37 @@ class ChatSampler:
             If the model cannot be loaded or run.
         """
         try:
-            return self._draw(prompts, length, seed, on_progress)
+            return self._draw(begun, count, seed, on_progress)
         except (OSError, RuntimeError, ValueError) as error:
             message = f"the model cannot draw its own calibration samples: {error}"
             raise EngineFailed(message) from error
 
     def _draw(
-        self, prompts: Sequence[str], length: int, seed: int, on_progress: OnProgress
+        self, begun: Sequence[list[int]], count: int, seed: int, on_progress: OnProgress
     ) -> list[list[int]]:
         placed = {"device_map": "auto"} if torch.cuda.is_available() else {}
         model = AutoModelForCausalLM.from_pretrained(
             self._folder, torch_dtype="auto", use_safetensors=True, **placed, **LOCAL
         )
-        begun = [self._prompt(prompt)[: length - 1] for prompt in prompts]
         torch.manual_seed(seed)
         drawn: list[list[int]] = []
-        batch = _batch_size(model, length)
+        batch = _batch_size(model, max(map(len, begun)) + count)
         for start in range(0, len(begun), batch):
             chosen = begun[start : start + batch]
-            told = _Told(on_progress, start / len(begun), len(chosen) / len(begun), length)
-            drawn += self._continued(model, chosen, length, told)
+            told = _Told(on_progress, start / len(begun), len(chosen) / len(begun), count)
+            drawn += self._continued(model, chosen, count, told)
         del model
         gc.collect()
         return drawn
 
-    def _prompt(self, prompt: str) -> list[int]:
-        """Return the tokens before the model's answer; without a chat template, the bare text."""
-        if not self._tokenizer.chat_template:
-            return list(self._tokenizer(prompt)["input_ids"])
-        return self._rendered([{"role": "user", "content": prompt}], answered=False)
-
-    def _rendered(self, messages: list[dict[str, str]], *, answered: bool) -> list[int]:
+    def _rendered(self, messages: Sequence[Message], *, answered: bool) -> list[int]:
         text = self._tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=not answered
+            list(messages), tokenize=False, add_generation_prompt=not answered
         )
         return list(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
     def _continued(
-        self, model: PreTrainedModel, begun: Sequence[list[int]], length: int, told: "_Told"
+        self, model: PreTrainedModel, begun: Sequence[list[int]], count: int, told: "_Told"
     ) -> list[list[int]]:
         """Return the sequences with what the model adds, drawn side by side."""
         ids, mask = left_padded(begun)
@@ -121,7 +123,7 @@ class ChatSampler:
         ends = as_set(model.generation_config.eos_token_id) | as_set(self._tokenizer.eos_token_id)
         pure = GenerationConfig(
             do_sample=True, temperature=1.0, top_k=0, top_p=1.0,
-            max_new_tokens=length - longest, eos_token_id=sorted(ends) or None, pad_token_id=0,
+            max_new_tokens=count, eos_token_id=sorted(ends) or None, pad_token_id=0,
         )  # fmt: skip
         with WideProducts():
             output = model.generate(
@@ -137,11 +139,13 @@ class ChatSampler:
 class _Told:
     """A stopping criterion that stops nothing: it is asked after each token, and reports."""
 
-    def __init__(self, tell: OnProgress, begun: float, share: float, length: int) -> None:
-        self._tell, self._begun, self._share, self._length = tell, begun, share, length
+    def __init__(self, tell: OnProgress, begun: float, share: float, count: int) -> None:
+        self._tell, self._begun, self._share, self._count = tell, begun, share, count
+        self._drawn = 0
 
     def __call__(self, ids: torch.Tensor, _scores: torch.Tensor, **_: Any) -> torch.Tensor:
-        self._tell(self._begun + self._share * ids.shape[1] / self._length)
+        self._drawn += 1
+        self._tell(self._begun + self._share * self._drawn / self._count)
         return torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
 
 

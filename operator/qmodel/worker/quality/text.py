@@ -17,6 +17,8 @@ MIN_PASSAGES = 8
 """A user's text is cut into at least so many passages where it can be: standard errors are
 clustered by passage."""
 MIN_PASSAGE_TOKENS = 32
+_CUT = "every window begins a sequence"
+"""How a user's text is cut: part of its digest, so that figures of another cut are not taken."""
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,14 @@ def evaluation_text(user_file: Path | None) -> EvaluationText:
         parts = tuple(passages("evaluation"))
         return EvaluationText("BuiltIn", parts, _digest(parts, samples.EVALUATION))
     parts = tuple(user.passages(user.read(user_file)))
-    return EvaluationText("User", parts, _digest(parts))
+    return EvaluationText("User", parts, _digest(parts, cut=_CUT))
 
 
 def sequences(text: EvaluationText, base: LanguageModel) -> list[list[int]]:
     """Return the token sequences, each a cluster of dependent tokens.
+
+    Where the tokenizer begins a sequence with a token, each has it at its start, where it is not
+    scored, and nowhere else: without it many models predict badly, whatever their weights.
 
     Raises
     ------
@@ -60,7 +65,19 @@ def sequences(text: EvaluationText, base: LanguageModel) -> list[list[int]]:
     total = sum(map(len, tokenized))
     user.require_tokens(total, MIN_TOKENS, "evaluation")
     longest = min(max(total // MIN_PASSAGES, MIN_PASSAGE_TOKENS), MAX_PASSAGE_TOKENS)
-    return within_budget(cut(merge(tokenized), longest))
+    begin = beginning(base, tokenized)
+    merged = merge([tokens[len(begin) :] for tokens in tokenized])
+    return within_budget(cut(merged, longest, begin))
+
+
+def beginning(model: LanguageModel, tokenized: list[list[int]]) -> list[int]:
+    """Return the token that begins each of these sequences, by itself; nothing if none does.
+
+    A text of nothing holds what the tokenizer adds. Of that only what stands first is meant: some
+    end a sequence too.
+    """
+    first = model.tokenize("")[:1]
+    return first if all(tokens[:1] == first for tokens in tokenized) else []
 
 
 def merge(tokenized: list[list[int]]) -> list[list[int]]:
@@ -73,12 +90,16 @@ def merge(tokenized: list[list[int]]) -> list[list[int]]:
     return merged
 
 
-def cut(tokenized: list[list[int]], longest: int) -> list[list[int]]:
-    """Cut passages into windows of at most `longest` tokens, dropping rests too short to score."""
+def cut(tokenized: list[list[int]], longest: int, begin: list[int]) -> list[list[int]]:
+    """Cut passages into windows of at most `longest` tokens, dropping rests too short to score.
+
+    Each window starts with `begin`, which counts.
+    """
+    step = longest - len(begin)
     windows = [
-        tokens[start : start + longest]
+        begin + tokens[start : start + step]
         for tokens in tokenized
-        for start in range(0, len(tokens), longest)
+        for start in range(0, len(tokens), step)
     ]
     return [window for window in windows if len(window) > 1]
 
@@ -94,7 +115,11 @@ def within_budget(windows: list[list[int]]) -> list[list[int]]:
     return kept
 
 
-def _digest(parts: tuple[str, ...], recipe: samples.Recipe | None = None) -> str:
+def _digest(
+    parts: tuple[str, ...], recipe: samples.Recipe | None = None, cut: str | None = None
+) -> str:
     limits = (MAX_TOKENS, MAX_PASSAGE_TOKENS, MIN_PASSAGES, MIN_PASSAGE_TOKENS)
-    identity = (parts, astuple(recipe) if recipe else None, limits)
+    identity: tuple[object, ...] = (parts, astuple(recipe) if recipe else None, limits)
+    if cut is not None:
+        identity += (cut,)
     return sha256(repr(identity).encode()).hexdigest()[:16]
