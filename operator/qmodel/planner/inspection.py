@@ -37,7 +37,11 @@ def judge(ctx: Context) -> StageResult:
     source = ctx.source
     if source is None:
         return StageResult()
-    refused = serving_fit.problem(ctx.model, source) or _recipe_problem(ctx, source)
+    refused = (
+        serving_fit.problem(ctx.model, source)
+        or _recipe_problem(ctx, source)
+        or serving_fit.variables_problem(ctx, source)
+    )
     if refused is not None:
         return stage.blocked(ConditionType.INSPECTED, *refused)
     message = (
