@@ -15,7 +15,7 @@ NO_PART = "other than on parts of one argument"
 TWICE = "twice on the same part"
 LARGE = "characters for each of the request's"
 MAPS = "a filter that 'map' uses"
-UNKNOWN = "which no published chat template does"
+UNKNOWN = "which is not on the list of what chat templates may use"
 OTHER = "is a function, other than by calling it"
 
 
@@ -316,6 +316,9 @@ TRICKS = {
     "chat-filter-by-name": template("{{ messages|map('attr', 'x')|list }}", "unknown name"),
     "chat-arguments-spread": template("{{ range(*messages) }}", "not written out"),
     "chat-unknown-method": template("{{ messages.clear() }}", UNKNOWN),
+    "chat-changed-mapping": template(
+        "{% set context = {} %}{% set _ = context.update({'a': messages}) %}", UNKNOWN
+    ),
     "chat-unknown-block": template("{% block a %}{% endblock %}", UNKNOWN),
     "chat-parentheses": template("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "nested more than"),
     "chat-conditions-deep": template("{% if 1 %}" * 200 + "{% endif %}" * 200, "nested more than"),

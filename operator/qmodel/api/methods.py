@@ -58,7 +58,8 @@ GroupSize = Annotated[_GroupSize, Field(json_schema_extra={"type": "integer"})]
 GROUP_SIZES: tuple[int, ...] = get_args(_GroupSize)[:0:-1]
 """The choices within a row, the largest first."""
 
-Bits = Annotated[Literal[2, 3, 4, 8], Field(json_schema_extra={"type": "integer"})]
+Bits = Annotated[Literal[4, 8], Field(json_schema_extra={"type": "integer"})]
+"""Those that vLLM loads."""
 
 
 class AWQOptions(ApiModel):

@@ -40,6 +40,7 @@ def judge(ctx: Context) -> StageResult:
         serving_fit.problem(ctx.model, source)
         or nearness.problem(ctx.model)
         or _recipe_problem(ctx, source)
+        or serving_fit.variables_problem(ctx, source)
     )
     if refused is not None:
         return stage.blocked(ConditionType.INSPECTED, *refused)

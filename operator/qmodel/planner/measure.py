@@ -28,6 +28,12 @@ from qmodel.sizing.steps import measure_bytes
 from qmodel.worker.task import MeasureTask, artifact_directory
 
 _TIMEOUT_SECONDS = 7200
+"""Loading, starting and what is generated, and on a GPU the prompts too."""
+_OPERATIONS_PER_THREAD_SECOND = 5e9
+"""What a CPU's thread computes at the least while it fills the context: it does several times as
+many alone, but other pods want the cores too, and attention over long prompts is not counted."""
+_LONGEST_SECONDS = 7 * 86_400
+"""Nobody waits for longer."""
 
 
 def plan(ctx: Context) -> StageResult:
@@ -131,7 +137,7 @@ def _job(
                 Container.MEASURE, image, task, attempt.memory_bytes, server_cpu(ctx.model)
             ),
         ),
-        timeout_seconds=_TIMEOUT_SECONDS,
+        timeout_seconds=_timeout_seconds(settings, source.parameters),
         claim_name=ctx.claim_name,
         on_one_node=ctx.model.spec.storage.is_on_one_node,
         accelerators=None if chosen is None else accelerators(chosen),
@@ -142,6 +148,19 @@ def _job(
         shared_memory_bytes=server.shared_memory_bytes,
         pod_template=carried(ctx, Step.MEASURE),
     )
+
+
+def _timeout_seconds(settings: ServerSettings, parameters: int) -> int:
+    """Return the Job's limit: on a CPU it grows with the work of filling all sequences.
+
+    A token takes a multiplication and an addition for each weight. Of a mixture of experts that is
+    more than it takes, which only makes the limit longer.
+    """
+    if settings.gpus:
+        return _TIMEOUT_SECONDS
+    operations = 2 * parameters * settings.context_length * settings.concurrency
+    filling = operations / (settings.threads * _OPERATIONS_PER_THREAD_SECOND)
+    return min(_TIMEOUT_SECONDS + round(filling), _LONGEST_SECONDS)
 
 
 def _taken(ctx: Context, reports: Reports) -> StageResult:

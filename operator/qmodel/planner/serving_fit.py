@@ -5,10 +5,13 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.serving import DType, Engine
 from qmodel.api.status import SourceStatus
 from qmodel.engines import ENGINES
-from qmodel.planner.engine import engine_of, reader_of
+from qmodel.planner.context import Context
+from qmodel.planner.engine import engine_of, reader_of, server_settings
 from qmodel.planner.problem import Problem
 
 _ARGUMENTS = {Engine.LLAMA_CPP: LLAMA_CPP_ARGUMENTS, Engine.VLLM: VLLM_ARGUMENTS}
+_DECIDED_BY = {"OMP_NUM_THREADS": "spec.serving.cpu"}
+"""Fields that variables of the engines follow."""
 
 
 def problem(model: QuantizedModel, source: SourceStatus) -> Problem | None:
@@ -108,4 +111,26 @@ def _arguments(model: QuantizedModel, source: SourceStatus) -> Problem | None:
     return "ArgumentsNotAllowed", (
         f"spec.serving.extraArgs has {', '.join(found)}, which {engine} may not be given here: "
         "docs/engines.md lists what is allowed, each written in full"
+    )
+
+
+def variables_problem(ctx: Context, source: SourceStatus) -> Problem | None:
+    """Return which of the user's variables the operator sets to something else.
+
+    Which ones it sets depends on the engine and on the accelerator: before that is chosen, this is
+    not judged. A server would not get the user's value.
+    """
+    if ctx.status.accelerator is None:
+        return None
+    engine = engine_of(ctx.model, source)
+    own = ENGINES[engine].environment(server_settings(ctx, source, ""))
+    asked = ctx.model.spec.serving.env or ()
+    names = [each.name for each in asked if own.get(each.name, each.value) != each.value]
+    if not names:
+        return None
+    where = "a GPU" if ctx.status.accelerator.count else "a CPU"
+    fields = [f"; {name} follows {_DECIDED_BY[name]}" for name in names if name in _DECIDED_BY]
+    return "VariablesNotAllowed", (
+        f"spec.serving.env has {', '.join(names)}, which the operator sets itself for {engine} on "
+        f"{where}: leave {'it' if len(names) == 1 else 'them'} out{''.join(fields)}"
     )

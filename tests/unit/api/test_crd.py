@@ -136,3 +136,9 @@ def test_the_paths_of_columns_and_scale_exist() -> None:
 
 def test_yaml_repeats_instead_of_pointing() -> None:
     assert "*id" not in to_yaml(custom_resource_definition())
+
+
+def test_only_bits_that_can_be_served_are_offered() -> None:
+    quantization = SPEC["properties"]["quantization"]["properties"]
+    assert quantization["gptq"]["properties"]["bits"]["enum"] == [4, 8]
+    assert quantization["awq"]["properties"]["bits"]["enum"] == [4]

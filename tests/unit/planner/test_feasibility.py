@@ -110,7 +110,6 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
     ("blocks of MXFP4", asked(Method.MXFP4), smollm2(linear_widths=[48]), H100,
      "GroupSizeDoesNotFit", "block of method MXFP4 is 32"),
     ("groups of 16 on a GPU", awq(16), smollm2(), H100, "EngineCannotLoad", "use 64 or 32"),
-    ("three bits", gptq(bits=3), smollm2(), H100, "EngineCannotLoad", "use 4 or 8"),
     ("eight bits on a CPU", gptq(bits=8), smollm2(), CPU, "EngineCannotLoad", "use 4"),
     ("eight bits, asymmetric", gptq(bits=8, symmetric=False), smollm2(), H100, "EngineCannotLoad",
      "set symmetric true"),

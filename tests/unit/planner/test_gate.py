@@ -72,7 +72,6 @@ def test_numbers_are_kept_as_decimals_with_four_places() -> None:
         ({"method": "GPTQ", "gptq": {"groupSize": 32}}, "1.05"),
         ({"method": "NVFP4"}, "1.20"),
         ({"method": "BitsAndBytes"}, "1.05"),
-        ({"method": "GPTQ", "gptq": {"bits": 3}}, "1.20"),
         ({"method": "GGUF", "gguf": {"type": "Q3_K_M"}}, "1.20"),
         ({"method": "GGUF", "gguf": {"type": "IQ2_XS", "importanceMatrix": True}}, "1.60"),
     ],

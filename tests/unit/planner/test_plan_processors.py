@@ -1,7 +1,13 @@
 """`spec.serving.cpu`: the request of the servers, and the threads that they compute in."""
 
+from typing import Any
+
+import pytest
+
+from qmodel.planner.model import Node
 from unit.planner.values import model
 from unit.planner.world import World
+from unit.sizing.values import INSPECTION
 
 
 def argument(world: World, name: str) -> str:
@@ -30,3 +36,28 @@ def test_another_request_is_measured_anew() -> None:
     assert [each.split()[0] for each in world.started[begun:]] == ["measure"]
     world.run()
     assert argument(world, "--threads") == "4"
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "parameters", "serving", "hours"),
+    [
+        ("CPU", 135_000_000, {"contextLength": 1024, "concurrency": 2}, 2),
+        ("CPU", 8_000_000_000, {"contextLength": 32768, "concurrency": 4}, 60),
+        ("CPU", 8_000_000_000, {"contextLength": 32768, "concurrency": 4, "cpu": "16"}, 9),
+        ("CPU", 70_000_000_000, {"contextLength": 32768, "concurrency": 64}, 7 * 24),
+        ("GPU", 8_000_000_000, {"contextLength": 32768, "concurrency": 4}, 2),
+    ],
+)
+def test_measuring_has_the_time_to_fill_all_sequences(
+    accelerator: str, parameters: int, serving: dict[str, Any], hours: int
+) -> None:
+    gpus = Node("gpus", {}, {"nvidia.com/gpu": "3"})
+    world = World(model(serving=serving, accelerator={"type": accelerator}), (gpus,))
+    large = {"parameters": parameters, "context_length": 32768}
+    world.settle()
+    world.complete("inspect", inspection=INSPECTION.model_copy(update=large))
+    for step in ("fetch", "quantize"):
+        world.settle()
+        world.complete(step)
+    world.settle()
+    assert round(world.wish("measure").timeout_seconds / 3600) == hours

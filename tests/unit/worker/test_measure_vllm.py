@@ -1,3 +1,4 @@
+import math
 import socket
 import sys
 from io import StringIO
@@ -146,3 +147,10 @@ def test_on_a_cpu_load_is_what_comes_on_top_of_start(tmp_path: Path) -> None:
     parts = engine.parts(Peaks(100 * MIB, 90 * MIB, 120 * MIB, 0, []))
     assert parts.compute == 30 * MIB
     assert parts.weights + parts.kv + parts.compute + parts.other == 120 * MIB
+
+
+def test_on_a_cpu_the_first_token_may_take_as_long_as_the_job(tmp_path: Path) -> None:
+    _, task = measure(tmp_path)
+    assert vllm.VLLM(task).stall_seconds == math.inf
+    on_gpus = task.model_copy(update={"argv": [*task.argv, vllm.PARALLEL, "1"]})
+    assert vllm.VLLM(on_gpus).stall_seconds == 3600

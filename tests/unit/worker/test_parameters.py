@@ -71,7 +71,7 @@ def test_a_weight_of_eight_bits(tmp_path: Path, source: Path) -> None:
     ("recipe", "bits"),
     [
         ({"method": "GPTQ", "gptq": {"bits": 8}}, 8),
-        ({"method": "GPTQ", "gptq": {"bits": 3}}, 3),
+        ({"method": "GPTQ", "gptq": {"bits": 4}}, 4),
         ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "INT8"}}, 8),
         ({"method": "BitsAndBytes", "bitsAndBytes": {"type": "FP4"}}, 4),
         ({"method": "NVFP4"}, 4),

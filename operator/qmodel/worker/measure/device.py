@@ -4,6 +4,7 @@ vLLM's image brings the Python binding; where there is no GPU, nothing is asked 
 """
 
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -22,12 +23,14 @@ class PeakDevice(Peak):
         super().__init__(self._used, INTERVAL_SECONDS)
         self._library: Any = import_module("pynvml") if CONTROL_DEVICE.exists() else None
         self._before = 0
+        self._devices: list[Any] = []
 
     def __enter__(self) -> Self:
         """Start to sample, if there is a GPU."""
         if self._library is None:
             return self
         self._library.nvmlInit()
+        self._devices = self._found()
         self._before = self.highest = self._used()
         return super().__enter__()
 
@@ -48,6 +51,42 @@ class PeakDevice(Peak):
 
     def _used(self) -> int:
         """Return the memory in use on all GPUs."""
+        return sum(map(self._used_on, self._devices))
+
+    def _used_on(self, device: Any) -> int:
+        return int(self._library.nvmlDeviceGetMemoryInfo(device).used)
+
+    def _found(self) -> list[Any]:
+        """Return what this container was given: whole GPUs, and parts of those that MIG splits.
+
+        Where no part can be read the whole ones are returned, which fails: without them nothing
+        would be measured.
+        """
         library = self._library
-        handles = map(library.nvmlDeviceGetHandleByIndex, range(library.nvmlDeviceGetCount()))
-        return sum(int(library.nvmlDeviceGetMemoryInfo(handle).used) for handle in handles)
+        whole = [library.nvmlDeviceGetHandleByIndex(i) for i in range(library.nvmlDeviceGetCount())]
+        parted = (self._parts(gpu) if self._is_split(gpu) else [gpu] for gpu in whole)
+        return list(chain.from_iterable(parted)) or whole
+
+    def _is_split(self, gpu: Any) -> bool:
+        """Whether MIG splits a GPU; many cannot be split, and old drivers do not know of it."""
+        library = self._library
+        try:
+            current, _ = library.nvmlDeviceGetMigMode(gpu)
+        except (library.NVMLError_NotSupported, library.NVMLError_FunctionNotFound):
+            return False
+        return bool(current == library.NVML_DEVICE_MIG_ENABLE)
+
+    def _parts(self, gpu: Any) -> list[Any]:
+        """Return the parts of a split GPU whose memory can be read.
+
+        Of others, as of the whole GPU, a container is not told.
+        """
+        library, parts = self._library, []
+        for index in range(library.nvmlDeviceGetMaxMigDeviceCount(gpu)):
+            try:
+                part = library.nvmlDeviceGetMigDeviceHandleByIndex(gpu, index)
+                self._used_on(part)
+            except (library.NVMLError_NotFound, library.NVMLError_NoPermission):
+                continue
+            parts.append(part)
+        return parts

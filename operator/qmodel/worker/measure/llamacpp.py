@@ -21,7 +21,8 @@ class LlamaCpp:
     """What its log says, and its own completion endpoint, which tells of a prompt's progress."""
 
     exit_seconds = 2.0
-    stall_seconds = 900.0
+    stall_seconds = 3600.0
+    """A batch of 2048 tokens of 8 B weights takes as long on two threads that others slow down."""
 
     def __init__(self, task: MeasureTask) -> None:
         self._task = task

@@ -2,7 +2,7 @@
 
 The engines run them in a sandbox, which keeps them from Python but not from looping or filling
 memory: transformers' (and so vLLM's) has no limit of time, llama.cpp's own interpreter neither.
-They are parsed here by Jinja itself and never rendered; what no published template does is
+They are parsed here by Jinja itself and never rendered; what is not `listed` is
 refused. In this order:
 
 1. `check`: what Jinja parses, and no more than so many characters, statements and levels;

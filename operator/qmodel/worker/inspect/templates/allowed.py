@@ -13,6 +13,7 @@ from qmodel.worker.inspect.templates.listed import (
     FUNCTIONS,
     INTERNALS,
     NODES,
+    NOT_LISTED,
     OTHER_FILES,
     TESTS,
     is_internal,
@@ -41,7 +42,7 @@ def _of(  # noqa: C901, PLR0912  one alternative a kind of node
     if isinstance(node, OTHER_FILES):
         yield f"loads another template ({type(node).__name__.lower()})"
     elif not isinstance(node, NODES):
-        yield f"uses {type(node).__name__}, which no published chat template does"
+        yield f"uses {type(node).__name__}, {NOT_LISTED}"
     elif isinstance(node, nodes.Const):
         yield from _constant(node)
     elif isinstance(node, nodes.Name):
@@ -57,7 +58,7 @@ def _of(  # noqa: C901, PLR0912  one alternative a kind of node
     elif isinstance(node, nodes.Filter):
         yield from of_filter(node, names)
     elif isinstance(node, nodes.Test) and node.name not in TESTS:
-        yield f"uses the test {node.name!r}, which no published chat template does"
+        yield f"uses the test {node.name!r}, {NOT_LISTED}"
     elif isinstance(node, nodes.BinExpr):
         yield from _arithmetic(node, names)
     elif isinstance(node, nodes.For):
@@ -89,7 +90,7 @@ def _arithmetic(node: nodes.BinExpr, names: Names) -> Iterator[str]:
 
 def _loop(node: nodes.For, parents: Parents) -> Iterator[str]:
     if node.recursive:
-        yield "has a recursive loop, which no published chat template does"
+        yield f"has a recursive loop, {NOT_LISTED}"
     around = [parent for parent in parents if isinstance(parent, nodes.For)]
     if len(around) >= MAX_NESTED_LOOPS:
         deep = len(around) + 1

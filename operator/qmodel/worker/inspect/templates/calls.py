@@ -13,6 +13,7 @@ from qmodel.worker.inspect.templates.listed import (
     FUNCTIONS,
     GLOBALS,
     METHODS,
+    NOT_LISTED,
     TESTS,
     TOLD,
     is_internal,
@@ -45,10 +46,10 @@ def of_call(node: nodes.Call, parents: Parents, names: Names) -> Iterator[str]:
     elif name in FUNCTIONS:
         yield from _function(node, name, parents, names)
     elif name:
-        yield f"calls {name[:60]!r}, which no published chat template does"
+        yield f"calls {name[:60]!r}, {NOT_LISTED}"
     elif not isinstance(node.node, nodes.Getattr) or node.node.attr not in METHODS:
         method = getattr(node.node, "attr", "a value")
-        yield f"calls {method[:60]!r}, which no published chat template does"
+        yield f"calls {method[:60]!r}, {NOT_LISTED}"
     else:
         yield from _method(node.node, names)
 
@@ -82,7 +83,7 @@ def of_filter(node: nodes.Filter, names: Names) -> Iterator[str]:
     """Yield what is wrong with a filter."""
     given = [*node.args, *(keyword.value for keyword in node.kwargs)]
     if node.name not in FILTERS:
-        yield f"uses the filter {node.name!r}, which no published chat template does"
+        yield f"uses the filter {node.name!r}, {NOT_LISTED}"
     if node.dyn_args or node.dyn_kwargs:
         yield "calls with arguments that are not written out"
     if node.name in BY_NAME | BY_ATTRIBUTE:
@@ -99,7 +100,7 @@ def of_filter(node: nodes.Filter, names: Names) -> Iterator[str]:
 def of_block_filter(node: nodes.Filter) -> Iterator[str]:
     """Yield what is wrong with the filter of a block."""
     if node.node or node.args or node.kwargs or node.name not in BLOCK_FILTERS:
-        yield f"filters a block by {node.name!r}, which no published chat template does"
+        yield f"filters a block by {node.name!r}, {NOT_LISTED}"
 
 
 def _named(node: nodes.Filter, given: list[nodes.Expr]) -> Iterator[str]:

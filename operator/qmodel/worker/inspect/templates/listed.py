@@ -2,6 +2,10 @@
 
 from jinja2 import nodes
 
+NOT_LISTED = "which is not on the list of what chat templates may use"
+"""Published templates use more than is on it: what changes a mapping (`update`) ends in an error of
+vLLM's sandbox, and macros kept in a list could not be told apart."""
+
 OTHER_FILES = (nodes.Include, nodes.Import, nodes.FromImport, nodes.Extends)
 NODES = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.If, nodes.For, nodes.Assign,
