@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[3]
 TROUBLE = {"blocked": 1, "troubled": 1, "Failed": 0, "_disturbed": 0, "Delay": 0}
 """Functions that are given a reason, and which of their arguments it is."""
 SUCCESS = {"done": 1}
-PROBLEMS = ("feasibility", "kernels", "serving_fit", "splitting", "taken")
+PROBLEMS = ("experts", "feasibility", "kernels", "serving_fit", "splitting", "taken")
 """Modules that answer with a reason and a message."""
 OF_KUBERNETES = {
     *("ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError"),
