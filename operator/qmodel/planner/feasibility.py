@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from qmodel.api.methods import GROUP_SIZES, AWQOptions, Backend, GPTQOptions
 from qmodel.api.serving import Engine
-from qmodel.planner import splitting, taken
+from qmodel.planner import experts, splitting, taken
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
 from qmodel.planner.hardware import Hardware
 from qmodel.planner.kernels import (
@@ -62,6 +62,7 @@ def problem(recipe: Recipe, source: Inspection, engine: Engine, device: Hardware
         return taken.problem(source, source.quantization, device)
     return (
         _maker(recipe, source, device)
+        or experts.problem(recipe, source)
         or runs(recipe.method, device)
         or splitting.problem(source, device)
         or _groups(recipe, source, device)

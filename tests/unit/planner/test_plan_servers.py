@@ -86,7 +86,7 @@ def test_what_is_damaged_on_a_claim_of_the_user_is_made_anew_once_for_each_pod()
     report = failure("verify", "ArtifactDamaged", "manifest.json is missing")
     found = ContainerResult("verify", 1, "Error", report)
     world.advance(60)
-    pod = server(world, found)
+    pod = world.server(found)
     world.servers(pod)
     assert world.says(ConditionType.FETCHED) == "Unknown Fetching"
     assert list(world.deployments) == list(before)
@@ -101,7 +101,7 @@ def test_what_is_damaged_on_a_claim_of_the_user_is_made_anew_once_for_each_pod()
     assert world.started == again
     world.serve()
     assert world.status.stage == "Ready"
-    world.servers(server(world, found))
+    world.servers(world.server(found))
     assert world.started == [*again, "fetch 3"]
 
 
@@ -111,7 +111,7 @@ def test_nothing_is_made_anew_while_suspended() -> None:
     world.edit(suspend=True)
     report = failure("verify", "ArtifactDamaged", "manifest.json is missing")
     world.advance(60)
-    world.servers(server(world, ContainerResult("verify", 1, "Error", report)))
+    world.servers(world.server(ContainerResult("verify", 1, "Error", report)))
     assert world.says(ConditionType.AVAILABLE) == "False ArtifactDamaged"
     assert world.says(ConditionType.FETCHED) == "True Verified"
 

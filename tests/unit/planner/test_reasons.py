@@ -21,7 +21,7 @@ TROUBLE = {"blocked": 1, "troubled": 1, "Failed": 0, "_disturbed": 0, "Delay": 0
 """Functions that are given a reason, and which of their arguments it is."""
 SUCCESS = {"done": 1}
 PROBLEMS = (
-    *("feasibility", "images", "kernels", "nearness"),
+    *("experts", "feasibility", "images", "kernels", "nearness"),
     *("serving_fit", "splitting", "taken"),
 )
 """Modules that answer with a reason and a message."""

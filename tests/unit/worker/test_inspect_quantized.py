@@ -82,6 +82,46 @@ def pack_quantized(rows: int, width: int) -> Parts:
     }
 
 
+def of_mixed_bits(rows: int, width: int) -> Parts:
+    """Return eight bits in larger groups for the feed-forward part, as its scales tell."""
+    return (
+        pack_quantized(rows, width)
+        if width == 64
+        else {
+            "weight_packed": ("I32", [rows, width // 4]),
+            "weight_scale": ("BF16", [rows, width // 64]),
+            "weight_shape": ("I64", [2]),
+        }
+    )
+
+
+def of_mixed_types(rows: int, width: int) -> Parts:
+    """Return int8 with a scale a row for attention, and int4 for the feed-forward part."""
+    return (
+        {"weight": ("I8", [rows, width]), "weight_scale": ("BF16", [rows, 1])}
+        if width == 64
+        else pack_quantized(rows, width)
+    )
+
+
+def of_rows(rows: int, width: int) -> Parts:
+    """Return a scale a row and zero points, which alone tell 8 bits from 4."""
+    each = 4 if width == 64 else 8
+    return {
+        "weight_packed": ("I32", [rows, width // each]),
+        "weight_scale": ("BF16", [rows, 1]),
+        "weight_zero_point": ("I32", [rows // each, 1]),
+    }
+
+
+def mixed(*grids: tuple[int, int | None]) -> dict[str, Any]:
+    groups = {
+        f"group_{n}": {"weights": {"num_bits": bits, "group_size": size}}
+        for n, (bits, size) in enumerate(grids)
+    }
+    return PACKED | {"config_groups": groups}
+
+
 def nvfp4(rows: int, width: int) -> Parts:
     return {
         "weight_packed": ("U8", [rows, width // 2]),
@@ -161,6 +201,14 @@ FOUND: list[Case] = [
      "AWQ, 4 bits, groups of 32, gemv", 4, 32),
     ("compressed-tensors", pack_quantized, PACKED,
      "compressed-tensors, 4 bits, groups of 32, pack-quantized", 4, 32),
+    ("several bits", of_mixed_bits, mixed((4, 32), (8, 64)),
+     "compressed-tensors, pack-quantized", None, None),
+    ("several types", of_mixed_types, PACKED | {"format": "mixed-precision", "config_groups": {
+        "group_0": {"format": "pack-quantized", "weights": {"num_bits": 4, "group_size": 32}},
+        "group_1": {"format": "int-quantized", "weights": {"num_bits": 8}}}},
+     "compressed-tensors, mixed-precision", None, None),
+    ("several bits of rows", of_rows, mixed((4, None), (8, -1)),
+     "compressed-tensors, pack-quantized", None, None),
     ("nvfp4", nvfp4, PACKED | {"format": "nvfp4-pack-quantized", "config_groups": {
         "group_0": {"weights": {"num_bits": 4, "group_size": 16}}}},
      "compressed-tensors, 4 bits, groups of 16, nvfp4-pack-quantized", 4, 16),
@@ -256,6 +304,8 @@ def test_configurations_of_their_own_files(tmp_path: Path) -> None:
             },
             "weight_scale lies beside quantized weights, but no configuration says how",
         ),
+        (mixed((4, 16), (8, 64)), pack_quantized, "says 4 bits in groups of 16 or 8 bits in"),
+        (mixed(*((4 * (n % 2 + 1), n) for n in range(1, 40))), pack_quantized, "in 39 ways"),
         (
             GPTQ,
             lambda rows, width: {"qweight": ("F16", [rows, width])},
@@ -268,6 +318,16 @@ def test_a_configuration_that_the_tensors_contradict(
 ) -> None:
     with pytest.raises(SourceInvalid, match=told):
         looked(write(tmp_path, maker, recipe))
+
+
+def test_bits_that_nothing_tells_are_not_guessed(tmp_path: Path) -> None:
+    def without_zeros(rows: int, width: int) -> Parts:
+        parts = pack_quantized(rows, width)
+        return {name: parts[name] for name in ("weight_packed", "weight_scale")}
+
+    path = write(tmp_path, without_zeros, mixed((4, 32), (8, 16)))
+    with pytest.raises(UnsupportedModel, match="may have 4 or 8 bits, and nothing beside it"):
+        looked(path)
 
 
 def test_the_experts_of_a_mixture(tmp_path: Path) -> None:

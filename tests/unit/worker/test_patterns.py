@@ -94,6 +94,17 @@ TOKENIZERS = {
     "digits from the right, too": r"\d{1,3}(?=(?:\d{3})*\b)",
     "chameleon": "(IMGIMG)((A|B|C|D|E|F|G|H|I){1,4})Z",
     "blanks": r" {2,}",
+    "qwen2": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}"
+    r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "o200k": r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+"
+    r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    "cl100k": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+"
+    r"| ?[^\s\p{L}\p{N}]++[\r\n]*+|\s++$|\s*[\r\n]|\s+(?!\S)|\s",
+    "starcoder": r"\s?\p{L}+|\s?\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]{0,2}",
+    "date": r"\d{1,4}-\d{1,2}-\d{1,2}(?:T\d{2}:\d{2})?",
+    "branches that differ": "(a|b|c){1,9}(x|yy|z){3}w",
 }
 
 
@@ -108,7 +119,11 @@ def test_what_published_tokenizers_match_is_taken(pattern: str) -> None:
         "(a+)+$", "((a+))+b", "(a|aa)+$", "(?:a|a)*b", "(?:(?:a+)+b)+", "(?=(a+)+$)x?",
         "(?=(a+)+$)",
         "(a?){1,60}b", "(?:a{1,9})*b", r"(.+)\1\1b", "a*a*a*a*a*b", "x|(?:a*)*b|y",
-        "(" * 40 + "a" + ")" * 40,
+        "(" * 40 + "a" + ")" * 40, "(a|a){30}b", "(?:a?){25}a{25}b", "a{0,9}" * 12 + "b",
+        "a?" * 25 + "a{25}b", "(?:a?){25}a{25}", "(?:a|ab)" * 20 + "c", "(a|A){9}(?i:a|A){9}b",
+        "(?:(?:a|a){4}){9}b", "(a{1,9}){9}b", "(a*){9}b", "a{1,9}+b", "a{1,9}*b", "a*{9}b",
+        "(?i:ss|\u00df){20}x", "(?x:a|a ){20}b", r"(?<a>a|a\g<a>)b", r"(?<a>.+)\k<a>b",
+        "(?:a{0,9}a{0,9}a{0,9}a{0,9})c", "x" * 9 + "(a|a){" + "9" * 5000 + "}b",
     ],
 )  # fmt: skip
 def test_what_matches_texts_without_end_is_not(pattern: str) -> None:

@@ -27,7 +27,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from qmodel.worker.backends import packed, wide_products
+from qmodel.worker.backends import loading_report, packed, wide_products
 from qmodel.worker.errors import EngineFailed, OutOfMemory, StepError, UnsupportedModel
 
 logging.disable_progress_bar()
@@ -44,7 +44,8 @@ def load(folder: Path) -> PreTrainedModel:
     Raises
     ------
     UnsupportedModel
-        If transformers does not know the architecture or the format.
+        If transformers does not know the architecture or the format, or finds other weights in
+        the files than the model has.
     OutOfMemory
         If the accelerators have too little memory for it.
     EngineFailed
@@ -86,7 +87,9 @@ def _loaded(folder: Path) -> PreTrainedModel:
     method = settings.get("quant_method")
     if method == "compressed-tensors":
         arguments["quantization_config"] = CompressedTensorsConfig(dequantize=True)
-    model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(folder, **arguments)
+    model = _complete(
+        AutoModelForCausalLM.from_pretrained(folder, output_loading_info=True, **arguments)
+    )
     if method == "bitsandbytes" and settings.get("load_in_4bit"):
         model = model.dequantize()
     return model
@@ -102,9 +105,23 @@ def _unpacked(folder: Path) -> PreTrainedModel:
     }
     with torch.device("meta"):
         kind = type(AutoModelForCausalLM.from_config(config, trust_remote_code=False))
-    model: PreTrainedModel = kind.from_pretrained(
-        None, config=config, state_dict=weights, dtype=dtype, **dispatch()
+    return _complete(
+        kind.from_pretrained(
+            None,
+            config=config,
+            state_dict=weights,
+            dtype=dtype,
+            output_loading_info=True,
+            **dispatch(),
+        )
     )
+
+
+def _complete(loaded: tuple[PreTrainedModel, dict[str, Any]]) -> PreTrainedModel:
+    """Return a model whose weights are all those of its files."""
+    model, found = loaded
+    modules = {name for name, _ in model.named_modules()}
+    loading_report.check(found["missing_keys"], found["unexpected_keys"], modules)
     return model
 
 

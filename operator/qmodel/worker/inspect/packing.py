@@ -6,10 +6,11 @@ computed from the weights that come of it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
-from qmodel.worker.errors import SourceInvalid
+from qmodel.worker.errors import SourceInvalid, UnsupportedModel
+from qmodel.worker.inspect.mixtures import Grid
 from qmodel.worker.inspect.tensors import Tensor
 from qmodel.worker.report import SourceQuantization
 
@@ -34,19 +35,33 @@ _AS_AWQ = ":auto_awq"
 _MATRIX = 2
 
 
-def unpacked(tensors: Mapping[str, Tensor], found: SourceQuantization | None) -> dict[str, Tensor]:
+def unpacked(
+    tensors: Mapping[str, Tensor], found: SourceQuantization | None, grids: Sequence[Grid] = ()
+) -> dict[str, Tensor]:
     """Return the weights, by name, with the shape `[outputs, inputs]` that they had.
+
+    Parameters
+    ----------
+    tensors
+        As stored, by name.
+    found
+        How they are quantized; None: they are not.
+    grids
+        Bits and group sizes that weights in 32-bit words may have, where `found` tells no one
+        number of bits.
 
     Raises
     ------
     SourceInvalid
         If tensors are packed but the configuration does not say how, or says it wrongly.
+    UnsupportedModel
+        If several numbers of bits fit one of them.
     """
     if found is None:
         _check_plain(tensors.values())
         return dict(tensors)
     weights = (
-        _weight(tensor, found, tensors)
+        _weight(tensor, found, tensors, grids)
         for name, tensor in tensors.items()
         if not _BESIDE.fullmatch(name)
     )
@@ -74,7 +89,12 @@ def _check_plain(tensors: Iterable[Tensor]) -> None:
             raise SourceInvalid(message)
 
 
-def _weight(tensor: Tensor, found: SourceQuantization, tensors: Mapping[str, Tensor]) -> Tensor:
+def _weight(
+    tensor: Tensor,
+    found: SourceQuantization,
+    tensors: Mapping[str, Tensor],
+    grids: Sequence[Grid],
+) -> Tensor:
     """Return the weight that one stored tensor stands for."""
     name, bits = tensor.name, found.bits
     if name.endswith(".qweight"):
@@ -82,7 +102,7 @@ def _weight(tensor: Tensor, found: SourceQuantization, tensors: Mapping[str, Ten
         shape = _words(tensor, found, bits or _bits_beside(tensor, zeros))
         return replace(tensor, name=name.removesuffix("qweight") + "weight", shape=shape)
     if name.endswith(".weight_packed"):
-        factor = _factor(tensor, bits)
+        factor = _factor(tensor, bits or _bits_of_grids(tensor, tensors, grids))
         shape = (*tensor.shape[:-1], tensor.shape[-1] * factor) if tensor.shape else ()
         return replace(tensor, name=name.removesuffix("_packed"), shape=shape)
     if name.endswith("_blocks") and tensor.type == "U8":
@@ -100,6 +120,50 @@ def _bits_beside(tensor: Tensor, zeros: Tensor | None) -> int:
     if zeros is None or not len(tensor.shape) == len(zeros.shape) == _MATRIX:
         return 0
     return zeros.shape[1] * _BITS_OF_WORD // max(tensor.shape[1], 1)
+
+
+def _bits_of_grids(
+    tensor: Tensor, tensors: Mapping[str, Tensor], grids: Sequence[Grid]
+) -> int | None:
+    """Return the bits of one of compressed-tensors' weights, which differ: scales tell the groups.
+
+    Two grids can make as many scales of as many words: zero points, packed too, tell them apart.
+    """
+    if tensor.type == "U8" or not grids:
+        return None
+    module = tensor.name.removesuffix("_packed")
+    scales, zeros = tensors.get(module + "_scale"), tensors.get(module + "_zero_point")
+    fitting = {grid.bits for grid in grids if scales is None or _fits(grid, tensor, scales)}
+    if len(fitting) > 1 and zeros is not None:
+        fitting &= {grid.bits for grid in grids if _fits_zeros(grid, tensor, zeros)}
+    if len(fitting) == 1:
+        return fitting.pop()
+    shape = " x ".join(map(str, tensor.shape))
+    if not fitting:
+        told = " or ".join(sorted({str(grid) for grid in grids}))
+        message = f"the configuration says {told}, but the scales of {tensor.name[:200]} are others"
+        raise SourceInvalid(message)
+    message = (
+        f"{tensor.name[:200]}, {shape} words, may have {' or '.join(map(str, sorted(fitting)))}"
+        " bits, and nothing beside it tells which: use the repository that it was made from"
+    )
+    raise UnsupportedModel(message)
+
+
+def _fits(grid: Grid, tensor: Tensor, scales: Tensor) -> bool:
+    """Whether a weight in words has as many scales as the grid makes of its row."""
+    if not tensor.shape or not scales.shape or not grid.bits:
+        return False
+    width = tensor.shape[-1] * (_BITS_OF_WORD // grid.bits)
+    groups = -(-width // grid.group_size) if grid.group_size else 1
+    return scales.shape[-1] == groups
+
+
+def _fits_zeros(grid: Grid, tensor: Tensor, zeros: Tensor) -> bool:
+    """Whether zero points have as many rows of words as the outputs make of them."""
+    if len(tensor.shape) != _MATRIX or len(zeros.shape) != _MATRIX:
+        return False
+    return zeros.shape[0] == -(-tensor.shape[0] // (_BITS_OF_WORD // grid.bits))
 
 
 def _words(tensor: Tensor, found: SourceQuantization, bits: int) -> tuple[int, ...]:

@@ -4,10 +4,14 @@ Python's `re`, and Oniguruma behind tokenizers, try every way in which a pattern
 what makes ways is counted: repeats, whose ways are multiplied by the length of the text, and
 branches, whose ways are multiplied by each other. A repeated group that can match one text in
 several ways is refused, since its ways double with every letter; unless nothing follows that
-could fail, since then the first way is taken.
+could fail, since then the first way is taken. In texts, bounded repeats and optional parts count
+as ways too (`pattern_ways`).
 """
 
 import re
+
+from qmodel.worker.inspect import pattern_ways
+from qmodel.worker.inspect.pattern_ways import counts, is_manner, is_repeat
 
 MAX_CHARACTERS = 512
 MAX_REPEATS = 3
@@ -26,8 +30,8 @@ _PART = re.compile(
 _MAX_TEXT_REPEATS = 4
 """Unbounded ones of a branch, in patterns over texts."""
 _MAX_TEXT_DEPTH = 16
-_FIXED = re.compile(r"\{\d+\}")
-_FEW = re.compile(r"\{\d?,[1-4]\}")
+_REFERENCE = re.compile(r"\\[1-9kg]")
+"""To what a group matched, or to a group, which may be the one that it stands in."""
 _DIGITS = ("\\d", "[0-9]", "[\\d]")
 _GROUPS = ("(", "(?:", "(?!", "(?=")
 
@@ -65,11 +69,13 @@ def ends_on_text(pattern: str) -> bool:
 
 def _branch_ends(branch: list[str], depth: int) -> bool:
     """Whether a branch ends, after which nothing can fail."""
-    repeat = 1 if branch and _is_repeat(branch[-1]) else 0
-    last = branch[: len(branch) - repeat]
+    end = len(branch)
+    while end and is_repeat(branch[end - 1]):
+        end -= 1
+    last = branch[:end]
     begin = _begin_of_group(last)
     if begin is None:
-        return _can_fail_and_ends(branch)
+        return _can_fail_and_ends(last)
     inner = (
         [_branch_ends(part, depth - 1) for part in _branches(last[begin + 1 : -1])]
         if depth
@@ -79,28 +85,37 @@ def _branch_ends(branch: list[str], depth: int) -> bool:
 
 
 def _can_fail_and_ends(parts: list[str]) -> bool:
-    """Whether parts, after which something may fail, have few repeats and no ambiguous group."""
+    """Whether parts, after which something may fail, match in few ways, in any text."""
     repeats = 0
     for index, part in enumerate(parts):
-        if re.match(r"\\[1-9]", part):
+        if _REFERENCE.match(part):
             return False
-        if not _is_repeat(part) or _FIXED.fullmatch(part) or part == "?":
+        if not is_repeat(part) or is_manner(parts, index):
             continue
+        if index and is_repeat(parts[index - 1]) and _varies(parts[index - 1]):
+            return False
         begin = _begin_of_group(parts[:index])
         if begin is not None and _is_ambiguous(parts[begin + 1 : index - 1], part):
             return False
-        repeats += not re.fullmatch(r"\{\d*,\d+\}", part)
-    return repeats <= _MAX_TEXT_REPEATS
+        repeats += _is_unbounded(part)
+    return repeats <= _MAX_TEXT_REPEATS and pattern_ways.ways(parts) <= pattern_ways.MAX_WAYS
 
 
 def _is_ambiguous(inner: list[str], repeat: str) -> bool:
-    """Whether what is repeated could match one text in several ways."""
-    varies = any(_is_repeat(part) and not _FIXED.fullmatch(part) for part in inner)
-    return varies or ("|" in inner and not _FEW.fullmatch(repeat))
+    """Whether what is repeated could match one text in several ways, which are not counted."""
+    repeats = [part for part in inner if is_repeat(part)]
+    if _is_unbounded(repeat):
+        return "|" in inner or any(_varies(part) for part in repeats)
+    return counts(repeat) > (1, 1) and any(_is_unbounded(part) for part in repeats)
 
 
-def _is_repeat(part: str) -> bool:
-    return part in ("*", "+", "?") or bool(re.fullmatch(r"\{\d*,?\d*\}", part))
+def _is_unbounded(repeat: str) -> bool:
+    return counts(repeat)[1] is None
+
+
+def _varies(repeat: str) -> bool:
+    low, high = counts(repeat)
+    return low != high
 
 
 def _begin_of_group(parts: list[str]) -> int | None:

@@ -9,7 +9,9 @@ from typing import Any
 
 from qmodel.api.methods import BLOCK_WEIGHTS, Method
 from qmodel.worker.errors import SourceInvalid, UnsupportedModel
+from qmodel.worker.inspect import mixtures
 from qmodel.worker.inspect.document import bounded
+from qmodel.worker.inspect.mixtures import Grid
 from qmodel.worker.inspect.patterns import MAX_REPEATS, ends, is_marked
 from qmodel.worker.inspect.select import CONFIG
 from qmodel.worker.report import SourceQuantization
@@ -33,6 +35,7 @@ _PATTERN_KEYS = (
 """Of lists whose texts are patterns, marked or not."""
 _PATTERNS_AS_KEYS = ("dynamic", "extra_config", "layer_quant_config")
 """Of objects whose keys are."""
+_COMPRESSED = "compressed-tensors"
 _MODELOPT_BITS = {
     "FP8": 8, "NVFP4": 4, "W4A16_NVFP4": 4, "W4A16_AWQ": 4, "W4A8_AWQ": 4, "INT8_SQ": 8, "MXFP8": 8,
 }  # fmt: skip
@@ -64,6 +67,22 @@ def recognise(documents: Documents, text: Mapping[str, Any]) -> SourceQuantizati
         raise SourceInvalid(message)
     describe = _FORMATS.get(method, _other)
     return describe({**recipe, "quant_method": method}, where)
+
+
+def grids(
+    found: SourceQuantization | None, documents: Documents, text: Mapping[str, Any]
+) -> list[Grid]:
+    """Return the bits and groups among which packed weights differ; none where they do not.
+
+    Raises
+    ------
+    SourceInvalid
+        If there are absurdly many.
+    """
+    if found is None or found.format != _COMPRESSED or found.bits is not None:
+        return []
+    where, recipe = _recipe(documents, text)
+    return mixtures.grids(recipe or {}, where)
 
 
 def check_method(found: SourceQuantization | None, method: Method, name: str) -> None:
@@ -210,9 +229,7 @@ def _compressed(recipe: Recipe, where: str) -> SourceQuantization:
     shown = packing or "of an unknown format"
     one_bits = bits.pop() if len(bits) == 1 else None
     one_size = sizes.pop() if len(sizes) == 1 else None
-    return _described(
-        "compressed-tensors", "compressed-tensors", one_bits, one_size, shown, packing=packing
-    )
+    return _described(_COMPRESSED, _COMPRESSED, one_bits, one_size, shown, packing=packing)
 
 
 def _bitsandbytes(recipe: Recipe, where: str) -> SourceQuantization:
@@ -258,7 +275,7 @@ def _other(recipe: Recipe, where: str) -> SourceQuantization:
 _FORMATS: Mapping[str, Callable[[Recipe, str], SourceQuantization]] = {
     "awq": _awq,
     "gptq": _gptq,
-    "compressed-tensors": _compressed,
+    _COMPRESSED: _compressed,
     "bitsandbytes": _bitsandbytes,
     "modelopt": _modelopt,
     "fp8": _fp8,

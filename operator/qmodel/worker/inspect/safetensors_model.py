@@ -17,7 +17,7 @@ from qmodel.worker.inspect.layers import (
     window_period,
 )
 from qmodel.worker.inspect.packing import unpacked
-from qmodel.worker.inspect.quantized import check_method, recognise
+from qmodel.worker.inspect.quantized import check_method, grids, recognise
 from qmodel.worker.inspect.safetensors import read_headers
 from qmodel.worker.inspect.select import CONFIG, Selection
 from qmodel.worker.inspect.tensors import Tensor, total_bytes, total_elements
@@ -50,7 +50,8 @@ def inspect_safetensors(source: Source, selection: Selection, method: Method) ->
     headers = read_headers(source, selection.weights)
     check_index(source, headers)
     stored = [tensor for file in headers.values() for tensor in file]
-    tensors = unpacked({tensor.name: tensor for tensor in stored}, found)
+    by_name = {tensor.name: tensor for tensor in stored}
+    tensors = unpacked(by_name, found, grids(found, documents, config.text))
     if not total_elements(tensors.values()):
         message = f"{source.name} has no weights"
         raise SourceInvalid(message)
