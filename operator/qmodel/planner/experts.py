@@ -8,6 +8,8 @@ would be another model, so it is refused here, before hours are spent on it.
 Tried with llm-compressor 0.14 and transformers 5.17 on small models of both kinds of families.
 """
 
+import re
+
 from qmodel.api.methods import Backend, Method
 from qmodel.planner.problem import Problem
 from qmodel.worker.report import Inspection
@@ -19,6 +21,8 @@ _RENAMED = ("lfm2_moe", "minimax", "minimax_m2", "mixtral", "phimoe")
 """Model types whose files call experts' weights w1, w2 and w3; llm-compressor says gate_proj."""
 _NOT_FUSED = (Method.INT8, Method.NVFP4)
 """Methods with tensors that transformers does not fuse."""
+_EXPERTS = re.compile(r"(?<!shared_)experts")
+_ALL_EXPERTS = re.compile(r"re:.*(?<!shared_)experts[\\.*$]*")
 
 
 def problem(recipe: Recipe, source: Inspection) -> Problem | None:
@@ -38,13 +42,18 @@ def problem(recipe: Recipe, source: Inspection) -> Problem | None:
             f"what LLMCompressor saves of the experts of {source.model_type} is not loaded back by"
             " transformers, which expects other names, so it cannot be judged: use method GGUF"
         )
-    if any("expert" in name for name in recipe.ignore):
-        return None
+    kept = _kept(recipe)
+    if kept is not None:
+        return EXPERTS_DO_NOT_LOAD, (
+            f"spec.quantization.ignore keeps experts ({kept[:200]}), which transformers does not"
+            " load back beside what is quantized, so it cannot be judged: leave it out, or use"
+            " method FP8 and keep all of them (re:.*experts.*)"
+        )
     if recipe.method in _NOT_FUSED:
         return EXPERTS_DO_NOT_LOAD, (
             f"method {recipe.method} gives each of the model's {source.experts} experts tensors"
             " that transformers does not load back, so it cannot be judged: use method FP8, or GPTQ"
-            ' (symmetric), or GGUF, or keep the experts as they are (ignore "re:.*experts.*")'
+            " (symmetric), or GGUF"
         )
     options = recipe.grid
     if options is not None and not options.symmetric:
@@ -55,3 +64,14 @@ def problem(recipe: Recipe, source: Inspection) -> Problem | None:
             " or use method FP8 or GGUF"
         )
     return None
+
+
+def _kept(recipe: Recipe) -> str | None:
+    """Return what keeps experts as they are and so does not load back; None: nothing.
+
+    FP8 stores a weight under the name that it had, so that all experts may stay; of some experts in
+    8 bits and others in 16 transformers makes no numbers.
+    """
+    named = (name for name in recipe.ignore if _EXPERTS.search(name))
+    whole = recipe.method is Method.FP8
+    return next((n for n in named if not (whole and _ALL_EXPERTS.fullmatch(n))), None)

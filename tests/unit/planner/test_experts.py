@@ -33,6 +33,15 @@ def test_zero_points(quantization: Quantization) -> None:
     assert f"set spec.quantization.{block}.symmetric true" in refused(quantization, QWEN)
 
 
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [(Method.FP8, "re:.*experts.0.gate_proj"), (Method.FP8, "model.layers.0.mlp.experts.0.up_proj"),
+     (Method.MXFP4, "re:.*experts.*"), (Method.GPTQ, "re:.*experts.*")],
+)  # fmt: skip
+def test_experts_that_stay_beside_others(method: Method, name: str) -> None:
+    assert f"keeps experts ({name})" in refused(asked(method, ignore=["lm_head", name]), QWEN)
+
+
 @pytest.mark.parametrize("quantization", LLM_COMPRESSOR)
 def test_experts_of_other_names(quantization: Quantization) -> None:
     assert refused(quantization, MIXTRAL).endswith("use method GGUF")
@@ -41,7 +50,8 @@ def test_experts_of_other_names(quantization: Quantization) -> None:
 @pytest.mark.parametrize(
     "quantization",
     [awq(symmetric=True), gptq(), asked(Method.FP8), asked(Method.MXFP4, ignore=["lm_head"]),
-     asked(Method.INT8, ignore=["lm_head", "re:.*experts.*"]),
+     asked(Method.FP8, ignore=["lm_head", "re:.*experts.*", r"re:.*mlp\.experts\..*"]),
+     asked(Method.FP8, ignore=["lm_head", "re:.*shared_experts.gate_proj", "re:.*mlp.gate$"]),
      asked(Method.BITS_AND_BYTES), asked(Method.GGUF)],
 )  # fmt: skip
 def test_what_loads_back(quantization: Quantization) -> None:
