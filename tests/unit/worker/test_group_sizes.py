@@ -45,6 +45,19 @@ def test_a_name_of_no_layer_is_refused(name: str) -> None:
         group_sizes.check(recipe(ignore=(name,)), WIDTHS)
 
 
+def test_what_has_weights_but_is_never_quantized_may_be_named() -> None:
+    router = "model.layers.0.mlp.gate"
+    for name in (router, "re:.*mlp.gate$"):
+        group_sizes.check(recipe(ignore=(name, "lm_head")), WIDTHS, [router])
+    with pytest.raises(UnsupportedModel, match=r"names model\.layers\.0\.mlp, but"):
+        group_sizes.check(recipe(ignore=("model.layers.0.mlp",)), WIDTHS, [router])
+
+
+def test_what_has_weights_but_is_never_quantized_is_not_left_to_quantize() -> None:
+    with pytest.raises(UnsupportedModel, match="leaves no linear layer"):
+        group_sizes.check(recipe(ignore=("re:.*proj", "lm_head")), WIDTHS, ["model.norm"])
+
+
 def test_the_default_fits_a_model_without_an_output_layer() -> None:
     group_sizes.check(recipe(), {"model.layers.0.up_proj": 64})
 

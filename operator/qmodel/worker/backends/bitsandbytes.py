@@ -130,7 +130,12 @@ def _skipped(source: Path, recipe: Recipe) -> list[str]:
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
     linear = {n: m for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
-    group_sizes.check(recipe, {name: module.in_features for name, module in linear.items()})
+    others = [
+        name
+        for name, module in model.named_modules()
+        if name not in linear and any(True for _ in module.parameters(recurse=False))
+    ]
+    group_sizes.check(recipe, {name: module.in_features for name, module in linear.items()}, others)
     shared = model.get_output_embeddings() if config.get_text_config().tie_word_embeddings else None
     return [
         name

@@ -4,14 +4,14 @@ Inspection refuses what cannot work before anything is fetched; the worker check
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from qmodel.api.methods import GROUP_SIZES
 from qmodel.worker.errors import UnsupportedModel
 from qmodel.worker.task import Recipe
 
 
-def check(recipe: Recipe, widths: Mapping[str, int]) -> None:
+def check(recipe: Recipe, widths: Mapping[str, int], others: Collection[str] = ()) -> None:
     """Check the linear layers of a model.
 
     Parameters
@@ -20,6 +20,9 @@ def check(recipe: Recipe, widths: Mapping[str, int]) -> None:
         What was asked.
     widths
         Input width of each linear layer, by its name.
+    others
+        Further modules with weights, none of which is quantized: they may be named, as the routers
+        of a mixture of experts are in many a published recipe.
 
     Raises
     ------
@@ -27,7 +30,7 @@ def check(recipe: Recipe, widths: Mapping[str, int]) -> None:
         If a name to ignore is no layer's, nothing is left to quantize, or a row cannot be cut into
         groups; naming a size that would work.
     """
-    _check_names(recipe.ignore, widths)
+    _check_names(recipe.ignore, {*widths, *others})
     chosen = {name: widths[name] for name in widths if not is_ignored(name, recipe.ignore)}
     if not chosen:
         message = "spec.quantization.ignore leaves no linear layer to quantize"
@@ -50,9 +53,12 @@ def is_ignored(name: str, ignore: list[str]) -> bool:
     )
 
 
-def _check_names(ignore: list[str], widths: Mapping[str, int]) -> None:
-    """Refuse a misspelt name, which would quantize what was to be kept."""
-    known = {*widths, "lm_head"}  # the default, which not every model has
+def _check_names(ignore: list[str], names: set[str]) -> None:
+    """Refuse a misspelt name, which would quantize what was to be kept.
+
+    So would the name of a whole block, which the libraries do not take for all that is in it.
+    """
+    known = names | {"lm_head"}  # the default, which not every model has
     for pattern in ignore:
         if not any(is_ignored(name, [pattern]) for name in known):
             message = f"spec.quantization.ignore names {pattern}, but the model has no such layer"

@@ -8,6 +8,7 @@ share the model in memory, sum what they observed, and quantize each its part of
 
 import gc
 import io
+import json
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ from compressed_tensors.utils import patch_attr
 from llmcompressor import oneshot
 from llmcompressor.core import LifecycleCallbacks
 from llmcompressor.entrypoints import utils as entrypoint
+from llmcompressor.modeling.moe.linearize import linearize_moe
 from llmcompressor.pipelines.cache import IntermediatesCache
 from loguru import logger
 from pydantic import JsonValue
@@ -36,7 +38,7 @@ from torch import distributed
 from torch.utils.data import DataLoader
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig, PreTrainedModel
 
-from qmodel.worker.backends import CalibrationSet, group_sizes, ranks
+from qmodel.worker.backends import CalibrationSet, group_sizes, language_part, ranks
 from qmodel.worker.backends.library_errors import library_errors
 from qmodel.worker.backends.llmcompressor_recipes import modifiers
 from qmodel.worker.backends.ranks import Place
@@ -126,13 +128,26 @@ def _make(
     told = progress if place.rank == 0 else Progress("quantize", io.StringIO())
     with library_errors("llm-compressor", out), _joined(place), WideProducts():
         model = _loaded(source, place)
-        group_sizes.check(recipe, _linear_widths(model))
+        with _logged_once():
+            linearize_moe(model)  # or experts would have no names yet
+        decoder = _language_model(model)
+        beside = _beside(model, decoder)
+        _check(recipe, model, beside)
         told.at(0.05, "the model is loaded")
-        _quantize(model, source, recipe, rows[place.rank :: place.count], told)
+        _quantize(
+            model,
+            decoder,
+            source,
+            recipe.model_copy(update={"ignore": [*recipe.ignore, *beside]}),
+            rows[place.rank :: place.count],
+            told,
+        )
         told.at(0.95, "writing")
         # The source's own is copied; some are refused when they are saved again.
         model.generation_config = GenerationConfig()
         model.save_pretrained(out, save_compressed=True, max_shard_size=recipe.max_shard_bytes)
+        if decoder is not None and place.rank == 0:
+            _tell_what_stays(out, language_part.patterns(beside, decoder))
 
 
 @contextmanager
@@ -173,6 +188,7 @@ def _loaded(source: Path, place: Place) -> PreTrainedModel:
 
 def _quantize(
     model: PreTrainedModel,
+    decoder: str | None,
     source: Path,
     recipe: Recipe,
     rows: Rows,
@@ -185,7 +201,7 @@ def _quantize(
         data["tokenizer"] = AutoTokenizer.from_pretrained(source, **LOCAL)
     layers = model.config.get_text_config().num_hidden_layers
     with _logged_once(), _told_of_layers(layers, progress), _unpinned_memory():
-        oneshot(model=model, recipe=modifiers(recipe, type(model).__name__), **data)
+        oneshot(model=model, recipe=modifiers(recipe, model, decoder), **data)
 
 
 def _loader(rows: Rows) -> "DataLoader[dict[str, torch.Tensor]]":
@@ -195,10 +211,47 @@ def _loader(rows: Rows) -> "DataLoader[dict[str, torch.Tensor]]":
     return DataLoader(batches, batch_size=None)
 
 
-def _linear_widths(model: PreTrainedModel) -> dict[str, int]:
-    """Return the input width of each linear layer, by its name."""
-    modules = model.named_modules()
-    return {name: m.in_features for name, m in modules if isinstance(m, torch.nn.Linear)}
+def _language_model(model: PreTrainedModel) -> str | None:
+    """Return the name of the part that reads text; None where that is all of the model."""
+    if model.config.get_text_config() is model.config:
+        return None
+    return _name(model, model.get_decoder()) or None
+
+
+def _beside(model: PreTrainedModel, decoder: str | None) -> list[str]:
+    """Return the linear layers that read no text."""
+    if decoder is None:
+        return []
+    linear = [name for name, m in model.named_modules() if isinstance(m, torch.nn.Linear)]
+    return language_part.beside(linear, decoder, _name(model, model.get_output_embeddings()))
+
+
+def _check(recipe: Recipe, model: PreTrainedModel, beside: list[str]) -> None:
+    """Check that the recipe fits what is to be quantized."""
+    modules = {name: m for name, m in model.named_modules() if _has_weights(m)}
+    widths = {n: m.in_features for n, m in modules.items() if isinstance(m, torch.nn.Linear)}
+    others = [name for name in modules if name in beside or name not in widths]
+    group_sizes.check(recipe, {n: widths[n] for n in widths if n not in beside}, others)
+
+
+def _tell_what_stays(out: Path, patterns: list[str]) -> None:
+    """Add to the artifact's config what reads no text.
+
+    The library lists it by the names of the checkpoint's tensors, by which transformers does not
+    find the modules.
+    """
+    path = out / "config.json"
+    config = json.loads(path.read_bytes())
+    config["quantization_config"]["ignore"] += patterns
+    path.write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
+
+
+def _name(model: PreTrainedModel, module: torch.nn.Module | None) -> str | None:
+    return next((name for name, found in model.named_modules() if found is module), None)
+
+
+def _has_weights(module: torch.nn.Module) -> bool:
+    return any(True for _ in module.parameters(recurse=False))
 
 
 @contextmanager
