@@ -10,6 +10,7 @@ from e2e.kube import Object
 from e2e.models import Models
 from qmodel.api.gguf import NEEDS_IMPORTANCE_MATRIX, GGUFType
 from qmodel.planner.cpu_attention import FP8_MULTIPLE, HEAD_SIZES
+from qmodel.planner.torch_models import LOADED
 from qmodel.worker.legacy_limits import MODEL_TYPES
 
 FOLDER = Path(__file__).parent
@@ -23,6 +24,7 @@ SCRIPTS = (
     ("every_gguf_type.py", "llamacpp-worker"),
     ("legacy_types.py", "autoawq"),
     ("legacy_types.py", "autogptq"),
+    ("torch_types.py", "quantizer"),
 )
 """Of this folder, each with the image that it runs in."""
 
@@ -86,6 +88,11 @@ def test_autoawq_clips_as_the_library_would(models: Models) -> None:
 def test_the_libraries_know_the_models_that_they_are_asked_for(models: Models) -> None:
     known = {found["backend"]: set(found["types"]) for found in _lines(models, "legacy_types.py")}
     assert known == MODEL_TYPES
+
+
+def test_transformers_loads_the_models_that_it_is_asked_for(models: Models) -> None:
+    (found,) = _lines(models, "torch_types.py")
+    assert set(found["types"]) - {"gemma3n"} == LOADED, "gemma3n needs timm"
 
 
 def test_every_type_of_gguf_is_written(models: Models) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from qmodel.api.methods import GROUP_SIZES, AWQOptions, Backend, GPTQOptions
 from qmodel.api.serving import Engine
-from qmodel.planner import experts, splitting, taken
+from qmodel.planner import experts, splitting, taken, torch_models
 from qmodel.planner.cpu_architectures import NOT_ON_CPU
 from qmodel.planner.hardware import Hardware
 from qmodel.planner.kernels import (
@@ -86,7 +86,7 @@ def _maker(recipe: Recipe, source: Inspection, device: Hardware) -> Problem | No
     refused = _auto_gptq(recipe, device)
     if refused is not None:
         return refused
-    why = refusal(recipe, source.model_type)
+    why = refusal(recipe, source.model_type) or torch_models.refusal(recipe, source)
     if why is None:
         return None
     return BACKEND_CANNOT_QUANTIZE, why

@@ -121,6 +121,19 @@ REFUSED: list[tuple[str, Quantization, Inspection, Hardware, str, str]] = [
     ("AutoAWQ of a model after its time",
      asked(Method.AWQ, backend=Backend.AUTO_AWQ, awq=AWQOptions(group_size=64)),
      smollm2(model_type="gemma4"), UNKNOWN, "BackendCannotQuantize", "models of type gemma4"),
+    ("AWQ of layers that nobody knows", awq(), smollm2(model_type="olmo2"), UNKNOWN,
+     "BackendCannotQuantize", "of type olmo2 AWQ may scale together: use spec.quantization.method"),
+    ("which AutoAWQ knows", awq(), smollm2(model_type="falcon"), UNKNOWN,
+     "BackendCannotQuantize", "method GPTQ, or backend AutoAWQ"),
+    ("what transformers does not load, FP8", asked(Method.FP8),
+     smollm2(model_type="mistral3", architecture="Mistral3ForConditionalGeneration"), H100,
+     "BackendCannotQuantize", "type mistral3 to continue text: use method GGUF"),
+    ("nor bitsandbytes through it", asked(Method.BITS_AND_BYTES),
+     smollm2(model_type="llava", architecture="LlavaNextForConditionalGeneration"), H100,
+     "BackendCannotQuantize", "to continue text: use method None"),
+    ("no linear layers", asked(Method.FP8),
+     smollm2(model_type="gpt2", architecture="GPT2LMHeadModel"), UNKNOWN,
+     "BackendCannotQuantize", "none but the output layer: use method GGUF"),
     ("AutoGPTQ keeps nothing",
      asked(Method.GPTQ, backend=Backend.AUTO_GPTQ, ignore=["x"], gptq=GPTQOptions(group_size=64)),
      smollm2(), H100, "BackendCannotQuantize", "leave spec.quantization.ignore out"),
@@ -234,6 +247,21 @@ def test_possible_anywhere(quantization: Quantization, device: Hardware) -> None
 )
 def test_what_sees_is_served_elsewhere(quantization: Quantization, device: Hardware) -> None:
     assert judged(quantization, SEES, device) is None
+
+
+@pytest.mark.parametrize(
+    ("quantization", "model_type"),
+    [
+        (awq(), "gemma3"),
+        (awq(), "qwen3_moe"),
+        (gptq(), "olmo2"),
+        (asked(Method.AWQ, backend=Backend.AUTO_AWQ, awq=AWQOptions(group_size=64)), "falcon"),
+        (asked(Method.GGUF), "mistral3"),
+        (NONE, "mistral3"),
+    ],
+)
+def test_what_the_libraries_load_is_quantized(quantization: Quantization, model_type: str) -> None:
+    assert judged(quantization, smollm2(model_type=model_type)) is None
 
 
 def test_what_people_are_told_of_a_source_decides_nothing() -> None:
