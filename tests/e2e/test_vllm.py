@@ -28,6 +28,7 @@ from e2e.templates import templated
 from qmodel.naming import child_name
 
 NAME = "whole"
+BASE = "base"
 MEASURED = (512, 2)
 SETTINGS = (MEASURED, (2048, 1), (256, 6))
 """Tokens of a sequence, and sequences at once; the first is measured."""
@@ -67,6 +68,24 @@ def test_it_answers_in_the_chat_template_of_the_model(models: Models, served: st
     assert models.get(served)["status"]["engine"] == "VLLM"
     assert ANSWER in models.chat(served)
     assert models.prompt(served) == templated(QUESTION)
+
+
+def test_a_model_without_a_chat_template_continues_prompts(models: Models) -> None:
+    """Measuring asks it in no chat either: vLLM refuses those."""
+    models.apply(
+        BASE,
+        {
+            "source": from_hub("test/base"),
+            "quantization": {"method": "None"},
+            "serving": {"contextLength": 256, "cpu": "1"},
+            "accelerator": {"type": "CPU"},
+        },
+    )
+    status = models.wait_ready(BASE)
+    assert status["sizing"]["cpu"] == "1"
+    answer = models.complete(BASE, model=BASE, prompt="The capital of", max_tokens=4, min_tokens=4)
+    assert answer["usage"]["completion_tokens"] == 4
+    models.delete(BASE)
 
 
 @pytest.mark.parametrize(("length", "count"), SETTINGS)

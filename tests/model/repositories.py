@@ -53,6 +53,15 @@ def few_layers(out: Path) -> None:
     checkpoint.write(gguf.GGUFReader(source.gguf_file()), out, layers=3)
 
 
+def base(out: Path) -> None:
+    """The same as a base model has it: without a chat template."""
+    few_layers(out)
+    path = out / "tokenizer_config.json"
+    settings = json.loads(path.read_text())
+    del settings["chat_template"]
+    path.write_text(json.dumps(settings, indent=2) + "\n")
+
+
 def real_gguf(out: Path) -> None:
     """The same model as its one GGUF file."""
     path = source.gguf_file()
@@ -170,6 +179,7 @@ REPOSITORIES: dict[str, Callable[[Path], object]] = {
     "HuggingFaceTB/SmolLM2-135M-Instruct": real,
     "HuggingFaceTB/SmolLM2-135M-Instruct-GGUF": real_gguf,
     "test/smollm2-3-layers": few_layers,
+    "test/base": base,
     SAMPLE_GGUF: two_gguf_files,
     LLAMA: long_context,
     "test/tiny": random,

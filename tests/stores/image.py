@@ -37,6 +37,7 @@ def context() -> Path:
     makers = [Path(str(module.__file__)) for module in (
         repositories, tiny, settings, registry_module, s3_module, sys.modules[__name__],
     )]  # fmt: skip
+    makers += [settings.GO_MODULE / "go.mod", settings.GO_MODULE / "registry" / "main.go"]
     target = source.folder("stores", *makers)
     with locked(target.with_suffix(".lock")):
         if not target.exists():
