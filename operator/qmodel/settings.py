@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from qmodel.planner.model import ConfigMapFile, Images, Installation
+from qmodel.planner.installation import ConfigMapFile, Images, Installation
 
 OPERATOR_VERSION = "0.1.0"
 """Noted on what this operator writes; that of the package."""

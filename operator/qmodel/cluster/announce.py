@@ -9,7 +9,7 @@ from qmodel.cluster.errors import ApiError
 from qmodel.cluster.kinds import EVENT
 from qmodel.cluster.parse import Object
 from qmodel.cluster.store import Model
-from qmodel.planner.model import Announcement
+from qmodel.planner.wishes import Announcement
 
 MAX_NOTE_BYTES = 1000
 """The API server refuses more than 1,024."""

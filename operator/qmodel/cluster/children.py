@@ -28,15 +28,8 @@ from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, SERVICE, WRITTEN, Kind
 from qmodel.cluster.parse import Object
 from qmodel.cluster.store import Store
 from qmodel.naming import DESIRED_ANNOTATION, VERSION_ANNOTATION
-from qmodel.planner.model import (
-    Refusal,
-    Remove,
-    WantClaim,
-    WantDeployment,
-    WantJob,
-    WantService,
-    Wish,
-)
+from qmodel.planner.observed import Refusal
+from qmodel.planner.wishes import Remove, WantClaim, WantDeployment, WantJob, WantService, Wish
 from qmodel.settings import OPERATOR_VERSION
 
 Build = Callable[[QuantizedModel, Any, str], Object]

@@ -26,9 +26,8 @@ from qmodel.naming import (
     REVISION_LABEL,
     STEP_LABEL,
 )
-from qmodel.planner.model import (
-    OWN_CONTAINERS,
-    SERVER_CONTAINER,
+from qmodel.planner.containers import OWN_CONTAINERS, SERVER_CONTAINER, Step
+from qmodel.planner.observed import (
     ContainerResult,
     InvalidModel,
     JobState,
@@ -38,7 +37,6 @@ from qmodel.planner.model import (
     ObservedJob,
     ObservedPod,
     ObservedService,
-    Step,
 )
 from qmodel.worker.report import ProgressLine, Report
 

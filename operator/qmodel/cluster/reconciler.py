@@ -24,7 +24,8 @@ from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.store import Model, Store
 from qmodel.metrics import RECONCILE_SECONDS, RECONCILES
 from qmodel.planner import invalid
-from qmodel.planner.model import Announcement, InvalidModel, Observed, Plan, Refusal, Wish
+from qmodel.planner.observed import InvalidModel, Observed, Refusal
+from qmodel.planner.wishes import Announcement, Plan, Wish
 
 Planner = Callable[[QuantizedModel, Observed, datetime], Plan]
 """`qmodel.planner.plan.plan`."""

@@ -32,8 +32,8 @@ from qmodel.cluster.kinds import (
 )
 from qmodel.cluster.parse import Endpoints, Object
 from qmodel.naming import child_name, volume_name
-from qmodel.planner.model import (
-    Installation,
+from qmodel.planner.installation import Installation
+from qmodel.planner.observed import (
     InvalidModel,
     JobState,
     Node,

@@ -19,7 +19,7 @@ from qmodel.planner.estimates import (
 )
 from qmodel.planner.footprint import current_footprint
 from qmodel.planner.images import chart_value, serves
-from qmodel.planner.model import Accelerators
+from qmodel.planner.wishes import Accelerators
 from qmodel.sizing.inventory import choose_accelerator, choose_cpu
 
 

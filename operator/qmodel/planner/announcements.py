@@ -2,7 +2,7 @@
 
 from qmodel.api.conditions import Condition, ConditionStatus, ConditionType
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.planner.model import Announcement
+from qmodel.planner.wishes import Announcement
 
 _GOOD_NEWS = (
     ConditionType.INSPECTED,

@@ -13,6 +13,7 @@ from qmodel.api.quantities import quantity_mib
 from qmodel.api.status import StepProgress, StepStatus
 from qmodel.naming import child_name
 from qmodel.planner import context as stage
+from qmodel.planner.containers import Container
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import (
     DISK_FULL,
@@ -25,13 +26,7 @@ from qmodel.planner.failures import (
     classify,
 )
 from qmodel.planner.job_identity import followed, pod_key, wanted_job
-from qmodel.planner.model import (
-    Container,
-    JobState,
-    ObservedJob,
-    Remove,
-    WantJob,
-)
+from qmodel.planner.observed import JobState, ObservedJob
 from qmodel.planner.pod_trouble import NO_POD_GRACE, delay_of_job
 from qmodel.planner.step import (
     Attempt,
@@ -45,6 +40,7 @@ from qmodel.planner.step import (
     with_record,
 )
 from qmodel.planner.storage import is_growing
+from qmodel.planner.wishes import Remove, WantJob
 from qmodel.worker.report import Report
 
 WITNESS_GRACE = timedelta(seconds=3)

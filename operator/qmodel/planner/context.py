@@ -10,7 +10,8 @@ from qmodel.api.resource import QuantizedModel
 from qmodel.api.status import QuantizedModelStatus, SourceStatus
 from qmodel.naming import volume_name
 from qmodel.planner import keys
-from qmodel.planner.model import Observed, Wish
+from qmodel.planner.observed import Observed
+from qmodel.planner.wishes import Wish
 
 
 @dataclass(frozen=True, slots=True)

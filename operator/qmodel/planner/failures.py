@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from qmodel.planner.model import ContainerResult, ObservedJob, ObservedPod
+from qmodel.planner.observed import ContainerResult, ObservedJob, ObservedPod
 
 OUT_OF_MEMORY = "OOMKilled"
 DISK_FULL = "DiskFull"

@@ -10,21 +10,15 @@ from qmodel.planner import context as stage
 from qmodel.planner import keys
 from qmodel.planner.artifacts import kept_revisions, serving_artifact
 from qmodel.planner.attempts import Reports, attend, suspended
+from qmodel.planner.containers import Container, Step
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import SOURCE_CHANGED, classify
-from qmodel.planner.model import (
-    Container,
-    JobState,
-    ObservedJob,
-    Remove,
-    Step,
-    WantContainer,
-    WantJob,
-)
+from qmodel.planner.observed import JobState, ObservedJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import Attempt, StepPlan
 from qmodel.planner.storage import forgetting, noting_growth, refused_claim
+from qmodel.planner.wishes import Remove, WantContainer, WantJob
 from qmodel.sizing.steps import FETCH_BYTES
 from qmodel.worker.task import ARTIFACTS, FetchTask
 

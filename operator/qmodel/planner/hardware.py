@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.engine import tensor_parallel_size
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 
 Capability = tuple[int, int]
 """Major and minor number of CUDA's compute capability."""

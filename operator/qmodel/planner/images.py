@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from qmodel.api.methods import Backend
 from qmodel.api.serving import Engine
-from qmodel.planner.model import Images
+from qmodel.planner.installation import Images
 from qmodel.planner.problem import Problem
 
 IMAGE_NOT_CONFIGURED = "ImageNotConfigured"

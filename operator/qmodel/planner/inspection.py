@@ -8,15 +8,16 @@ from qmodel.api.status import SourceStatus
 from qmodel.planner import context as stage
 from qmodel.planner import cpu_attention, feasibility, images, keys, nearness, serving_fit
 from qmodel.planner.attempts import Reports, attend
+from qmodel.planner.containers import Container, Step
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count
 from qmodel.planner.footprint import current_footprint
 from qmodel.planner.hardware import hardware
-from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_access, source_task
 from qmodel.planner.step import Attempt, StepPlan
+from qmodel.planner.wishes import WantContainer, WantJob
 from qmodel.sizing.steps import INSPECT_BYTES
 from qmodel.worker.task import InspectTask
 

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from qmodel.api.conditions import ConditionType
 from qmodel.planner import announcements, conditions, context
-from qmodel.planner.model import InvalidModel, Plan
+from qmodel.planner.observed import InvalidModel
+from qmodel.planner.wishes import Plan
 
 REASON = "InvalidSpec"
 

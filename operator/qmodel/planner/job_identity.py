@@ -11,8 +11,9 @@ from pydantic import TypeAdapter
 
 from qmodel.planner import keys
 from qmodel.planner.context import Context
-from qmodel.planner.model import JobState, ObservedJob, WantJob
+from qmodel.planner.observed import JobState, ObservedJob
 from qmodel.planner.step import Attempt, StepPlan
+from qmodel.planner.wishes import WantJob
 
 _WISH: TypeAdapter[WantJob] = TypeAdapter(WantJob)
 _NOT_OF_THE_POD = {

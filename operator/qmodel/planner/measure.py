@@ -16,14 +16,15 @@ from qmodel.planner import keys
 from qmodel.planner.accelerator import accelerators
 from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.attempts import Reports, attend
+from qmodel.planner.containers import Container, Step
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.engine import engine_of, gpu_count, server_cpu, server_settings
 from qmodel.planner.estimates import device_bytes, host_bytes
 from qmodel.planner.footprint import current_footprint, named_nodes, serving_key
 from qmodel.planner.images import serves
-from qmodel.planner.model import Container, Step, WantContainer, WantJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.step import Attempt, StepPlan
+from qmodel.planner.wishes import WantContainer, WantJob
 from qmodel.sizing.steps import measure_bytes
 from qmodel.worker.task import MeasureTask, artifact_directory
 

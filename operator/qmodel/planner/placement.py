@@ -6,8 +6,8 @@ lands. So that pod carries the node constraints of every step that follows, the 
 
 from qmodel.api.placement import NodeSelector, Toleration
 from qmodel.api.serving import PodTemplate
+from qmodel.planner.containers import Step
 from qmodel.planner.context import Context
-from qmodel.planner.model import Step
 
 
 def placement(ctx: Context) -> tuple[NodeSelector, tuple[Toleration, ...]]:

@@ -24,8 +24,10 @@ from qmodel.planner import (
     storage,
     summary,
 )
+from qmodel.planner.containers import Step
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.model import JobState, Observed, Plan, Remove, Step, Wish
+from qmodel.planner.observed import JobState, Observed
+from qmodel.planner.wishes import Plan, Remove, Wish
 
 Stage = Callable[[Context], StageResult]
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from qmodel.api.conditions import ConditionType
 from qmodel.planner import context as stage
 from qmodel.planner.context import StageResult
-from qmodel.planner.model import ObservedJob, ObservedPod
+from qmodel.planner.observed import ObservedJob, ObservedPod
 
 GRACE = timedelta(seconds=10)
 """A pod that cannot start for less than this is only starting: images pull, nodes come."""

@@ -19,16 +19,18 @@ from qmodel.planner import gate, keys
 from qmodel.planner.accelerator import accelerators
 from qmodel.planner.artifacts import current_artifact, kept_revisions, serving_artifact
 from qmodel.planner.attempts import Reports, attend
+from qmodel.planner.containers import Container, Step
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.estimates import quantize_bytes, quantize_shared_bytes
 from qmodel.planner.fetch import source_directory
 from qmodel.planner.images import evaluates, quantizes
-from qmodel.planner.model import Accelerators, Container, ObservedJob, Step, WantContainer, WantJob
+from qmodel.planner.observed import ObservedJob
 from qmodel.planner.placement import carried, placement
 from qmodel.planner.recipes import recipe
 from qmodel.planner.sources import source_name
 from qmodel.planner.step import Attempt, StepPlan
 from qmodel.planner.storage import forgetting, noting_growth
+from qmodel.planner.wishes import Accelerators, WantContainer, WantJob
 from qmodel.sizing.bounds import quality_bounds
 from qmodel.sizing.processors import threads
 from qmodel.worker.recipe_words import in_words

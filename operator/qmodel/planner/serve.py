@@ -18,18 +18,12 @@ from qmodel.planner.artifacts import current_artifact
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
 from qmodel.planner.footprint import current_footprint
-from qmodel.planner.model import (
-    ObservedDeployment,
-    Refusal,
-    Remove,
-    WantDeployment,
-    WantService,
-    Wish,
-)
+from qmodel.planner.observed import ObservedDeployment, Refusal
 from qmodel.planner.placement import placement
 from qmodel.planner.server_trouble import SERVE, killed_for_memory, raised, trouble
 from qmodel.planner.size import sizing_key
 from qmodel.planner.step import stored_record, with_record
+from qmodel.planner.wishes import Remove, WantDeployment, WantService, Wish
 
 _LEAST_STARTUP_SECONDS = 120
 _STARTUP_FACTOR = 20

@@ -7,15 +7,10 @@ from qmodel.api.quantities import bytes_of, quantity_mib
 from qmodel.api.status import StepStatus
 from qmodel.api.timestamps import rfc3339
 from qmodel.planner import context as stage
+from qmodel.planner.containers import SERVER_CONTAINER, VERIFY_CONTAINER
 from qmodel.planner.context import StageResult
 from qmodel.planner.failures import OUT_OF_MEMORY
-from qmodel.planner.model import (
-    SERVER_CONTAINER,
-    VERIFY_CONTAINER,
-    ContainerResult,
-    ObservedDeployment,
-    ObservedPod,
-)
+from qmodel.planner.observed import ContainerResult, ObservedDeployment, ObservedPod
 from qmodel.planner.pod_trouble import delay_of_pod
 from qmodel.worker.report import Failure
 

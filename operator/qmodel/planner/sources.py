@@ -1,7 +1,8 @@
 """From `spec.source` to what a Job is told and given."""
 
 from qmodel.api.source import Source
-from qmodel.planner.model import Installation, SecretFiles, SourceAccess
+from qmodel.planner.installation import Installation
+from qmodel.planner.wishes import SecretFiles, SourceAccess
 from qmodel.worker.task import (
     CA_BUNDLE_FILE,
     CREDENTIALS,

@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from qmodel.api.conditions import ConditionType
 from qmodel.api.status import StepStatus
 from qmodel.api.timestamps import rfc3339
+from qmodel.planner.containers import Container, Step
 from qmodel.planner.context import Context, StageResult
 from qmodel.planner.failures import DISTURBED_ATTEMPTS, Failed
-from qmodel.planner.model import Container, ObservedJob, Step, WantJob
+from qmodel.planner.observed import ObservedJob
+from qmodel.planner.wishes import WantJob
 
 
 @dataclass(frozen=True, slots=True)

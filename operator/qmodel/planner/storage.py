@@ -17,11 +17,13 @@ from qmodel.api.quantities import bytes_of, quantity_mib
 from qmodel.api.serving import AccessMode, DeletionPolicy
 from qmodel.planner import context as stage
 from qmodel.planner.artifacts import current_artifact, serving_artifact
+from qmodel.planner.containers import Step
 from qmodel.planner.context import Context, StageResult
-from qmodel.planner.model import JobState, ObservedClaim, Refusal, Remove, Step, WantClaim
+from qmodel.planner.observed import JobState, ObservedClaim, Refusal
 from qmodel.planner.recipes import recipe
 from qmodel.planner.server_trouble import damage
 from qmodel.planner.step import StepPlan
+from qmodel.planner.wishes import Remove, WantClaim
 from qmodel.sizing.artifact import volume_bytes
 
 

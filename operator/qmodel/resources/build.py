@@ -3,7 +3,7 @@
 from typing import Any, cast
 
 from qmodel.api.resource import QuantizedModel
-from qmodel.planner.model import WantClaim, WantDeployment, WantJob
+from qmodel.planner.wishes import WantClaim, WantDeployment, WantJob
 from qmodel.resources import claim, deployment, job, service
 from qmodel.resources.metadata import Child
 

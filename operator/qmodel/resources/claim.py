@@ -2,7 +2,7 @@
 
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.resource import QuantizedModel
-from qmodel.planner.model import WantClaim
+from qmodel.planner.wishes import WantClaim
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.types import Claim
 

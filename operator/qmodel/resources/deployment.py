@@ -11,11 +11,8 @@ from qmodel.naming import (
     SERVER_LABELS,
 )
 from qmodel.planner.accelerator import accelerators
-from qmodel.planner.model import (
-    SERVER_CONTAINER,
-    VERIFY_CONTAINER,
-    WantDeployment,
-)
+from qmodel.planner.containers import SERVER_CONTAINER, VERIFY_CONTAINER
+from qmodel.planner.wishes import WantDeployment
 from qmodel.resources import types
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.pod import (

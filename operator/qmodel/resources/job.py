@@ -12,7 +12,8 @@ from qmodel.naming import (
     REVISION_LABEL,
     STEP_LABEL,
 )
-from qmodel.planner.model import ConfigMapFile, SecretFiles, SourceAccess, WantContainer, WantJob
+from qmodel.planner.installation import ConfigMapFile
+from qmodel.planner.wishes import SecretFiles, SourceAccess, WantContainer, WantJob
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.pod import (
     ARTIFACTS_VOLUME,

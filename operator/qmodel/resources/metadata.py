@@ -15,7 +15,7 @@ from qmodel.naming import (
     labels_of_all,
     short_hash,
 )
-from qmodel.planner.model import WantClaim, WantDeployment, WantJob, WantService
+from qmodel.planner.wishes import WantClaim, WantDeployment, WantJob, WantService
 from qmodel.resources.types import Labels, ObjectMeta, OwnerReference
 
 Child = WantJob | WantClaim | WantDeployment | WantService

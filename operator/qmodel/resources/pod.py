@@ -6,7 +6,8 @@ from qmodel.api.placement import NodeSelector, Toleration
 from qmodel.api.quantities import quantity_mib
 from qmodel.api.serving import EnvVar, PodTemplate
 from qmodel.naming import COMPONENT_LABEL, MODEL_UID_LABEL
-from qmodel.planner.model import Accelerators, Step
+from qmodel.planner.containers import Step
+from qmodel.planner.wishes import Accelerators
 from qmodel.resources import types
 from qmodel.resources.types import Container, PodSpec, Resources, Volume, VolumeMount
 

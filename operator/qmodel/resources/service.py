@@ -2,7 +2,7 @@
 
 from qmodel.api.resource import QuantizedModel
 from qmodel.naming import HTTP_PORT_NAME, REVISION_LABEL
-from qmodel.planner.model import WantService
+from qmodel.planner.wishes import WantService
 from qmodel.resources.deployment import server_labels
 from qmodel.resources.metadata import child_labels, object_meta
 from qmodel.resources.types import Service

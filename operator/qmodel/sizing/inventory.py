@@ -11,7 +11,7 @@ from qmodel.api.placement import NodeSelector
 from qmodel.api.quantities import parse_quantity
 from qmodel.api.serving import Accelerator, AcceleratorType
 from qmodel.api.status import AcceleratorStatus
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 
 GPU_MEMORY_LABEL = "nvidia.com/gpu.memory"
 """Memory of one GPU in MiB (GPU feature discovery)."""

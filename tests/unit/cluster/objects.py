@@ -15,7 +15,7 @@ from qmodel.naming import (
     child_name,
     volume_name,
 )
-from qmodel.planner.model import Installation
+from qmodel.planner.installation import Installation
 from qmodel.settings import OPERATOR_VERSION
 from unit.planner.values import images
 

@@ -12,15 +12,8 @@ from qmodel.cluster.errors import BeingDeleted, Conflict, Forbidden, NameTaken, 
 from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, JOB, MODEL, POD, SERVICE, Kind
 from qmodel.cluster.store import Store
 from qmodel.naming import VERSION_ANNOTATION
-from qmodel.planner.model import (
-    Container,
-    Remove,
-    Step,
-    WantClaim,
-    WantContainer,
-    WantJob,
-    WantService,
-)
+from qmodel.planner.containers import Container, Step
+from qmodel.planner.wishes import Remove, WantClaim, WantContainer, WantJob, WantService
 from qmodel.resources.build import build
 from qmodel.settings import OPERATOR_VERSION
 from qmodel.worker.task import FolderSource, InspectTask

@@ -11,7 +11,7 @@ from qmodel.api.serving import Engine
 from qmodel.api.status import FootprintStatus
 from qmodel.cluster import parse
 from qmodel.planner.images import evaluates, quantizes
-from qmodel.planner.model import InvalidModel, JobState
+from qmodel.planner.observed import InvalidModel, JobState
 from qmodel.resources.build import build
 from qmodel.worker.report import Failure, Report
 from unit.planner.values import IMAGES

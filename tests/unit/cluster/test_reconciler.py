@@ -17,8 +17,9 @@ from qmodel.cluster.kinds import MODEL
 from qmodel.cluster.queue import WorkQueue
 from qmodel.cluster.reconciler import Reconciler
 from qmodel.cluster.store import Store
-from qmodel.planner.model import Announcement, InvalidModel, Observed, Plan, Remove, WantService
+from qmodel.planner.observed import InvalidModel, Observed
 from qmodel.planner.plan import plan as real_plan
+from qmodel.planner.wishes import Announcement, Plan, Remove, WantService
 from qmodel.resources.build import build
 
 Planner = Callable[[QuantizedModel, Observed, datetime], Plan]

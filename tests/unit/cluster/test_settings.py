@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from qmodel.planner.model import ConfigMapFile
+from qmodel.planner.installation import ConfigMapFile
 from qmodel.settings import HUB_ENDPOINT, IMAGE_VARIABLES, OPERATOR_VERSION, SettingsError, parse
 
 IMAGES = {variable: f"{name}:1" for name, variable in IMAGE_VARIABLES.items()}

@@ -29,7 +29,7 @@ from qmodel.cluster.kinds import (
 )
 from qmodel.cluster.store import Store
 from qmodel.naming import MANAGER, MODEL_UID_LABEL
-from qmodel.planner.model import JobState, Observed
+from qmodel.planner.observed import JobState, Observed
 
 READY, UNREADY = {"ready": True}, {"ready": False}
 

@@ -3,20 +3,15 @@
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from qmodel.planner.model import (
+from qmodel.planner.observed import (
     JobState,
     ObservedClaim,
     ObservedDeployment,
     ObservedJob,
     ObservedService,
     Refusal,
-    Remove,
-    WantClaim,
-    WantDeployment,
-    WantJob,
-    WantService,
-    Wish,
 )
+from qmodel.planner.wishes import Remove, WantClaim, WantDeployment, WantJob, WantService, Wish
 
 KINDS: dict[type, str] = {
     WantJob: "Job",

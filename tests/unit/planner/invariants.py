@@ -5,7 +5,9 @@ from typing import Any
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.planner.model import JobState, Plan, Remove, Step, WantDeployment, WantJob, WantService
+from qmodel.planner.containers import Step
+from qmodel.planner.observed import JobState
+from qmodel.planner.wishes import Plan, Remove, WantDeployment, WantJob, WantService
 
 NEEDS_SOURCE = {Step.INSPECT, Step.FETCH}
 

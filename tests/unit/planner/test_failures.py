@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
+from qmodel.planner.containers import Step
 from qmodel.planner.failures import classify
-from qmodel.planner.model import ContainerResult, JobState, ObservedJob, ObservedPod, Step
+from qmodel.planner.observed import ContainerResult, JobState, ObservedJob, ObservedPod
 from unit.planner.values import failure
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -11,7 +11,7 @@ from qmodel.api.serving import AcceleratorType, Engine
 from qmodel.api.status import AcceleratorStatus
 from qmodel.planner.feasibility import problem
 from qmodel.planner.hardware import Hardware, hardware
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 from qmodel.planner.recipes import recipe
 from qmodel.worker.report import Inspection, SourceQuantization
 from qmodel.worker.task import KVLayout

@@ -3,7 +3,8 @@ from datetime import UTC, datetime, timedelta
 
 from qmodel.api.conditions import ConditionStatus, ConditionType
 from qmodel.planner import invalid
-from qmodel.planner.model import InvalidModel, Plan
+from qmodel.planner.observed import InvalidModel
+from qmodel.planner.wishes import Plan
 from unit.planner.values import model
 from unit.planner.world import World
 

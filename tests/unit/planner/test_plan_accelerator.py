@@ -12,7 +12,7 @@ import pytest
 from qmodel.api.conditions import ConditionType
 from qmodel.api.serving import AcceleratorType
 from qmodel.api.status import AcceleratorStatus
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 from qmodel.sizing import llamacpp
 from unit.planner.values import model
 from unit.planner.world import World

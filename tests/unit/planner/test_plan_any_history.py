@@ -6,7 +6,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qmodel.planner.model import ContainerResult, JobState, ObservedJob
+from qmodel.planner.observed import ContainerResult, JobState, ObservedJob
 from unit.planner.values import BAD_EVALUATION, INSTALLATION, failure, images, model
 from unit.planner.world import World
 

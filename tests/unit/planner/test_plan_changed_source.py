@@ -1,5 +1,5 @@
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import ContainerResult, JobState
+from qmodel.planner.observed import ContainerResult, JobState
 from unit.planner.values import failure, model
 from unit.planner.world import World
 

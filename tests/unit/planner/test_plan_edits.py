@@ -4,7 +4,7 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantities import quantity_mib
-from qmodel.planner.model import WantDeployment
+from qmodel.planner.wishes import WantDeployment
 from qmodel.worker.task import QuantizeTask
 from unit.planner.values import BAD_EVALUATION, EVALUATION, failure, model
 from unit.planner.world import World

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import ContainerResult, JobState
+from qmodel.planner.observed import ContainerResult, JobState
 from unit.planner.values import failure, model
 from unit.planner.world import World
 

@@ -2,7 +2,9 @@ import re
 from collections import Counter
 
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import Container, Node, SecretFiles, SourceAccess
+from qmodel.planner.containers import Container
+from qmodel.planner.observed import Node
+from qmodel.planner.wishes import SecretFiles, SourceAccess
 from qmodel.worker.task import FetchTask, FolderSource, HubSource, QuantizeTask
 from unit.planner.values import model, source_of
 from unit.planner.world import World

@@ -6,7 +6,7 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.serving import AcceleratorType
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 from unit.planner.values import IMAGES, INSTALLATION, model
 from unit.planner.world import World
 

@@ -6,8 +6,9 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.quantization import Quantization
-from qmodel.planner.model import Accelerators, Node
+from qmodel.planner.observed import Node
 from qmodel.planner.recipes import recipe
+from qmodel.planner.wishes import Accelerators
 from qmodel.worker.task import MeasureTask, QuantizeTask
 from unit.planner.values import model
 from unit.planner.world import World

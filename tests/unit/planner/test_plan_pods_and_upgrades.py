@@ -7,7 +7,7 @@ import pytest
 from qmodel.api.conditions import ConditionType
 from qmodel.engines import llamacpp
 from qmodel.planner import engine, serve
-from qmodel.planner.model import JobState, ObservedPod
+from qmodel.planner.observed import JobState, ObservedPod
 from qmodel.planner.plan import plan
 from qmodel.sizing import margin
 from qmodel.worker.task import MeasureTask

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 from unit.planner.values import model
 from unit.planner.world import World
 from unit.sizing.values import INSPECTION

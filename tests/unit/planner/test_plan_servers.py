@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 from qmodel.api.conditions import ConditionType
-from qmodel.planner.model import ContainerResult
+from qmodel.planner.observed import ContainerResult
 from unit.planner.values import failure, model
 from unit.planner.world import World
 

@@ -9,7 +9,7 @@ from qmodel.api.conditions import ConditionType
 from qmodel.api.engine_options import RESERVED_VARIABLES
 from qmodel.api.serving import Engine
 from qmodel.engines import ENGINES
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 from unit.engines.settings import SETTINGS
 from unit.planner.values import model
 from unit.planner.world import World

@@ -6,7 +6,7 @@ import pytest
 
 from qmodel.api.conditions import ConditionType
 from qmodel.api.gguf import GGUFType
-from qmodel.planner.model import ContainerResult, JobState
+from qmodel.planner.observed import ContainerResult, JobState
 from qmodel.worker.task import FetchTask, InspectTask
 from unit.planner.values import ARTIFACT, failure, model, source_of
 from unit.planner.world import World

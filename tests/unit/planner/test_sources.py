@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from qmodel.api.source import Source
-from qmodel.planner.model import ConfigMapFile, SecretFiles, SourceAccess
+from qmodel.planner.installation import ConfigMapFile
 from qmodel.planner.sources import source_access, source_name, source_task
+from qmodel.planner.wishes import SecretFiles, SourceAccess
 from qmodel.worker.task import CREDENTIALS, PULL_SECRET_FILE, HubSource, OCISource, S3Source
 from unit.planner.values import INSTALLATION
 

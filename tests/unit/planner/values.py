@@ -9,7 +9,9 @@ from qmodel.api.serving import KVCacheType
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
 from qmodel.naming import short_hash
-from qmodel.planner.model import Container, Images, Installation, WantContainer
+from qmodel.planner.containers import Container
+from qmodel.planner.installation import Images, Installation
+from qmodel.planner.wishes import WantContainer
 from qmodel.sizing.load import Load
 from qmodel.sizing.memory import MEMORY
 from qmodel.worker.report import Artifact, Evaluation, Failure, Fetched, Inspection, Report

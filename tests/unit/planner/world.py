@@ -16,21 +16,17 @@ from qmodel.api.quantities import bytes_of, quantity_mib
 from qmodel.api.resource import QuantizedModel
 from qmodel.api.spec import QuantizedModelSpec
 from qmodel.api.status import QuantizedModelStatus
-from qmodel.planner.model import (
-    Announcement,
+from qmodel.planner.observed import (
     ContainerResult,
     JobState,
     Node,
     Observed,
     ObservedJob,
     ObservedPod,
-    Plan,
     Refusal,
-    WantContainer,
-    WantJob,
-    Wish,
 )
 from qmodel.planner.plan import plan
+from qmodel.planner.wishes import Announcement, Plan, WantContainer, WantJob, Wish
 from qmodel.worker.report import Report
 from unit.planner import invariants
 from unit.planner.children import Children

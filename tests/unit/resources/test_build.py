@@ -6,7 +6,7 @@ import yaml
 
 from qmodel.api.serving import PodTemplate
 from qmodel.naming import DESIRED_ANNOTATION, VERSION_ANNOTATION
-from qmodel.planner.model import WantDeployment
+from qmodel.planner.wishes import WantDeployment
 from qmodel.resources.build import build
 from qmodel.resources.metadata import desired_hash
 from unit.resources.wishes import (

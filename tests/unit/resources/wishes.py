@@ -30,13 +30,12 @@ from qmodel.api.status import AcceleratorStatus, QuantizedModelStatus, Rollout, 
 from qmodel.api.texts import ConfigMapKeyRef, TextSource, VolumeFileRef
 from qmodel.engines import ServerSettings
 from qmodel.engines.llamacpp import LlamaCpp
-from qmodel.planner.model import (
+from qmodel.planner.containers import Container, Step
+from qmodel.planner.installation import ConfigMapFile
+from qmodel.planner.wishes import (
     Accelerators,
-    ConfigMapFile,
-    Container,
     SecretFiles,
     SourceAccess,
-    Step,
     WantClaim,
     WantContainer,
     WantDeployment,

@@ -4,7 +4,7 @@ import pytest
 
 from qmodel.api.placement import Toleration
 from qmodel.api.serving import Accelerator, AcceleratorType
-from qmodel.planner.model import Node
+from qmodel.planner.observed import Node
 from qmodel.sizing.inventory import (
     GPU_MEMORY_LABEL,
     GPU_PRESENT_LABEL,

@@ -1,16 +1,17 @@
 """What a server takes of its GPUs; NVIDIA's library is faked at the calls that are made of it."""
 
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from cluster.commands import wait_until
 from qmodel.worker.measure import device
 from qmodel.worker.measure.device import PeakDevice
 
 GIB = 2**30
+SAMPLED_SECONDS = 10
 
 
 class NotSupportedError(Exception):
@@ -125,7 +126,5 @@ def test_a_split_gpu_without_a_part_to_read_is_no_measurement_of_nothing(
 
 def wait_for(peak: PeakDevice) -> int:
     """Return the peak once something was sampled beyond the start."""
-    deadline = time.monotonic() + 10
-    while not peak.bytes() and time.monotonic() < deadline:
-        time.sleep(0.001)
+    wait_until("memory was sampled", peak.bytes, SAMPLED_SECONDS)
     return peak.bytes()
