@@ -16,7 +16,7 @@ from cluster.settings import CACHE
 from demo import marks
 from demo.commands import REPOSITORY, Commands, DemoError
 from demo.stages import stage
-from qmodel.planner.model import Images
+from qmodel.planner.installation import Images
 
 CHART = "charts/quantized-model-operator"
 RELEASE = "quantized-model-operator"

@@ -1,6 +1,5 @@
 """What the API server itself refuses, by schema and CEL, and that it says which field is wrong."""
 
-import json
 from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
@@ -10,21 +9,13 @@ import yaml
 
 from cluster import target
 from cluster.commands import ClusterError
+from integration.resources import MINIMAL, changed
 from qmodel.api.crd import Schema, structural_schema
 from qmodel.api.engine_options import LLAMA_CPP_ARGUMENTS, VLLM_ARGUMENTS
 from qmodel.api.methods import Method
 from qmodel.api.quantization import BLOCKS
 from qmodel.api.spec import QuantizedModelSpec
 
-MINIMAL: dict[str, Any] = {
-    "apiVersion": "qmodel.dev/v1alpha1",
-    "kind": "QuantizedModel",
-    "metadata": {"name": "admitted", "namespace": "default"},
-    "spec": {
-        "source": {"huggingFace": {"repository": "HuggingFaceTB/SmolLM2-135M-Instruct"}},
-        "quantization": {"method": "GGUF", "gguf": {"type": "Q4_K_M"}},
-    },
-}
 SELECTOR = {
     "matchLabels": {"example.com/app": "a"},
     "matchExpressions": [{"key": "b", "operator": "DoesNotExist"}],
@@ -386,33 +377,6 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ),
 ]
 
-EDITS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
-    ("access mode", {}, {"accessMode": "ReadWriteMany"}, "storage.accessMode cannot change"),
-    (
-        "access mode left out",
-        {"accessMode": "ReadWriteMany"},
-        {},
-        "storage.accessMode cannot change",
-    ),
-    (
-        "class",
-        {"storageClassName": "slow"},
-        {"storageClassName": "fast"},
-        "storage.storageClassName cannot change",
-    ),
-    (
-        "class that was the default",
-        {},
-        {"storageClassName": "fast"},
-        "storage.storageClassName cannot change",
-    ),
-    ("access mode that was the default", {}, {"accessMode": "ReadWriteOnce"}, ""),
-    ("size", {"size": "1Gi"}, {"size": "2Gi"}, ""),
-    ("to a claim of the user", {}, {"existingClaim": "mine", "accessMode": "ReadWriteMany"}, ""),
-    ("from a claim of the user", {"existingClaim": "mine"}, {"storageClassName": "fast"}, ""),
-]
-"""Storage before and after, of a model whose volume is there, and what is said of that."""
-
 NOT_ALLOWED = [
     *("--host", "--port", "-m", "--ctx-size", "--ctx_size", "-c", "--parallel", "--n-gpu-layers"),
     *("--no-mmap", "--api-key", "--log_disable", "--no-kv-offload", "-nkvo", "--override-tensor"),
@@ -421,21 +385,6 @@ NOT_ALLOWED = [
 ]
 """Arguments of the engines: as many as one failed command's last lines can name."""
 MAX_ARGUMENTS = 32
-
-
-def changed(changes: dict[str, Any]) -> dict[str, Any]:
-    """Return the minimal resource with fields of spec replaced; None takes one away."""
-    resource = deepcopy(MINIMAL)
-    for path, value in changes.items():
-        *parents, last = path.split(".")
-        place = resource["spec"]
-        for parent in parents:
-            place = place.setdefault(parent, {})
-        if value is None:
-            del place[last]
-        else:
-            place[last] = value
-    return resource
 
 
 def submit(resource: dict[str, Any]) -> str:
@@ -520,46 +469,6 @@ def test_only_the_number_of_replicas_is_filled_in() -> None:
 def test_what_a_claim_of_the_user_can_may_be_said() -> None:
     storage = {"existingClaim": "mine", "accessMode": "ReadWriteOnce"}
     assert yaml.safe_load(submit(changed({"storage": storage})))["spec"]["storage"] == storage
-
-
-@pytest.fixture
-def kept() -> Iterator[str]:
-    """Yield the name that a resource may be kept under for a while."""
-    yield "edited"
-    target.kubectl(["delete", "qm/edited", "-n", "default", "--ignore-not-found", "--wait=false"])
-
-
-def stored(name: str, storage: dict[str, Any]) -> str:
-    """Return a suspended resource with that storage, as YAML."""
-    resource = changed({"suspend": True, "storage": storage})
-    resource["metadata"]["name"] = name
-    return yaml.safe_dump(resource)
-
-
-def edited(name: str, before: dict[str, Any], after: dict[str, Any], status: dict[str, Any]) -> str:
-    """Keep a resource with that status, and ask what the API server makes of another storage."""
-    target.kubectl(["apply", "-f", "-"], stdin=stored(name, before))
-    patch = ["--subresource=status", "--type=merge", "-p", json.dumps({"status": status})]
-    target.kubectl(["patch", f"qm/{name}", "-n", "default", *patch])
-    return target.kubectl(["apply", "--dry-run=server", "-f", "-"], stdin=stored(name, after))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "said"), [edit[1:] for edit in EDITS], ids=[edit[0] for edit in EDITS]
-)
-def test_an_edit_that_a_volume_cannot_follow_is_refused(
-    kept: str, before: dict[str, Any], after: dict[str, Any], said: str
-) -> None:
-    if not said:
-        assert kept in edited(kept, before, after, {"claimUid": "uid"})
-        return
-    with pytest.raises(ClusterError) as refused:
-        edited(kept, before, after, {"claimUid": "uid"})
-    assert said in str(refused.value)
-
-
-def test_storage_may_change_until_the_volume_is_made(kept: str) -> None:
-    assert kept in edited(kept, {}, {"accessMode": "ReadWriteMany"}, {"stage": "Suspended"})
 
 
 def test_a_model_can_be_scaled_though_it_names_no_replicas() -> None:

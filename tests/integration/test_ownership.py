@@ -27,7 +27,8 @@ from qmodel.cluster.errors import Conflict
 from qmodel.cluster.kinds import CLAIM, DEPLOYMENT, MODEL, SERVICE, Kind
 from qmodel.cluster.store import Store
 from qmodel.naming import MANAGER, REVISION_LABEL, VERSION_ANNOTATION
-from qmodel.planner.model import Installation, WantClaim, WantDeployment, WantService, Wish
+from qmodel.planner.installation import Installation
+from qmodel.planner.wishes import WantClaim, WantDeployment, WantService, Wish
 from qmodel.resources.build import build
 from qmodel.settings import OPERATOR_VERSION
 from unit.planner.values import images
